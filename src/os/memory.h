@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * memory.h - address space from the operating system.
+ *
+ * Sizes are bytes and multiples of the page size.  Functions that can fail
+ * answer 0 or a negative errno.  Any thread.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/macros.h"
+
+/*
+ * Anonymous zeroed memory, reserved but not committed (MAP_NORESERVE), gone in
+ * a forked child (MADV_DONTFORK) and left out of core dumps: guest bytes and
+ * page tables live here.  @align is a power of two of at least a page.
+ * NULL when there is none.  Owned by the caller until os_unmap.
+ */
+MUST_CHECK void *os_map_private(size_t size, size_t align);
+void os_unmap(void *p, size_t size);
+
+/* Gives the pages back; they read as zero afterwards. */
+void os_discard(void *p, size_t size);
+
+/* Commits pages: touches nothing that is already there.  -ENOMEM. */
+MUST_CHECK int os_populate(void *p, size_t size);
+
+/*
+ * A descriptor that stands for one of our objects: a sealed, empty memfd, so
+ * that dup, close, poll and fstat behave.  @cloexec as KVM does it.  The
+ * number (lowest free) or a negative errno.
+ */
+MUST_CHECK int os_object_fd(const char *name, bool cloexec);
+
+/* A shared memfd of @size bytes, for pages that the VMM maps (kvm_run). */
+MUST_CHECK int os_shared_memfd(const char *name, size_t size, bool cloexec);

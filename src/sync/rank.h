@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * rank.h - the one order in which locks are taken.
+ *
+ * A lower rank is taken first; taking a lock whose rank is not higher than
+ * every rank held stops a checked build with both names.  docs/locking.md is
+ * generated from this list; its reasons are written by hand.
+ */
+#pragma once
+
+enum lock_rank {
+	RANK_ABI_TABLE,		/* the table of our descriptors		mutex  */
+	RANK_VM,		/* kvm->lock				mutex  */
+	RANK_VCPU,		/* vcpu->mutex				mutex  */
+	RANK_SLOTS,		/* kvm->slots_lock			mutex  */
+	RANK_SLOTS_ARCH,	/* kvm->slots_arch_lock			mutex  */
+	RANK_GMEM,		/* a guest_memfd's invalidate lock	rwlock */
+	RANK_HOST,		/* host page resolution, frame table	mutex  */
+	RANK_MMU,		/* kvm->mmu_lock			rwlock */
+	RANK_TDP_PAGES,		/* kvm->arch.tdp_mmu_pages_lock		spin   */
+	RANK_LP_POOL,		/* the pool of logical processors	mutex  */
+	RANK_FRAMES,		/* the free list of physical frames	spin   */
+	RANK_LEAF = 100,	/* nothing is taken inside one of these	       */
+};

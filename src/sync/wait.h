@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * wait.h - sleeping until somebody else has done something; threads' own data;
+ * named schedule points.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sync/atomic.h"
+
+struct waitq {
+	atomic32_t	seq;		/* bumped by every wake */
+	atomic32_t	nr_waiters;
+};
+
+void waitq_init(struct waitq *q);
+void waitq_wake_all(struct waitq *q);
+uint32_t waitq_prepare(struct waitq *q);
+/* Sleeps unless a wake came after waitq_prepare(); returns early on a signal. */
+void waitq_sleep(struct waitq *q, uint32_t prepared, uint64_t timeout_ns);
+
+/* Until @cond holds.  Evaluated again after each wake. */
+#define waitq_wait(q, cond)						\
+	do {								\
+		uint32_t prepared_;					\
+		while (prepared_ = waitq_prepare(q), !(cond))		\
+			waitq_sleep((q), prepared_, 0);			\
+	} while (0)
+
+/*
+ * One pointer of the calling thread for each user: the only thread-local
+ * storage outside sync/.  NULL at first.  Async-signal-safe to read.
+ */
+enum thread_slot { THREAD_VCPU, THREAD_FRONT_END, NR_THREAD_SLOTS };
+void *sync_thread_get(enum thread_slot slot);
+void sync_thread_set(enum thread_slot slot, void *p);
+
+/* A place that interleaving tests can name; nothing in the product build. */
+#ifndef SYNC_POINT
+#define SYNC_POINT(name)	do { } while (0)
+#endif
