@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * machine.h - buying a machine: one struct hw is all of it.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/macros.h"
+
+struct hw;
+struct counters;
+
+enum hw_vendor { HW_VENDOR_INTEL, HW_VENDOR_AMD };
+
+struct hw_config {
+	enum hw_vendor	 vendor;
+	uint8_t		 phys_bits;	/* CPUID 8000_0008 EAX[7:0], 36 to 52 */
+	uint8_t		 phys_reduction;/* AMD: bits lost to memory encryption */
+	uint8_t		 c_bit;		/* AMD: position of the C-bit, 0: no memory encryption */
+	unsigned	 nr_cpus;	/* logical processors, at least 1 */
+	struct counters	*counters;	/* outlives the machine */
+};
+
+enum hw_status { HW_OK, HW_NO_MEMORY, HW_BAD_CONFIG };
+
+MUST_CHECK enum hw_status hw_create(const struct hw_config *config, struct hw **out);
+void hw_destroy(struct hw *hw);		/* nobody may be running on it */
+const struct hw_config *hw_config(const struct hw *hw);
+
+/*
+ * The CPUID instruction on the bare machine (what the host kernel sees).  Any
+ * thread.  Leaves that do not exist answer zeros (AMD) or the highest basic
+ * leaf (Intel), as the manuals say.
+ */
+struct cpuid_regs { uint32_t eax, ebx, ecx, edx; };
+struct cpuid_regs hw_cpuid(const struct hw *hw, uint32_t leaf, uint32_t subleaf);

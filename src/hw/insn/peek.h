@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * peek.h - looking behind the wall without side effects, for tests, the
+ * auditor, the explorer and the command line; never for KVM's decisions.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+
+struct hw;
+struct cpu;
+
+struct peek_tlb_entry {
+	uint32_t	tag;		/* ASID or VPID */
+	uint64_t	root;		/* nCR3 or EPTP */
+	uint64_t	cr3;
+	gva_t		linear;
+	gpa_t		guest;
+	hpa_t		host;
+	bool		user, write, execute, global, dirty;
+};
+
+/* Calls @fn for each valid entry of @cpu, which must not be running. */
+void peek_tlb(const struct cpu *cpu, void (*fn)(const struct peek_tlb_entry *e, void *arg),
+	      void *arg);
+
+/* The bytes behind a physical address; NULL without a frame. */
+const void *peek_phys(struct hw *hw, hpa_t a);
+
+/* Pages of DRAM handed out and not freed; frames published and not retired. */
+size_t peek_dram_pages(const struct hw *hw);

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * phys.h - physical memory: the only ways in which software touches it.
+ *
+ * An hpa_t is an address in a dense modelled space of 2^phys_bits bytes, never
+ * a process address.  A frame exists once the host has resolved a virtual
+ * address to it (phys_publish) or taken it from the machine's own DRAM
+ * (phys_page_alloc), until it is retired.  Accesses to addresses without a
+ * frame are findings: loads give all ones, stores are lost.
+ *
+ * Any thread.  64-bit accesses are aligned and atomic, HW-G1.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/macros.h"
+
+struct hw;
+
+/*
+ * The host's memory manager resolved @host (any address in the process): the
+ * physical address of that byte.  Host addresses that share a 1 GiB aligned
+ * gigabyte share a physical one, so alignment carries over up to 1 GiB; the
+ * same byte always gives the same answer until it is retired.  HPA_INVALID
+ * when physical space is exhausted or there is no memory.  Lock-free when the
+ * gigabyte is known already.
+ */
+MUST_CHECK hpa_t phys_publish(struct hw *hw, const void *host);
+
+/*
+ * The host mapping of [@host, @host + @size) is going or gone: its frames
+ * cease to exist.  Nobody may hold a translation to them any more.  Returns
+ * after every access under way has ended.
+ */
+void phys_retire(struct hw *hw, const void *host, size_t size);
+
+/* One zeroed 4 KiB page of the machine's own DRAM, for page tables and such;
+ * HPA_INVALID when there is none.  Freed pages may be handed out at once.
+ */
+MUST_CHECK hpa_t phys_page_alloc(struct hw *hw);
+void phys_page_free(struct hw *hw, hpa_t page);
+
+uint64_t phys_load64(struct hw *hw, hpa_t a);
+void phys_store64(struct hw *hw, hpa_t a, uint64_t v);
+uint64_t phys_xchg64(struct hw *hw, hpa_t a, uint64_t v);
+/* True when won; *@expected is refreshed when lost. */
+MUST_CHECK bool phys_cas64(struct hw *hw, hpa_t a, uint64_t *expected, uint64_t v);
+uint64_t phys_and64(struct hw *hw, hpa_t a, uint64_t mask);
+/* @v into @n consecutive words: a fresh page table. */
+void phys_fill64(struct hw *hw, hpa_t a, uint64_t v, size_t n);
