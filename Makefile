@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+#
+# A thin front for Meson and Ninja; `make help` says what there is.
+
+BUILD      ?= build
+# e.g. MESON_OPTS='-Dlockcheck=false --buildtype=release'
+MESON_OPTS ?=
+# Options of `meson test`, e.g. TEST_OPTS='--suite quick'
+TEST_OPTS  ?=
+PREFIX     ?= /usr/local
+DESTDIR    ?=
+# A kernel tree or tarball for conformance instead of linux-source-6.12
+KSRC       ?=
+
+WERROR = $(if $(filter true 1,$(CI)),-Dwerror=true)
+
+.PHONY: all setup demo check conformance conformance-long sanitize lint install clean help
+.DELETE_ON_ERROR:
+
+all: setup $(BUILD)/build.ninja
+	@ninja -C $(BUILD) --quiet >$(BUILD)/ninja.log 2>&1; status=$$?; \
+	grep -v -e '^ninja: no work' -e '^ninja: Entering' $(BUILD)/ninja.log; exit $$status
+	@[ ! -x $(BUILD)/src/cli/softcvm ] || ln -sfn src/cli/softcvm $(BUILD)/softcvm
+
+# Installs what is missing (root or sudo, once); silent when all is there.
+setup:
+	@tools/setup
+
+$(BUILD)/build.ninja: | setup
+	@echo 'softcvm: first build, about a minute'
+	@meson setup $(BUILD) --prefix=$(PREFIX) $(WERROR) $(MESON_OPTS) >$(BUILD).log 2>&1 || \
+		{ cat $(BUILD).log; rm -f $(BUILD).log; exit 1; }
+	@rm -f $(BUILD).log
+
+demo: all
+	@$(BUILD)/softcvm exec -- $(BUILD)/examples/conversion
+
+check: all
+	@rm -f $(BUILD)/meson-logs/testlog.json
+	@meson test -C $(BUILD) --no-rebuild --print-errorlogs $(TEST_OPTS) </dev/null; \
+	status=$$?; \
+	tools/test-summary $(BUILD)/meson-logs/testlog.json && exit $$status
+
+conformance: all
+	@KSRC='$(KSRC)' BUILD='$(BUILD)' tools/conformance/run --ci
+
+conformance-long: all
+	@KSRC='$(KSRC)' BUILD='$(BUILD)' tools/conformance/run --long
+
+sanitize: setup
+	@tools/sanitize
+
+lint: setup
+	@tools/lint
+
+install: all
+	@DESTDIR='$(DESTDIR)' meson install -C $(BUILD) --no-rebuild --quiet
+
+clean:
+	rm -rf $(BUILD) build-asan build-tsan
+
+help:
+	@echo 'make                   build everything into $(BUILD)/'
+	@echo 'make demo              run a confidential VM, step by step'
+	@echo 'make check             all tests'
+	@echo 'make conformance       the kernel'"'"'s own KVM selftests that fit in CI (KSRC=DIR: another kernel tree)'
+	@echo 'make conformance-long  all of them'
+	@echo 'make sanitize          unit and ABI tests under ASan+UBSan and under TSan'
+	@echo 'make lint              layers, sizes, headers, licences, format'
+	@echo 'make install           PREFIX=$(PREFIX), DESTDIR='
+	@echo 'make clean             remove the build folders'
+	@echo
+	@echo 'Missing Debian packages are installed by tools/setup (tools/setup --all: for every target).'
