@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * kvm.h - struct kvm (a VM) and struct kvm_vcpu: what all rooms share.
+ *
+ * Keys: [c]  constant after creation
+ *       [a]  atomic, no lock
+ *       [L]  kvm->lock
+ *       [S]  slots_lock; readers: SRCU or slots_lock
+ *       [m]  look: mmu_lock read; change: mmu_lock write
+ *       [p]  look: mmu_lock read + RCU, or mmu_lock write
+ *            change: tdp_mmu_pages_lock
+ *       [v]  vcpu->mutex
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "softcvm/uapi/kvm.h"
+
+#include "base/addr.h"
+#include "base/list.h"
+#include "kvm/core/module.h"
+#include "sync/lock.h"
+#include "sync/rcu.h"
+#include "sync/wait.h"
+
+struct cpu;
+struct kvm_memslots;
+struct kvm_attributes;
+struct vm_type_ops;
+struct kvm_vm_arch;			/* kvm/vm: irqchip, PV state, caps */
+
+#define KVM_MAX_VCPUS_LIMIT	1024
+#define KVM_MAX_VCPU_IDS_LIMIT	4096
+#define KVM_USER_MEM_SLOTS	32764	/* SHRT_MAX - 3 internal ones */
+#define KVM_MEM_SLOTS_NUM	32767
+#define KVM_MAX_ADDRESS_SPACES	2
+
+#define KVM_TSS_SLOT		(KVM_USER_MEM_SLOTS + 0)
+#define KVM_APIC_ACCESS_SLOT	(KVM_USER_MEM_SLOTS + 1)
+#define KVM_IDENTITY_SLOT	(KVM_USER_MEM_SLOTS + 2)
+
+/* One range of guest frames that is being invalidated by somebody. */
+struct kvm_invalidation {
+	uint64_t	seq;		/* [m] finished invalidations */
+	unsigned	in_progress;	/* [m] unfinished ones */
+	gfn_t		start, end;	/* [m] hull of the unfinished, [start, end) */
+};
+
+struct kvm_mmu_vm {			/* the VM's side of kvm/mmu */
+	struct list	roots;		/* [p] struct kvm_mmu_page.link */
+	struct spinlock	pages_lock;	/* RANK_TDP_PAGES */
+	atomic64_t	nr_pages;	/* [a] page-table pages alive */
+	uint64_t	mmio_value;	/* [c] this VM's shadow_mmio_value */
+	uint64_t	direct_bits;	/* [c] gfn bits that name the direct (shared) half */
+	atomic64_t	pages[PG_LEVEL_1G + 1];	/* [a] leaf mappings by level */
+};
+
+struct kvm {
+	struct kvm_module	*module;	/* [c] */
+	const struct vm_type_ops *ops;		/* [c] by VM type */
+	uint32_t		 vm_type;	/* [c] KVM_X86_*_VM */
+	bool			 has_private_mem;	/* [c] */
+	bool			 has_protected_state;	/* [c] */
+	bool			 pre_fault_allowed;
+	int			 owner_pid;	/* [c] the "mm" that may use it */
+	unsigned		 nr_address_spaces;	/* [c] 1 or 2 */
+
+	struct mutex		 lock;		/* RANK_VM */
+	struct mutex		 slots_lock;	/* RANK_SLOTS */
+	struct rwlock		 mmu_lock;	/* RANK_MMU */
+	struct srcu		 srcu;		/* memslots, vCPUs in host mode */
+
+	atomic32_t		 users;		/* [a] VM, vCPU, gmem, stats files */
+	atomic32_t		 dead;		/* [a] kvm_vm_bugged(): all ioctls EIO */
+
+	struct kvm_memslots	*memslots;	/* [S] kvm/core/memslot.c */
+	struct kvm_attributes	*attributes;	/* [S] kvm/core/attr.c */
+	struct kvm_invalidation	 inv;		/* [m] */
+	struct kvm_mmu_vm	 mmu;
+
+	/* vCPUs in creation order; grows, never shrinks. */
+	struct kvm_vcpu *_Atomic *vcpus;	/* [L] change; readers: nr_vcpus acquire */
+	atomic32_t		 created_vcpus;	/* [L] */
+	atomic32_t		 nr_vcpus;	/* [a] online_vcpus */
+	unsigned		 max_vcpu_ids;	/* [L] */
+
+	uint64_t		 disabled_quirks;	/* [L] */
+	struct kvm_vm_arch	*arch;		/* kvm/vm */
+	void			*type_state;	/* kvm/types: owned by ops */
+};
+
+enum kvm_vcpu_mode {
+	OUTSIDE_GUEST_MODE,
+	IN_GUEST_MODE,
+	EXITING_GUEST_MODE,
+};
+
+/* A vCPU's side of kvm/mmu.  [v] */
+struct kvm_mmu {
+	hpa_t		root;		/* direct root, HPA_INVALID: none loaded */
+	hpa_t		mirror_root;
+	uint8_t		root_level;	/* 4 or 5 */
+};
+
+/* What the vCPU last found to be MMIO. */
+struct kvm_mmio_cache {
+	gfn_t		gfn;
+	uint64_t	generation;	/* of the memslots, all 64 bits */
+	bool		valid;
+};
+
+struct kvm_vcpu {
+	struct kvm	*kvm;		/* [c] */
+	unsigned	 id, idx;	/* [c] */
+	struct mutex	 mutex;		/* RANK_VCPU */
+
+	atomic32_t	 mode;		/* [a] enum kvm_vcpu_mode */
+	atomic64_t	 requests;	/* [a] BIT(enum kvm_request) */
+	atomicptr_t	 cpu;		/* [a] struct cpu it is loaded on, or NULL */
+	struct waitq	 left_guest;	/* woken when mode goes OUTSIDE */
+
+	struct kvm_run	*run;		/* [c] shared with the VMM: read once, check */
+	int		 srcu_idx;	/* [v] */
+	uint32_t	 tag;		/* [c] its ASID or VPID */
+	struct kvm_mmu	 mmu;		/* [v] */
+	struct kvm_mmio_cache mmio;	/* [v] */
+};
+
+enum kvm_request {
+	KVM_REQ_TLB_FLUSH,		/* all translations of this vCPU */
+	KVM_REQ_MMU_FREE_OBSOLETE_ROOTS,
+	KVM_REQ_VM_DEAD,
+	KVM_REQ_TRIPLE_FAULT,
+	KVM_REQ_UNBLOCK,
+	KVM_REQ_OUTSIDE_GUEST_MODE,	/* just leave, nothing to do */
+	KVM_REQ_EVENT,
+	NR_KVM_REQUESTS
+};
+
+void kvm_get(struct kvm *kvm);
+/* Last put destroys the VM (kvm/vm gives the destructor at creation). */
+void kvm_put(struct kvm *kvm);
+
+/* The modelled kernel would have WARNed and given the VM up (KVM_BUG_ON). */
+void kvm_vm_bugged(struct kvm *kvm, const char *why);
+static inline bool kvm_vm_is_dead(const struct kvm *kvm)
+{
+	return atomic32_load_acquire(&kvm->dead);
+}
+
+/* i < atomic32_load_acquire(&kvm->nr_vcpus) */
+struct kvm_vcpu *kvm_get_vcpu(struct kvm *kvm, unsigned i);
+struct kvm_vcpu *kvm_get_vcpu_by_id(struct kvm *kvm, unsigned id);

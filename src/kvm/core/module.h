@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * module.h - kvm.ko and its vendor module as they are after loading: the
+ * machine they run on, their parameters, which kernel they behave as.
+ *
+ * Written while loading, before any VM exists; constant afterwards except for
+ * members marked [a].
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "hw/insn/machine.h"
+#include "sync/atomic.h"
+
+/* Kernel releases whose ABI we speak; compare with < and >=. */
+#define KERNEL_ABI(major, minor)	((major) << 8 | (minor))
+#define KERNEL_ABI_6_12			KERNEL_ABI(6, 12)
+#define KERNEL_ABI_6_16			KERNEL_ABI(6, 16)
+#define KERNEL_ABI_6_18			KERNEL_ABI(6, 18)
+
+struct spte_layout;			/* kvm/mmu/spte.h */
+
+/* Module parameters, by the kernel's names (params.def in abi gives the text). */
+struct kvm_params {
+	bool	mmio_caching;		/* as asked for; see enable_mmio_caching */
+	bool	tdp_mmu;
+	bool	eager_page_split;
+	bool	force_emulation_prefix;
+	bool	enable_pmu;
+	bool	ignore_msrs;
+	bool	allow_smaller_maxphyaddr;	/* kvm_intel */
+};
+
+struct kvm_module {
+	struct hw		*hw;
+	struct counters		*counters;
+	unsigned		 abi;			/* KERNEL_ABI() */
+	struct kvm_params	 params;
+	uint32_t		 vm_types;		/* bitmap of what may be created */
+	bool			 enable_mmio_caching;	/* params.mmio_caching and possible */
+	uint8_t			 maxphyaddr;		/* of the host, reduced */
+	const struct spte_layout *spte;			/* NPT or EPT, this machine's */
+	atomic32_t		 nr_vms;		/* [a] */
+	atomic32_t		 next_tag;		/* [a] ASIDs and VPIDs */
+};

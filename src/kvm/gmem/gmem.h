@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * gmem.h - guest_memfd: memory that only guests can reach.
+ *
+ * The bytes are in a mapping of ours, never in a descriptor or mapping of the
+ * VMM (spec kvm.md 6).  A file holds a reference on its VM; a slot bound to it
+ * holds none on the file.  Lock: slots_lock > the file's invalidate lock >
+ * mmu_lock.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "kvm/core/memslot.h"
+
+struct gmem_file;
+
+/* The checks of KVM_CREATE_GUEST_MEMFD.  One reference, the caller's. -errno. */
+MUST_CHECK int kvm_gmem_create(struct kvm *kvm, const struct kvm_create_guest_memfd *args,
+			       struct gmem_file **out);
+/* The last descriptor is closed: zap, unbind, free.  The VM may go with it. */
+void kvm_gmem_release(struct gmem_file *file);
+
+MUST_CHECK int kvm_gmem_fallocate(struct gmem_file *file, int mode, int64_t offset, int64_t len);
+/* Fills size, blocks, blksize, mode, ino. */
+void kvm_gmem_stat(struct gmem_file *file, struct stat *st);
+
+/* slots_lock held.  @file NULL: the descriptor is no guest_memfd (-EINVAL). */
+MUST_CHECK int kvm_gmem_bind(struct kvm *kvm, struct kvm_memory_slot *slot,
+			     struct gmem_file *file, uint64_t offset);
+void kvm_gmem_unbind(struct kvm_memory_slot *slot);
+
+/*
+ * The page behind a private gfn of @slot, allocated and prepared: its address
+ * and the largest level it may be mapped at.  -EFAULT, -EIO, -ENOMEM, -EHWPOISON.
+ */
+MUST_CHECK int kvm_gmem_get_pfn(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn,
+				hpa_t *page, uint8_t *max_level);
