@@ -14,6 +14,14 @@
  */
 #define KVM_CAP_SOFTCVM		0x5343564d
 
+/*
+ * KVM_CHECK_EXTENSION(KVM_CAP_SOFTCVM_INSTRUCTIONS) on a VM's descriptor
+ * returns the guest instructions that this VM's vCPUs have retired so far,
+ * INT_MAX when there are more; on other descriptors 0.  The count may lag
+ * behind a vCPU that is inside KVM_RUN.  A kernel's KVM returns 0.
+ */
+#define KVM_CAP_SOFTCVM_INSTRUCTIONS	(KVM_CAP_SOFTCVM + 1)
+
 #define SOFTCVM_VERSION_MAJOR	0
 #define SOFTCVM_VERSION_MINOR	1
 #define SOFTCVM_VERSION_PATCH	0
