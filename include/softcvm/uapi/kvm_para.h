@@ -55,6 +55,23 @@
 #define KVM_MSR_ENABLED			1
 #define KVM_MIGRATION_READY		(1 << 0)
 
+/* Asynchronous page faults (MSR_KVM_ASYNC_PF_EN) and stolen time. */
+#define KVM_ASYNC_PF_ENABLED		(1 << 0)
+#define KVM_ASYNC_PF_SEND_ALWAYS	(1 << 1)
+#define KVM_ASYNC_PF_DELIVERY_AS_PF_VMEXIT (1 << 2)
+#define KVM_ASYNC_PF_DELIVERY_AS_INT	(1 << 3)
+#define KVM_VCPU_PREEMPTED		(1 << 0)
+#define KVM_VCPU_FLUSH_TLB		(1 << 1)
+
+struct kvm_steal_time {
+	__u64 steal;
+	__u32 version;
+	__u32 flags;
+	__u8 preempted;
+	__u8 u8_pad[3];
+	__u32 pad[11];
+};
+
 /* Hypercalls: number in RAX, arguments in RBX, RCX, RDX, RSI, answer in RAX. */
 #define KVM_HC_VAPIC_POLL_IRQ		1
 #define KVM_HC_MMU_OP			2

@@ -267,6 +267,11 @@ struct kvm_pre_fault_memory {
 #define KVM_X86_QUIRK_IGNORE_GUEST_PAT	(1 << 9)
 #endif
 
+/* Later still, with stable updates of 6.12; newer trees call it otherwise. */
+#ifndef KVM_X86_QUIRK_VMCS12_ALLOW_FREEZE_IN_SMM
+#define KVM_X86_QUIRK_VMCS12_ALLOW_FREEZE_IN_SMM (1 << 10)
+#endif
+
 /* 6.17 */
 #ifndef KVM_X86_DISABLE_EXITS_APERFMPERF
 #define KVM_X86_DISABLE_EXITS_APERFMPERF (1 << 4)
