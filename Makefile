@@ -14,7 +14,7 @@ KSRC       ?=
 
 WERROR = $(if $(filter true 1,$(CI)),-Dwerror=true)
 
-.PHONY: all setup demo check conformance conformance-long sanitize lint install clean help
+.PHONY: all setup setup-conformance demo check conformance conformance-long sanitize lint install clean help
 .DELETE_ON_ERROR:
 
 all: setup $(BUILD)/build.ninja
@@ -41,10 +41,14 @@ check: all
 	status=$$?; \
 	tools/test-summary $(BUILD)/meson-logs/testlog.json && exit $$status
 
-conformance: all
+# With KSRC the distribution's kernel source is not needed.
+setup-conformance:
+	@tools/setup --conformance || [ -n '$(KSRC)' ]
+
+conformance: all setup-conformance
 	@KSRC='$(KSRC)' BUILD='$(BUILD)' tools/conformance/run --ci
 
-conformance-long: all
+conformance-long: all setup-conformance
 	@KSRC='$(KSRC)' BUILD='$(BUILD)' tools/conformance/run --long
 
 sanitize: setup
