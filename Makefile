@@ -54,7 +54,7 @@ conformance-long: all setup-conformance
 sanitize: setup
 	@tools/sanitize
 
-lint: setup
+lint: all
 	@tools/lint
 
 install: all
