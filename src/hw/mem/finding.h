@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * finding.h - software broke a rule of the manual that silicon punishes with silence.
+ *
+ * Any thread, any lock held, inside RCU; not async-signal-safe.  A finding
+ * never changes what the hardware does.
+ */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/macros.h"
+
+struct hw;
+
+struct hw_finding {
+	uint64_t	nr;		/* 1 is the machine's first */
+	const char	*section;	/* of the manual, static storage */
+	char		text[120];
+};
+
+/* Counted, logged (debug level), and the last ones kept. */
+void hw_finding(struct hw *hw, const char *section, const char *fmt, ...) PRINTF(3, 4);
+
+uint64_t hw_nr_findings(struct hw *hw);
+/* The newest findings, oldest of them first, at most @max; how many. */
+size_t hw_findings_read(struct hw *hw, struct hw_finding *out, size_t max);

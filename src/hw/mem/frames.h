@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * frames.h - the frame table: which byte of the process a physical address is.
+ *
+ * Physical space is divided into regions of 1 GiB.  A region stands for one
+ * aligned gigabyte of the process's address space, so addresses are congruent
+ * modulo 1 GiB and a huge mapping stays one; a bit for each 4 KiB says which
+ * of its frames exist.  Readers take no lock: three dependent loads.
+ *
+ * FRAMES-G1: a region that a reader found stays readable; it stands for the
+ *            same gigabyte until the end of the reader's RCU section.
+ * FRAMES-G2: after frames_retire() returns, frames_host() answers NULL for the
+ *            range, and every RCU section that saw otherwise has ended.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "sync/atomic.h"
+#include "sync/lock.h"
+#include "sync/rcu.h"
+
+#define REGION_SHIFT	30
+#define REGION_SIZE	(1ull << REGION_SHIFT)
+#define REGION_WORDS	(REGION_SIZE / PAGE_SIZE / 64)
+
+/*
+ * Keys: [f] fixed while the region is linked
+ *       [a] atomic
+ *       [l] frames.lock
+ */
+struct region {
+	uint64_t	host;			/* [f] address of the region's first byte */
+	uint64_t	index;			/* [f] physical address >> 30 */
+	bool		dram;			/* [f] the machine's own */
+	atomic64_t	nr_frames;		/* [a] bits set below */
+	struct region	*next_free;		/* [l] */
+	uint64_t	present[REGION_WORDS];	/* [a] */
+};
+
+struct frames {
+	struct region	**regions;		/* [a] by physical address >> 30 */
+	uint64_t	nr_regions;		/* 2^(phys_bits - 30) */
+	struct region	***by_host;		/* [a] two levels, by host address >> 30 */
+	struct mutex	publish_lock;		/* RANK_HOST: links and unlinks gigabytes */
+	struct spinlock	lock;			/* leaf: the region array and free list */
+	uint64_t	next_index;		/* [l] never used before */
+	struct region	*free_regions;		/* [l] kept mapped, indexes to use again */
+	struct region	*unused;		/* [l] storage without index */
+};
+
+MUST_CHECK bool frames_init(struct frames *f, unsigned phys_bits);
+void frames_fini(struct frames *f);
+
+/* The region of @a, or NULL. */
+static ALWAYS_INLINE struct region *frames_region(const struct frames *f, hpa_t a)
+{
+	uint64_t i = a.v >> REGION_SHIFT;
+
+	return likely(i < f->nr_regions) ? rcu_dereference(f->regions[i]) : NULL;
+}
+
+static ALWAYS_INLINE bool region_has(const struct region *r, uint64_t offset)
+{
+	uint64_t page = offset >> PAGE_SHIFT;
+
+	return __atomic_load_n(&r->present[page / 64], __ATOMIC_ACQUIRE) >> (page % 64) & 1;
+}
+
+/*
+ * The byte behind @a, or NULL when there is no frame.  The pointer is good to
+ * the end of the 4 KiB page; touch it with os/uaccess only, for the host's
+ * mapping may vanish at any time.  Any thread.
+ */
+static ALWAYS_INLINE uint8_t *frames_host(const struct frames *f, hpa_t a)
+{
+	const struct region *r = frames_region(f, a);
+	uint64_t offset = a.v & (REGION_SIZE - 1);
+
+	if (unlikely(!r || !region_has(r, offset)))
+		return NULL;
+	return (uint8_t *)(uintptr_t)r->host + offset;
+}
+
+/* phys_publish(). */
+MUST_CHECK hpa_t frames_publish(struct frames *f, const void *host);
+
+/* phys_retire() without the look into TLBs; true when a frame existed. */
+bool frames_retire(struct frames *f, const void *host, size_t size);
+
+/* Calls @fn with the physical range of each existing frame run in a host range. */
+void frames_each(struct frames *f, const void *host, size_t size,
+		 void (*fn)(hpa_t start, size_t size, void *arg), void *arg);
+
+/*
+ * A new region for @host, frames absent; NULL when physical space or memory
+ * is exhausted.  For frames.c and dram.c.
+ */
+struct region *frames_region_new(struct frames *f, uint64_t host, bool dram);
+
+/* Makes frames exist or cease; answers how many changed.  Any thread. */
+unsigned region_set(struct region *r, uint64_t offset, size_t pages);
+unsigned region_clear(struct region *r, uint64_t offset, size_t pages);
