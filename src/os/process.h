@@ -8,8 +8,10 @@
 
 #include "base/macros.h"
 
-/* Of the calling process / thread, as the kernel numbers them; no caching
- * across fork.  os_tid is cheap (thread-local where it can be).
+/*
+ * Of the calling process / thread, as the kernel numbers them.  os_pid makes a
+ * system call once a process: its memory is wiped by fork, not by vfork, whose
+ * child gets the parent's answer.  os_tid is one system call.
  */
 int os_pid(void);
 int os_tid(void);
@@ -18,14 +20,17 @@ int os_tid(void);
 unsigned os_nr_cpus(void);
 
 /*
- * True while a signal that the calling thread does not block is pending for it
- * (the kernel's signal_pending()).  One system call.
+ * True while a signal that the calling thread blocks, and that is in @allowed
+ * (bit n - 1 for signal n, as the kernel's sigset), is pending for the thread
+ * or its process.  One that the thread does not block has been delivered by
+ * the time that this returns.  One system call.
  */
-bool os_signal_pending(void);
+bool os_signal_pending(uint64_t allowed);
 
-/* A worker with every signal blocked.  0 or -errno. */
-MUST_CHECK int os_start_worker(void (*fn)(void *), void *arg, const char *name);
-
-/* Sleep while *@word == @expected, until os_wake, a signal, or @ns (0: for ever). */
+/* Sleep while *@word == @expected, until os_futex_wake, a signal, or @ns (0: for ever). */
 void os_futex_wait(const uint32_t *word, uint32_t expected, uint64_t ns);
+/* Wakes at most @nr sleepers of @word, which may be unmapped by then. */
 void os_futex_wake(const uint32_t *word, int nr);
+
+/* Lets another thread run now. */
+void os_yield(void);

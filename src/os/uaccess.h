@@ -38,16 +38,38 @@ MUST_CHECK bool os_prefault(void *addr, bool write);
 /*
  * Called first by the process's SIGSEGV/SIGBUS handler with its third
  * argument (ucontext_t *).  True when the fault was one of ours; the context
- * then continues at the fix-up.  Async-signal-safe.
+ * then continues at the fix-up.  Async-signal-safe.  The handler asks only for
+ * signals with si_code > 0: one that kill(2) sent interrupts anything.
  */
 bool os_uaccess_fixup(int sig, void *ucontext);
 
-#define OS_EXTABLE(fault_label)						\
+/*
+ * Installs a handler of SIGSEGV and SIGBUS that does the above and passes
+ * everything else to the handler from before.  For programs without the
+ * preload front end, which has its own: unit tests (cmocka takes the signals
+ * anew for each test, so call it inside).  0 or a negative errno.  Not while
+ * other threads may fault.
+ */
+MUST_CHECK int os_uaccess_install(void);
+
+#define OS_EXTABLE_ENTRY(to)						\
 	".pushsection os_extable, \"a\", @progbits\n\t"			\
 	".balign 4\n\t"							\
 	".long 1b - .\n\t"						\
-	".long %l[" #fault_label "] - .\n\t"				\
+	".long " to " - .\n\t"						\
 	".popsection\n\t"
+#define OS_EXTABLE(fault_label) OS_EXTABLE_ENTRY("%l[" #fault_label "]")
+
+/*
+ * `asm goto` with outputs, gcc before 12.4: the empty statement after it keeps
+ * gcc from dropping an output register (its bug 113921).  Operands are the
+ * bare address, not a dereference, so that no sanitizer looks at it.
+ */
+#define OS_ASM_GOTO(x...)						\
+	do {								\
+		__asm__ volatile goto(x);				\
+		__asm__ volatile("");					\
+	} while (0)
 
 /*
  * bool os_load8/16/32/64(const void *p, uintN_t *out): false when the access
@@ -58,10 +80,10 @@ static ALWAYS_INLINE MUST_CHECK bool					\
 os_load##bits(const void *p, uint##bits##_t *out)			\
 {									\
 	uint##bits##_t v;						\
-	__asm__ goto("1: " insn " %[m], %[v]\n\t" OS_EXTABLE(fault)	\
-		     : [v] con (v)					\
-		     : [m] "m" (*(const volatile uint##bits##_t *)p)	\
-		     : "memory" : fault);				\
+	OS_ASM_GOTO("1: " insn " (%[p]), %[v]\n\t" OS_EXTABLE(fault)	\
+		    : [v] con (v)					\
+		    : [p] "r" (p)					\
+		    : "memory" : fault);				\
 	*out = v;							\
 	return true;							\
 fault:									\
@@ -72,14 +94,14 @@ OS_DEFINE_LOAD(16, "movw", "=r")
 OS_DEFINE_LOAD(32, "movl", "=r")
 OS_DEFINE_LOAD(64, "movq", "=r")
 
+/* bool os_store8/16/32/64(void *p, uintN_t v): false when it faulted. */
 #define OS_DEFINE_STORE(bits, insn, con)				\
 static ALWAYS_INLINE MUST_CHECK bool					\
 os_store##bits(void *p, uint##bits##_t v)				\
 {									\
-	__asm__ goto("1: " insn " %[v], %[m]\n\t" OS_EXTABLE(fault)	\
-		     : : [v] con (v),					\
-			 [m] "m" (*(volatile uint##bits##_t *)p)	\
-		     : "memory" : fault);				\
+	OS_ASM_GOTO("1: " insn " %[v], (%[p])\n\t" OS_EXTABLE(fault)	\
+		    : : [v] con (v), [p] "r" (p)			\
+		    : "memory" : fault);				\
 	return true;							\
 fault:									\
 	return false;							\
@@ -92,6 +114,7 @@ OS_DEFINE_STORE(64, "movq", "r")
 enum os_cas { OS_CAS_LOST, OS_CAS_WON, OS_CAS_FAULT };
 
 /*
+ * enum os_cas os_cas8/16/32/64(void *p, uintN_t *expected, uintN_t desired):
  * LOCK CMPXCHG on memory that may fault.  *expected gets what was found when
  * the exchange is lost.
  */
@@ -101,12 +124,11 @@ os_cas##bits(void *p, uint##bits##_t *expected, uint##bits##_t desired)	\
 {									\
 	uint##bits##_t old = *expected;					\
 	bool won;							\
-	__asm__ goto("1: lock " insn " %[new], %[m]\n\t"		\
-		     OS_EXTABLE(fault)					\
-		     : "+a" (old), [m] "+m" (*(volatile uint##bits##_t *)p), \
-		       "=@ccz" (won)					\
-		     : [new] con (desired)				\
-		     : "memory", "cc" : fault);				\
+	OS_ASM_GOTO("1: lock " insn " %[new], (%[p])\n\t"		\
+		    OS_EXTABLE(fault)					\
+		    : "+a" (old), "=@ccz" (won)				\
+		    : [new] con (desired), [p] "r" (p)			\
+		    : "memory" : fault);				\
 	*expected = old;						\
 	return won ? OS_CAS_WON : OS_CAS_LOST;				\
 fault:									\

@@ -5,10 +5,13 @@
  * Storage is the caller's.  init before use, fini when nobody holds it.  With
  * the option lockcheck every thread keeps the list of what it holds; an order
  * that rank.h forbids, an unlock of what is not held and an assertion below
- * that does not hold end in panic() with both names.
+ * that does not hold end in panic() with both names.  So does waiting for a
+ * mutex inside an RCU section.  The thread that locked unlocks.  Not for
+ * signal handlers.
  *
- * rwlock: readers do not share a cache line (a slot per reader thread); a
- * waiting writer holds new readers back.  Not recursive, either side.
+ * rwlock: readers do not share a cache line (slots picked by thread); a
+ * waiting writer holds new readers back, and readers that one writer held back
+ * go before the next.  Not recursive, either side.
  */
 #pragma once
 #include <stdbool.h>
@@ -26,6 +29,10 @@
 #define ACQUIRE_SHARED(l)	__attribute__((acquire_shared_capability(l)))
 #define RELEASE(l)		__attribute__((release_capability(l)))
 #define RELEASE_SHARED(l)	__attribute__((release_shared_capability(l)))
+#define TRY_ACQUIRE(ok, l)	__attribute__((try_acquire_capability(ok, l)))
+#define ASSERT_HELD(l)		__attribute__((assert_capability(l)))
+#define ASSERT_HELD_SHARED(l)	__attribute__((assert_shared_capability(l)))
+#define NO_LOCK_ANALYSIS	__attribute__((no_thread_safety_analysis))
 #else
 #define CAPABILITY(x)
 #define REQUIRES(l)
@@ -34,6 +41,10 @@
 #define ACQUIRE_SHARED(l)
 #define RELEASE(l)
 #define RELEASE_SHARED(l)
+#define TRY_ACQUIRE(ok, l)
+#define ASSERT_HELD(l)
+#define ASSERT_HELD_SHARED(l)
+#define NO_LOCK_ANALYSIS
 #endif
 
 struct lock_id {			/* who it is, for the checker */
@@ -43,37 +54,36 @@ struct lock_id {			/* who it is, for the checker */
 
 struct CAPABILITY("mutex") mutex {
 	atomic32_t	state;		/* 0 free, 1 held, 2 held and waited for */
-	atomic32_t	owner;		/* tid, lockcheck only */
 	struct lock_id	id;
 };
 
 struct CAPABILITY("spinlock") spinlock {
-	atomic32_t	state;
-	atomic32_t	owner;
+	atomic32_t	state;		/* as a mutex's; waiters spin longer before they sleep */
 	struct lock_id	id;
 };
 
-struct rwlock_slots;
+struct rwlock_state;			/* one cache line a reader slot */
 
 struct CAPABILITY("rwlock") rwlock {
-	struct rwlock_slots	*slots;		/* one cache line a reader slot */
-	atomic32_t		 writer;	/* 0 none, 1 held or wanted */
-	atomic32_t		 contended;	/* somebody waits for a yield */
-	struct mutex		 writers;	/* writers queue here */
+	struct rwlock_state	*state;
 	struct lock_id		 id;
 };
+
+/* For the few that live in static storage. */
+#define MUTEX_INIT(nm, rk)	{ .id = { .name = (nm), .rank = (rk) } }
+#define SPIN_INIT(nm, rk)	{ .id = { .name = (nm), .rank = (rk) } }
 
 void mutex_init(struct mutex *m, const char *name, enum lock_rank rank);
 void mutex_fini(struct mutex *m);
 void mutex_lock(struct mutex *m) ACQUIRE(*m);
-MUST_CHECK bool mutex_trylock(struct mutex *m);
+MUST_CHECK bool mutex_trylock(struct mutex *m) TRY_ACQUIRE(true, *m);
 void mutex_unlock(struct mutex *m) RELEASE(*m);
-void lock_assert_held_mutex(const struct mutex *m);
+void lock_assert_held_mutex(const struct mutex *m) ASSERT_HELD(*m);
 
 void spin_init(struct spinlock *s, const char *name, enum lock_rank rank);
 void spin_lock(struct spinlock *s) ACQUIRE(*s);
 void spin_unlock(struct spinlock *s) RELEASE(*s);
-void lock_assert_held_spin(const struct spinlock *s);
+void lock_assert_held_spin(const struct spinlock *s) ASSERT_HELD(*s);
 
 MUST_CHECK int rwlock_init(struct rwlock *l, const char *name, enum lock_rank rank);
 void rwlock_fini(struct rwlock *l);
@@ -81,10 +91,11 @@ void read_lock(struct rwlock *l) ACQUIRE_SHARED(*l);
 void read_unlock(struct rwlock *l) RELEASE_SHARED(*l);
 void write_lock(struct rwlock *l) ACQUIRE(*l);
 void write_unlock(struct rwlock *l) RELEASE(*l);
-/* True while somebody else waits for @l: time to yield. */
+/* For a holder: true while somebody else waits for @l, time to yield. */
 bool rwlock_is_contended(const struct rwlock *l);
-void lock_assert_held_read(const struct rwlock *l);	/* either side will do */
-void lock_assert_held_write(const struct rwlock *l);
+void lock_assert_held_read(const struct rwlock *l)	/* either side will do */
+	ASSERT_HELD_SHARED(*l);
+void lock_assert_held_write(const struct rwlock *l) ASSERT_HELD(*l);
 
 /*
  * Stops when the calling thread holds any lock of ours, or is in an RCU or

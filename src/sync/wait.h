@@ -7,8 +7,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/macros.h"
 #include "sync/atomic.h"
 
+/* Outlives every wake: who sees the condition may not free it without a lock. */
 struct waitq {
 	atomic32_t	seq;		/* bumped by every wake */
 	atomic32_t	nr_waiters;
@@ -35,6 +37,22 @@ void waitq_sleep(struct waitq *q, uint32_t prepared, uint64_t timeout_ns);
 enum thread_slot { THREAD_VCPU, THREAD_FRONT_END, NR_THREAD_SLOTS };
 void *sync_thread_get(enum thread_slot slot);
 void sync_thread_set(enum thread_slot slot, void *p);
+
+/*
+ * A small number of the calling thread, distinct among living threads while
+ * there are fewer than 4,096, for picking one of several slots.
+ * Async-signal-safe.
+ */
+unsigned sync_thread_number(void);
+
+/* Starts a detached thread with every signal blocked.  0 or a negative errno. */
+MUST_CHECK int sync_start_worker(void (*fn)(void *), void *arg, const char *name);
+
+/*
+ * Around fork(2), as pthread_atfork: what holds a lock in other threads is
+ * waited for in @prepare.  0 or a negative errno.
+ */
+MUST_CHECK int sync_at_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
 
 /* A place that interleaving tests can name; nothing in the product build. */
 #ifndef SYNC_POINT

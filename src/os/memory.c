@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "os/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/page.h"
+#include "os/uaccess.h"
+
+#ifndef MADV_POPULATE_WRITE		/* Linux 5.14 */
+#define MADV_POPULATE_WRITE	23
+#endif
+
+void *os_map_private(size_t size, size_t align)
+{
+	size_t room = size + align - PAGE_SIZE;
+	char *p, *aligned;
+
+	if (room < size)
+		return NULL;
+	p = mmap(NULL, room, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED)
+		return NULL;
+	aligned = (char *)ALIGN_UP((uintptr_t)p, align);
+	if (aligned > p)
+		munmap(p, (size_t)(aligned - p));
+	if (aligned + size < p + room)
+		munmap(aligned + size, (size_t)(p + room - aligned) - size);
+	/* Both can only fail where the kernel lacks them, without harm to us. */
+	(void)madvise(aligned, size, MADV_DONTFORK);
+	(void)madvise(aligned, size, MADV_DONTDUMP);
+	return aligned;
+}
+
+void os_unmap(void *p, size_t size)
+{
+	if (munmap(p, size))
+		panic("munmap(%p, %#zx): %d", p, size, errno);
+}
+
+void os_discard(void *p, size_t size)
+{
+	if (madvise(p, size, MADV_DONTNEED))
+		panic("madvise(%p, %#zx, MADV_DONTNEED): %d", p, size, errno);
+}
+
+int os_populate(void *p, size_t size)
+{
+	if (!madvise(p, size, MADV_POPULATE_WRITE))
+		return 0;
+	if (errno != EINVAL)
+		return -ENOMEM;
+	for (size_t at = 0; at < size; at += PAGE_SIZE) {
+		if (!os_prefault((char *)p + at, true))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int os_object_fd(const char *name, bool cloexec)
+{
+	int fd = memfd_create(name, MFD_ALLOW_SEALING | (cloexec ? MFD_CLOEXEC : 0));
+
+	if (fd < 0)
+		return -errno;
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)) {
+		int err = -errno;
+
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+int os_shared_memfd(const char *name, size_t size, bool cloexec)
+{
+	int fd = memfd_create(name, cloexec ? MFD_CLOEXEC : 0);
+
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, (off_t)size)) {
+		int err = -errno;
+
+		close(fd);
+		return err;
+	}
+	return fd;
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "os/uaccess.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <ucontext.h>
+
+/* Both addresses are relative to the field itself: no relocation at load. */
+struct os_extable_entry {
+	int32_t	insn;
+	int32_t	fixup;
+};
+
+/* The linker's, of the module (program or shared library) that we are in. */
+extern const struct os_extable_entry __start_os_extable[] __attribute__((visibility("hidden")));
+extern const struct os_extable_entry __stop_os_extable[] __attribute__((visibility("hidden")));
+
+static uintptr_t absolute(const int32_t *field)
+{
+	return (uintptr_t)field + (intptr_t)*field;
+}
+
+bool os_uaccess_fixup(int sig, void *ucontext)
+{
+	greg_t *pc = &((ucontext_t *)ucontext)->uc_mcontext.gregs[REG_RIP];
+
+	if (sig != SIGSEGV && sig != SIGBUS)
+		return false;
+	for (const struct os_extable_entry *e = __start_os_extable; e < __stop_os_extable; e++) {
+		if (absolute(&e->insn) != (uintptr_t)*pc)
+			continue;
+		*pc = (greg_t)absolute(&e->fixup);
+		return true;
+	}
+	return false;
+}
+
+size_t os_copy_from(void *dst, const void *untrusted_src, size_t n)
+{
+	__asm__ volatile("1: rep movsb\n"
+			 "2:\n\t" OS_EXTABLE_ENTRY("2b")
+			 : "+D" (dst), "+S" (untrusted_src), "+c" (n)
+			 : : "memory");
+	return n;
+}
+
+size_t os_copy_to(void *untrusted_dst, const void *src, size_t n)
+{
+	return os_copy_from(untrusted_dst, src, n);
+}
+
+size_t os_clear(void *untrusted_dst, size_t n)
+{
+	__asm__ volatile("1: rep stosb\n"
+			 "2:\n\t" OS_EXTABLE_ENTRY("2b")
+			 : "+D" (untrusted_dst), "+c" (n)
+			 : "a" (0)
+			 : "memory");
+	return n;
+}
+
+/* A locked OR with nothing: needs a writable page, changes no byte of it. */
+static bool touch_for_write(void *addr)
+{
+	__asm__ volatile goto("1: lock orb $0, (%[p])\n\t" OS_EXTABLE(fault)
+			      : : [p] "r" (addr)
+			      : "memory", "cc" : fault);
+	return true;
+fault:
+	return false;
+}
+
+bool os_prefault(void *addr, bool write)
+{
+	uint8_t byte;
+
+	return write ? touch_for_write(addr) : os_load8(addr, &byte);
+}
+
+/* What the process had before os_uaccess_install(); written there only. */
+static struct sigaction before_segv, before_bus;
+
+static void pass_on(int sig, siginfo_t *info, void *ucontext)
+{
+	const struct sigaction *before = sig == SIGBUS ? &before_bus : &before_segv;
+
+	if (before->sa_flags & SA_SIGINFO) {
+		before->sa_sigaction(sig, info, ucontext);
+	} else if (before->sa_handler == SIG_DFL || before->sa_handler == SIG_IGN) {
+		signal(sig, SIG_DFL);	/* the instruction faults again and ends us */
+		if (info->si_code <= 0)
+			raise(sig);
+	} else {
+		before->sa_handler(sig);
+	}
+}
+
+static void on_fault(int sig, siginfo_t *info, void *ucontext)
+{
+	if (info->si_code > 0 && os_uaccess_fixup(sig, ucontext))
+		return;
+	pass_on(sig, info, ucontext);
+}
+
+static int install(int sig, const struct sigaction *act, struct sigaction *before)
+{
+	struct sigaction now;
+
+	if (sigaction(sig, NULL, &now))
+		return -errno;
+	if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_fault)
+		return 0;
+	*before = now;
+	return sigaction(sig, act, NULL) ? -errno : 0;
+}
+
+int os_uaccess_install(void)
+{
+	struct sigaction act = {
+		.sa_sigaction = on_fault,
+		.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER,
+	};
+	int err;
+
+	sigemptyset(&act.sa_mask);
+	err = install(SIGSEGV, &act, &before_segv);
+	return err ? err : install(SIGBUS, &act, &before_bus);
+}
