@@ -27,12 +27,14 @@
 
 struct cpu;
 struct kvm_memslots;
+struct kvm_memory_slot;
 struct kvm_attributes;
 struct vm_type_ops;
 struct kvm_vm_arch;			/* kvm/vm: irqchip, PV state, caps */
 
 #define KVM_MAX_VCPUS_LIMIT	1024
 #define KVM_MAX_VCPU_IDS_LIMIT	4096
+#define KVM_VCPU_CHUNK		64
 #define KVM_USER_MEM_SLOTS	32764	/* SHRT_MAX - 3 internal ones */
 #define KVM_MEM_SLOTS_NUM	32767
 #define KVM_MAX_ADDRESS_SPACES	2
@@ -41,12 +43,17 @@ struct kvm_vm_arch;			/* kvm/vm: irqchip, PV state, caps */
 #define KVM_APIC_ACCESS_SLOT	(KVM_USER_MEM_SLOTS + 1)
 #define KVM_IDENTITY_SLOT	(KVM_USER_MEM_SLOTS + 2)
 
-/* One range of guest frames that is being invalidated by somebody. */
+/*
+ * The guest frames that somebody is invalidating.  Written with mmu_lock held
+ * for writing; atomic because faults look once without the lock, as a hint.
+ */
 struct kvm_invalidation {
-	uint64_t	seq;		/* [m] finished invalidations */
-	unsigned	in_progress;	/* [m] unfinished ones */
-	gfn_t		start, end;	/* [m] hull of the unfinished, [start, end) */
+	atomic64_t	seq;		/* [m] finished invalidations */
+	atomic64_t	in_progress;	/* [m] unfinished ones */
+	atomic64_t	start, end;	/* [m] hull of the unfinished: gfns [start, end) */
 };
+
+struct kvm_mmu_page;
 
 struct kvm_mmu_vm {			/* the VM's side of kvm/mmu */
 	struct list	roots;		/* [p] struct kvm_mmu_page.link */
@@ -54,7 +61,7 @@ struct kvm_mmu_vm {			/* the VM's side of kvm/mmu */
 	atomic64_t	nr_pages;	/* [a] page-table pages alive */
 	uint64_t	mmio_value;	/* [c] this VM's shadow_mmio_value */
 	uint64_t	direct_bits;	/* [c] gfn bits that name the direct (shared) half */
-	atomic64_t	pages[PG_LEVEL_1G + 1];	/* [a] leaf mappings by level */
+	atomic64_t	huge_pages[PG_LEVEL_1G + 1];	/* [a] leaves of 2M and 1G alive */
 };
 
 struct kvm {
@@ -80,8 +87,8 @@ struct kvm {
 	struct kvm_invalidation	 inv;		/* [m] */
 	struct kvm_mmu_vm	 mmu;
 
-	/* vCPUs in creation order; grows, never shrinks. */
-	struct kvm_vcpu *_Atomic *vcpus;	/* [L] change; readers: nr_vcpus acquire */
+	/* vCPUs in creation order, by chunks; grows, never shrinks. */
+	struct kvm_vcpu		**vcpu_chunks[KVM_MAX_VCPUS_LIMIT / KVM_VCPU_CHUNK];	/* [L] */
 	atomic32_t		 created_vcpus;	/* [L] */
 	atomic32_t		 nr_vcpus;	/* [a] online_vcpus */
 	unsigned		 max_vcpu_ids;	/* [L] */
@@ -89,6 +96,7 @@ struct kvm {
 	uint64_t		 disabled_quirks;	/* [L] */
 	struct kvm_vm_arch	*arch;		/* kvm/vm */
 	void			*type_state;	/* kvm/types: owned by ops */
+	void			(*destroy)(struct kvm *kvm);	/* [c] at the last put */
 };
 
 enum kvm_vcpu_mode {
@@ -102,6 +110,9 @@ struct kvm_mmu {
 	hpa_t		root;		/* direct root, HPA_INVALID: none loaded */
 	hpa_t		mirror_root;
 	uint8_t		root_level;	/* 4 or 5 */
+	struct kvm_mmu_page *root_sp;	/* of root; holds a reference */
+	struct kvm_mmu_page *cache;	/* tables made before the lock is taken */
+	unsigned	nr_cached;
 };
 
 /* What the vCPU last found to be MMIO. */
@@ -126,6 +137,8 @@ struct kvm_vcpu {
 	uint32_t	 tag;		/* [c] its ASID or VPID */
 	struct kvm_mmu	 mmu;		/* [v] */
 	struct kvm_mmio_cache mmio;	/* [v] */
+	struct kvm_memory_slot *last_slot;	/* [v] hint, of that generation */
+	uint64_t	 last_slot_generation;
 };
 
 enum kvm_request {
@@ -139,9 +152,17 @@ enum kvm_request {
 	NR_KVM_REQUESTS
 };
 
+/*
+ * What every VM has, whatever its type: locks, an empty memory map, one user.
+ * module, ops, vm_type, has_* and nr_address_spaces are the caller's and set
+ * before.  @destroy runs at the last kvm_put and ends with kvm_core_fini.
+ */
+MUST_CHECK int kvm_core_init(struct kvm *kvm, struct kvm_module *module,
+			     void (*destroy)(struct kvm *kvm));
+void kvm_core_fini(struct kvm *kvm);	/* no vCPU, no slot left */
+
 void kvm_get(struct kvm *kvm);
-/* Last put destroys the VM (kvm/vm gives the destructor at creation). */
-void kvm_put(struct kvm *kvm);
+void kvm_put(struct kvm *kvm);		/* the last one destroys the VM */
 
 /* The modelled kernel would have WARNed and given the VM up (KVM_BUG_ON). */
 void kvm_vm_bugged(struct kvm *kvm, const char *why);
@@ -150,6 +171,15 @@ static inline bool kvm_vm_is_dead(const struct kvm *kvm)
 	return atomic32_load_acquire(&kvm->dead);
 }
 
+/* kvm->lock held.  Room for one more, then nothing can fail.  -ENOMEM, -EINVAL: full. */
+MUST_CHECK int kvm_reserve_vcpu(struct kvm *kvm);
+/* kvm->lock held.  Gives @vcpu its idx and shows it to everybody. */
+void kvm_publish_vcpu(struct kvm *kvm, struct kvm_vcpu *vcpu);
+
 /* i < atomic32_load_acquire(&kvm->nr_vcpus) */
 struct kvm_vcpu *kvm_get_vcpu(struct kvm *kvm, unsigned i);
 struct kvm_vcpu *kvm_get_vcpu_by_id(struct kvm *kvm, unsigned id);
+
+/* What kvm/core wants of a vCPU: mutex, mode, requests, queue. */
+void kvm_vcpu_core_init(struct kvm_vcpu *vcpu, struct kvm *kvm, unsigned id);
+void kvm_vcpu_core_fini(struct kvm_vcpu *vcpu);

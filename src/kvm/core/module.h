@@ -20,6 +20,7 @@
 #define KERNEL_ABI_6_18			KERNEL_ABI(6, 18)
 
 struct spte_layout;			/* kvm/mmu/spte.h */
+struct spt_index;			/* kvm/mmu/spt_index.h */
 
 /* Module parameters, by the kernel's names (params.def in abi gives the text). */
 struct kvm_params {
@@ -41,6 +42,8 @@ struct kvm_module {
 	bool			 enable_mmio_caching;	/* params.mmio_caching and possible */
 	uint8_t			 maxphyaddr;		/* of the host, reduced */
 	const struct spte_layout *spte;			/* NPT or EPT, this machine's */
+	struct spt_index	*spts;			/* kvm/mmu: every table page by address */
 	atomic32_t		 nr_vms;		/* [a] */
+	atomic64_t		 next_ino;		/* [a] of guest_memfd files */
 	atomic32_t		 next_tag;		/* [a] ASIDs and VPIDs */
 };

@@ -13,6 +13,14 @@ void kvm_make_request(enum kvm_request req, struct kvm_vcpu *vcpu);
 bool kvm_check_request(enum kvm_request req, struct kvm_vcpu *vcpu);	/* and clear */
 bool kvm_request_pending(const struct kvm_vcpu *vcpu);
 
+/*
+ * The vCPU's side, around VMRUN or VM entry.  enter: false, and outside again,
+ * when a request is pending.  leave: after hardware has let go of every
+ * translation; wakes those who wait for it.
+ */
+MUST_CHECK bool kvm_vcpu_enter_guest_mode(struct kvm_vcpu *vcpu);
+void kvm_vcpu_leave_guest_mode(struct kvm_vcpu *vcpu);
+
 /* Kicks @vcpu out of the guest or its sleep; does not wait. */
 void kvm_vcpu_kick(struct kvm_vcpu *vcpu);
 
