@@ -10,12 +10,14 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 import time
 
 import openings
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 EXIT_SKIP = 4                      # the selftests' own exit status for "skipped"
+OUTPUT_BYTES = 1 << 20             # of a program's output, that we look at
 SKIPPED = re.compile(r"skip", re.I)
 USAGE = re.compile(r"^\s*usage:", re.I | re.M)
 FRAME = re.compile(r"\s+(\d+\s|\(inlined|pid=)")
@@ -56,6 +58,14 @@ def why_failed(code, text):
         return tidy("%s: %s" % (how, "; ".join(told[:2])))
     said = [x for x in lines if x.strip()]
     return tidy("%s: %s" % (how, said[-1]) if said else how)
+
+
+def end_group(group):
+    """Ends a program and the children that it left behind."""
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
 
 
 def read_stats(path):
@@ -141,21 +151,19 @@ class Runner:
         """(exit status or None, output); on time-out the whole process group is ended."""
         env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
         env["TMPDIR"] = self.scratch
-        with subprocess.Popen(command, cwd=self.scratch, env=env, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              start_new_session=True) as p:
-            try:
-                out, _ = p.communicate(timeout=seconds)
-                return p.returncode, out.decode("utf-8", "replace")
-            except subprocess.TimeoutExpired:
-                os.killpg(p.pid, signal.SIGKILL)
-                out, _ = p.communicate()
-                return None, out.decode("utf-8", "replace")
-            finally:
-                try:                       # children that outlived the program
-                    os.killpg(p.pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
+        # a file, not a pipe: a child that got away must not make us wait for its end
+        with tempfile.TemporaryFile(dir=self.scratch) as out:
+            with subprocess.Popen(command, cwd=self.scratch, env=env, stdin=subprocess.DEVNULL,
+                                  stdout=out, stderr=subprocess.STDOUT,
+                                  start_new_session=True) as p:
+                try:
+                    code = p.wait(timeout=seconds)
+                except subprocess.TimeoutExpired:
+                    code = None
+                finally:
+                    end_group(p.pid)
+            out.seek(0)
+            return code, out.read(OUTPUT_BYTES).decode("utf-8", "replace")
 
     def _keep(self, name, command, outcome, text):
         path = os.path.join(self.logs, name + ".log")
