@@ -64,6 +64,15 @@ struct kvm_mmu_vm {			/* the VM's side of kvm/mmu */
 	atomic64_t	huge_pages[PG_LEVEL_1G + 1];	/* [a] leaves of 2M and 1G alive */
 };
 
+/* What KVM_ENABLE_CAP and its kin have turned on, as vCPUs look at it. */
+struct kvm_vm_caps {
+	uint64_t	exit_hypercalls;	/* BIT(KVM_HC_*) that go to user space */
+	bool		exit_on_emulation_error;
+	bool		irqchip;		/* a local APIC for each vCPU */
+	uint32_t	tsc_khz;		/* default of new vCPUs */
+	uint32_t	bsp_vcpu_id;
+};
+
 struct kvm {
 	struct kvm_module	*module;	/* [c] */
 	const struct vm_type_ops *ops;		/* [c] by VM type */
@@ -94,6 +103,8 @@ struct kvm {
 	unsigned		 max_vcpu_ids;	/* [L] */
 
 	uint64_t		 disabled_quirks;	/* [L] */
+	struct kvm_vm_caps	 caps;		/* [L], readers any: set before vCPUs run */
+	atomic64_t		 nr_instructions;/* [a] guest instructions retired */
 	struct kvm_vm_arch	*arch;		/* kvm/vm */
 	void			*type_state;	/* kvm/types: owned by ops */
 	void			(*destroy)(struct kvm *kvm);	/* [c] at the last put */
@@ -131,6 +142,7 @@ struct kvm_vcpu {
 	atomic64_t	 requests;	/* [a] BIT(enum kvm_request) */
 	atomicptr_t	 cpu;		/* [a] struct cpu it is loaded on, or NULL */
 	struct waitq	 left_guest;	/* woken when mode goes OUTSIDE */
+	struct waitq	 wake;		/* what it sleeps on when halted */
 
 	struct kvm_run	*run;		/* [c] shared with the VMM: read once, check */
 	int		 srcu_idx;	/* [v] */

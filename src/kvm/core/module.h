@@ -43,6 +43,7 @@ struct kvm_module {
 	uint8_t			 maxphyaddr;		/* of the host, reduced */
 	const struct spte_layout *spte;			/* NPT or EPT, this machine's */
 	struct spt_index	*spts;			/* kvm/mmu: every table page by address */
+	struct lp_pool		*lp_pool;		/* kvm/vcpu/load.h */
 	atomic32_t		 nr_vms;		/* [a] */
 	atomic64_t		 next_ino;		/* [a] of guest_memfd files */
 	atomic32_t		 next_tag;		/* [a] ASIDs and VPIDs */
