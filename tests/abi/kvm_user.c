@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/* kvm_user.c - small steps of a KVM program; see kvm_user.h. */
+#include "kvm_user.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+bool check(struct checks *c, bool ok, const char *format, ...)
+{
+	va_list args;
+
+	if (ok)
+		c->passed++;
+	else
+		c->failed++;
+	if (!ok || c->verbose) {
+		va_start(args, format);
+		printf("%s  ", ok ? "ok  " : "FAIL");
+		vprintf(format, args);
+		putchar('\n');
+		va_end(args);
+		fflush(stdout);
+	}
+	return ok;
+}
+
+int checks_end(const struct checks *c)
+{
+	printf("%d passed, %d failed\n", c->passed, c->failed);
+	return c->failed ? 1 : 0;
+}
+
+long kvm_ioctl(int fd, unsigned long nr, unsigned long arg)
+{
+	int r = ioctl(fd, nr, arg);
+
+	return r < 0 ? -errno : r;
+}
+
+long kvm_ioctlp(int fd, unsigned long nr, void *arg)
+{
+	return kvm_ioctl(fd, nr, (unsigned long)arg);
+}
+
+void need(bool ok, const char *format, ...)
+{
+	va_list args;
+	int e = errno;
+
+	if (ok)
+		return;
+	va_start(args, format);
+	printf("FAIL  cannot go on: ");
+	vprintf(format, args);
+	printf(" (errno %s)\n", errno_name(e));
+	va_end(args);
+	exit(1);
+}
+
+int kvm_open(void)
+{
+	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+
+	need(kvm >= 0, "open /dev/kvm");
+	return kvm;
+}
+
+int vm_make(int kvm, unsigned long type)
+{
+	int vm = ioctl(kvm, KVM_CREATE_VM, type);
+
+	need(vm >= 0, "KVM_CREATE_VM type %lu", type);
+	return vm;
+}
+
+long vm_region(int vm, uint32_t slot, uint32_t flags, uint64_t gpa, uint64_t size, void *hva)
+{
+	struct kvm_userspace_memory_region r = {
+		.slot = slot,
+		.flags = flags,
+		.guest_phys_addr = gpa,
+		.memory_size = size,
+		.userspace_addr = (uintptr_t)hva,
+	};
+
+	return kvm_ioctlp(vm, KVM_SET_USER_MEMORY_REGION, &r);
+}
+
+long vm_region_gmem(int vm, uint32_t slot, uint64_t gpa, uint64_t size, void *hva, int gmem,
+		    uint64_t offset)
+{
+	struct kvm_userspace_memory_region2 r = {
+		.slot = slot,
+		.flags = KVM_MEM_GUEST_MEMFD,
+		.guest_phys_addr = gpa,
+		.memory_size = size,
+		.userspace_addr = (uintptr_t)hva,
+		.guest_memfd_offset = offset,
+		.guest_memfd = (uint32_t)gmem,
+	};
+
+	return kvm_ioctlp(vm, KVM_SET_USER_MEMORY_REGION2, &r);
+}
+
+long vm_gmem(int vm, uint64_t size, uint64_t flags)
+{
+	struct kvm_create_guest_memfd g = { .size = size, .flags = flags };
+
+	return kvm_ioctlp(vm, KVM_CREATE_GUEST_MEMFD, &g);
+}
+
+long vm_attributes(int vm, uint64_t gpa, uint64_t size, uint64_t attributes)
+{
+	struct kvm_memory_attributes a = {
+		.address = gpa,
+		.size = size,
+		.attributes = attributes,
+	};
+
+	return kvm_ioctlp(vm, KVM_SET_MEMORY_ATTRIBUTES, &a);
+}
+
+long vm_enable(int vm, uint32_t cap, uint64_t arg0)
+{
+	struct kvm_enable_cap c = { .cap = cap, .args = { arg0 } };
+
+	return kvm_ioctlp(vm, KVM_ENABLE_CAP, &c);
+}
+
+void *pages(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	need(p != MAP_FAILED, "mmap of %zu bytes", size);
+	return p;
+}
+
+struct kvm_run *vcpu_map(int kvm, int vcpu)
+{
+	int size = ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0);
+	void *p;
+
+	need(size > 0, "KVM_GET_VCPU_MMAP_SIZE");
+	p = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, vcpu, 0);
+	need(p != MAP_FAILED, "mmap of a vCPU");
+	return p;
+}
+
+const char *errno_name(long e)
+{
+	return e ? strerrorname_np((int)e) ? strerrorname_np((int)e) : "an unknown errno" : "0";
+}
