@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "os/process.h"
+
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "os/clock.h"
+
+static void ids_are_the_kernels(void **unused)
+{
+	int status;
+	pid_t pid;
+
+	assert_int_equal(os_pid(), getpid());
+	assert_int_equal(os_tid(), gettid());
+	pid = fork();
+	if (!pid) {
+		pid_t inner = os_pid() == getpid() ? fork() : -1;
+
+		if (!inner)
+			_exit(os_pid() != getpid() || os_tid() != gettid());
+		_exit(inner < 0 || waitpid(inner, &status, 0) != inner || status);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(os_pid(), getpid());
+}
+
+static void processors_are_those_we_may_use(void **unused)
+{
+	cpu_set_t before, one;
+	int first = 0;
+
+	assert_int_equal(sched_getaffinity(0, sizeof(before), &before), 0);
+	assert_int_equal(os_nr_cpus(), CPU_COUNT(&before));
+	while (!CPU_ISSET(first, &before))
+		first++;
+	CPU_ZERO(&one);
+	CPU_SET(first, &one);
+	assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+	assert_int_equal(os_nr_cpus(), 1);
+	assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
+}
+
+static void only_blocked_signals_are_pending(void **unused)
+{
+	sigset_t block, before;
+	siginfo_t info;
+
+	sigemptyset(&block);
+	sigaddset(&block, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &block, &before);
+	assert_false(os_signal_pending(~0ull));
+	raise(SIGUSR1);
+	assert_true(os_signal_pending(1ull << (SIGUSR1 - 1)));
+	assert_false(os_signal_pending(~(1ull << (SIGUSR1 - 1))));
+	assert_int_equal(sigwaitinfo(&block, &info), SIGUSR1);
+	assert_false(os_signal_pending(~0ull));
+	sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
+static void futex_waits_end_by_value_and_by_time(void **unused)
+{
+	uint32_t word = 7;
+	uint64_t t0 = os_monotonic_ns();
+
+	os_futex_wait(&word, 8, 0);		/* another value: at once */
+	os_futex_wait(&word, 7, 3000000);
+	assert_in_range(os_monotonic_ns() - t0, 3000000, 2000000000);
+	os_futex_wake(&word, 1);		/* nobody there */
+}
+
+static void clocks_agree(void **unused)
+{
+	uint64_t t0 = os_monotonic_ns(), c0 = os_tsc(), by_tsc, ns;
+	uint64_t khz = os_tsc_khz();
+
+	assert_int_equal(khz, os_tsc_khz());
+	assert_in_range(khz, 100000, 100000000);
+	usleep(20000);
+	ns = os_monotonic_ns() - t0;
+	by_tsc = (os_tsc() - c0) * 1000000 / khz;
+	assert_in_range(by_tsc, ns - ns / 50, ns + ns / 50);
+	assert_in_range(os_realtime_ns(), 1500000000ull * 1000000000, ~0ull);
+}
+
+static void random_bytes_are_written_to_the_end(void **unused)
+{
+	static uint8_t a[5001], b[5001];
+	unsigned same = 0;
+
+	os_random(a, 5000);
+	os_random(b, 5000);
+	for (int i = 0; i < 5000; i++)
+		same += a[i] == b[i];
+	assert_in_range(same, 0, 100);
+	assert_int_equal(a[5000] | b[5000], 0);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(ids_are_the_kernels),
+		cmocka_unit_test(processors_are_those_we_may_use),
+		cmocka_unit_test(only_blocked_signals_are_pending),
+		cmocka_unit_test(futex_waits_end_by_value_and_by_time),
+		cmocka_unit_test(clocks_agree),
+		cmocka_unit_test(random_bytes_are_written_to_the_end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
