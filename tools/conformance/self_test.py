@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+"""Tests of the conformance runner itself: no kernel tree, no softcvm, no strace needed."""
+import os
+import tempfile
+
+import openings
+import outcome
+import table
+
+GOOD = {"ioctls": 9, "guest_instructions": 5}
+IDLE = {"ioctls": 9, "guest_instructions": 0}
+# (exit status, output, counters, does it run a guest) -> status
+JUDGED = (
+    ((0, "Random seed: 0x6b8b4567\n", GOOD, True), "pass"),
+    ((0, "", IDLE, False), "pass"),
+    ((0, "", IDLE, True), "fail"),
+    ((0, "", {"ioctls": 0, "guest_instructions": 5}, True), "fail"),
+    ((0, "", {"ioctls": "many"}, False), "fail"),
+    ((0, "", None, False), "fail"),
+    ((0, "\nusage: prog [-h] [-n vcpus]\n", GOOD, True), "fail"),
+    ((0, "Usage: prog\n", GOOD, True), "fail"),
+    ((0, "Skipping tests for vm_type 0x1\n", GOOD, True), "skip"),
+    ((4, "1..0 # SKIP - Requirement not met\n", GOOD, True), "skip"),
+    ((254, "==== Test Assertion Failure ====\n  x.c:1: a == b\n", GOOD, True), "fail"),
+    ((-11, "", GOOD, True), "fail"),
+)
+# line of `strace -y` -> is it an offence?
+TRACED = (
+    ('12 openat(AT_FDCWD</tmp>, "/dev/kvm", O_RDWR) = -1 ENOENT (No such file)', True),
+    ('12 openat(AT_FDCWD</dev>, "kvm", O_RDWR) = 3</dev/kvm>', True),
+    ('12 openat(7</dev>, "./kvm", O_RDWR <unfinished ...>', True),
+    ('12 <... openat resumed>) = 3</dev/kvm>', True),
+    ('12 statx(AT_FDCWD</>, "/dev//kvm", AT_STATX_SYNC_AS_STAT, STATX_ALL, 0x7ffe) = 0', True),
+    ('12 access("/dev/sev", F_OK) = -1 ENOENT (No such file or directory)', True),
+    ('12 readlink("/proc/self/fd/3", "/dev/kvm", 4095) = 8', True),
+    ('12 open("/sys/module/kvm_amd/parameters/sev", O_RDONLY) = 3', True),
+    ('12 newfstatat(5</sys/module>, "kvm", 0x7ffe, 0) = 0', True),
+    ('12 openat(AT_FDCWD</tmp>, "/tmp/link", O_RDONLY) = 3</dev/kvm>', True),
+    ('12 execve("/bin/stat", ["stat", "/dev/kvm"], 0x7ffe /* 20 vars */) = 0', False),
+    ('12 openat(AT_FDCWD</dev>, "null", O_RDWR) = 3</dev/null>', False),
+    ('12 openat(AT_FDCWD</tmp>, "/tmp/dev/kvm", O_RDWR) = 3</tmp/dev/kvm>', False),
+    ('12 readlink("/proc/self/fd/3", "/memfd:/dev/kvm (deleted)", 4095) = 25', False),
+    ('12 openat(AT_FDCWD</tmp>, "/sys/module/kernel/parameters/panic", O_RDONLY) = 3', False),
+    ('12 openat(AT_FDCWD</tmp>, "/dev/kvmfr0", O_RDWR) = 3', False),
+    ('12 +++ exited with 0 +++', False),
+)
+# script of a stand-in for softcvm (counters go to $3) -> status
+SCRIPTS = (
+    ('echo \'{"ioctls": 1, "guest_instructions": 1}\' >"$3"', "pass"),
+    ("exit 0", "fail"),
+    ("exit 4", "skip"),
+    ("kill -SEGV $$", "fail"),
+    ("sleep 60", "timeout"),
+    # neither a child that stays behind nor one that takes the output along holds us up
+    ('sleep 60 & echo \'{"ioctls": 1, "guest_instructions": 1}\' >"$3"', "pass"),
+)
+
+
+def check_tables():
+    """Each row that may run has an expectation, each expectation a row."""
+    rows, want = table.read_rows(), table.read_expectations()
+    due = {(r.title, c) for r in rows if r.cls != "out" for c in r.cpus()}
+    for key in sorted(due ^ set(want)):
+        yield "%s on %s: %s" % (*key, "no expectation" if key in due else "no row to run")
+    for r in rows:
+        if "required" in r.flags and any(want.get((r.title, c), ("",))[0] != "pass" for c in r.cpus()):
+            yield r.title + ": required, but not expected to pass"
+
+
+def check_rewriting():
+    """What was written is read back the same."""
+    rows, want = table.read_rows(), table.read_expectations()
+    want[(rows[0].title, "intel")] = ("not-yet", "a reason")
+    with tempfile.TemporaryDirectory() as d:
+        path = os.path.join(d, "expectations")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write("# head\n\n# --- old\npass both gone\n")
+        table.write_expectations(rows, want, path)
+        if table.read_expectations(path) != want:
+            yield "expectations: written and read back differ"
+
+
+def check_runs():
+    with tempfile.TemporaryDirectory() as d:
+        for script, status in SCRIPTS:
+            fake = os.path.join(d, "softcvm")
+            with open(fake, "w", encoding="utf-8") as f:
+                # exec --quiet --stats FILE --cpu ...: FILE becomes $3
+                f.write("#!/bin/sh\nset -- \"$1\" \"$2\" \"$4\"\n%s\n" % script)
+            os.chmod(fake, 0o755)
+            runner = outcome.Runner(fake, d, d, time_scale=0.5)
+            row = table.Row("ci", 1 if status == "timeout" else 20, [], "prog", [], "")
+            came = runner.run(row, "amd", "/bin/true")
+            if came.status != status or came.seconds > 15:
+                yield "%s: %s after %.1f s (%s), not %s" % (script, came.status, came.seconds,
+                                                            came.why, status)
+
+
+def check_judging():
+    for args, status in JUDGED:
+        if outcome.judge(*args)[0] != status:
+            yield "judge%r: %s, not %s" % (args, outcome.judge(*args)[0], status)
+    for line, guilty in TRACED:
+        if bool(openings.offence(line)) != guilty:
+            yield "%s: %s" % (line, "missed" if guilty else openings.offence(line))
+
+
+def self_test():
+    """Prints what is wrong; returns the number of findings."""
+    bad = [x for check in (check_tables, check_rewriting, check_judging, check_runs) for x in check()]
+    for text in bad:
+        print("conformance: " + text)
+    print("conformance: self-test %s" % ("failed" if bad else "passed"))
+    return len(bad)
