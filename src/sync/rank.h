@@ -20,5 +20,6 @@ enum lock_rank {
 	RANK_TDP_PAGES,		/* kvm->arch.tdp_mmu_pages_lock		spin   */
 	RANK_LP_POOL,		/* the pool of logical processors	mutex  */
 	RANK_FRAMES,		/* the free list of physical frames	spin   */
+	RANK_DRAM,		/* the banks of the machine's DRAM	spin   */
 	RANK_LEAF = 100,	/* nothing is taken inside one of these	       */
 };

@@ -31,7 +31,7 @@ struct CACHE_ALIGNED dram_shard {
 
 struct dram {
 	struct frames	*frames;
-	struct spinlock	lock;			/* leaf: the banks */
+	struct spinlock	lock;			/* RANK_DRAM */
 	struct dram_bank *banks;
 	struct dram_shard shards[DRAM_SHARDS];
 };

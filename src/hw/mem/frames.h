@@ -26,17 +26,19 @@
 #define REGION_SIZE	(1ull << REGION_SHIFT)
 #define REGION_WORDS	(REGION_SIZE / PAGE_SIZE / 64)
 
+struct dram_bank;
+
 /*
  * Keys: [f] fixed while the region is linked
  *       [a] atomic
  *       [l] frames.lock
+ *       [p] frames.publish_lock
  */
 struct region {
 	uint64_t	host;			/* [f] address of the region's first byte */
 	uint64_t	index;			/* [f] physical address >> 30 */
-	bool		dram;			/* [f] the machine's own */
-	atomic64_t	nr_frames;		/* [a] bits set below */
-	struct region	*next_free;		/* [l] */
+	struct dram_bank *bank;			/* [f] the machine's own memory, or NULL */
+	struct region	*next;			/* [l] free list; [p] being retired */
 	uint64_t	present[REGION_WORDS];	/* [a] */
 };
 
@@ -47,8 +49,7 @@ struct frames {
 	struct mutex	publish_lock;		/* RANK_HOST: links and unlinks gigabytes */
 	struct spinlock	lock;			/* leaf: the region array and free list */
 	uint64_t	next_index;		/* [l] never used before */
-	struct region	*free_regions;		/* [l] kept mapped, indexes to use again */
-	struct region	*unused;		/* [l] storage without index */
+	struct region	*free_regions;		/* [l] kept mapped, to be used again */
 };
 
 MUST_CHECK bool frames_init(struct frames *f, unsigned phys_bits);
@@ -90,16 +91,24 @@ MUST_CHECK hpa_t frames_publish(struct frames *f, const void *host);
 /* phys_retire() without the look into TLBs; true when a frame existed. */
 bool frames_retire(struct frames *f, const void *host, size_t size);
 
-/* Calls @fn with the physical range of each existing frame run in a host range. */
-void frames_each(struct frames *f, const void *host, size_t size,
-		 void (*fn)(hpa_t start, size_t size, void *arg), void *arg);
-
 /*
- * A new region for @host, frames absent; NULL when physical space or memory
- * is exhausted.  For frames.c and dram.c.
+ * A new region for the gigabyte at @host, without frames; NULL when physical
+ * space or memory is exhausted.  For frames.c and dram.c.
  */
-struct region *frames_region_new(struct frames *f, uint64_t host, bool dram);
+MUST_CHECK struct region *frames_region_new(struct frames *f, uint64_t host,
+					    struct dram_bank *bank);
 
-/* Makes frames exist or cease; answers how many changed.  Any thread. */
-unsigned region_set(struct region *r, uint64_t offset, size_t pages);
-unsigned region_clear(struct region *r, uint64_t offset, size_t pages);
+/* One frame comes or goes; false when it was so already.  Any thread. */
+static inline bool region_set(struct region *r, uint64_t offset)
+{
+	uint64_t page = offset >> PAGE_SHIFT, bit = 1ull << (page % 64);
+
+	return !(sync_word_or(&r->present[page / 64], bit) & bit);
+}
+
+static inline bool region_clear(struct region *r, uint64_t offset)
+{
+	uint64_t page = offset >> PAGE_SHIFT, bit = 1ull << (page % 64);
+
+	return sync_word_and(&r->present[page / 64], ~bit) & bit;
+}

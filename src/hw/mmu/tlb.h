@@ -50,8 +50,9 @@ enum mmu_access {
 
 /* Low bits of tlb_entry.guest. */
 #define TLB_GLOBAL	BIT(0)
-#define TLB_2M		BIT(1)		/* the guest's page is 2 or 4 MiB */
-#define TLB_1G		BIT(2)
+#define TLB_2M		BIT(1)		/* the guest's page is larger than 4 KiB */
+#define TLB_4M		BIT(2)
+#define TLB_1G		BIT(3)
 
 struct tlb_entry {
 	uint64_t	key;		/* page | tag; 0: none */
@@ -67,7 +68,11 @@ struct tlb_tag {
 	uint16_t	next;		/* in its bucket */
 	uint8_t		kind;		/* enum tlb_kind */
 	bool		live;
-	bool		has_2m, has_1g;
+	uint8_t		large;		/* TLB_2M, TLB_4M, TLB_1G: such pages were filled */
+	uint64_t	large_start;	/* all of them lie here */
+	uint64_t	large_end;
+	uint64_t	nested_root;	/* for peek: nCR3 or EPTP, and CR3 */
+	uint64_t	cr3;
 };
 
 enum tlb_kind { TLB_LINEAR, TLB_LINEAR_GLOBAL, TLB_NESTED };

@@ -59,6 +59,7 @@ struct mmu {
 	bool			in_guest;	/* between mmu_enter and mmu_leave */
 	uint8_t			guest_phys_bits;
 	uint64_t		npt_reserved;	/* address bits that nested entries may not have */
+	uint64_t		npt_c_bit;	/* AMD: the encryption bit, no part of an address */
 	uint8_t			*void_page;	/* all ones: where there is no frame */
 };
 

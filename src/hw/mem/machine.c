@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "hw/mem/machine.h"
+
+#include "hw/insn/peek.h"
+#include "os/memory.h"
+
+#include <stdlib.h>
+
+struct machine_piece {
+	struct machine_piece	*next;
+	void			*bytes;
+	size_t			 size;
+};
+
+static bool config_is_good(const struct hw_config *c)
+{
+	if (c->phys_bits < 36 || c->phys_bits > 52 || !c->nr_cpus || !c->counters)
+		return false;
+	if (c->vendor == HW_VENDOR_INTEL)
+		return !c->c_bit && !c->phys_reduction;
+	if (c->vendor != HW_VENDOR_AMD)
+		return false;
+	return c->phys_bits - c->phys_reduction >= 36 && c->c_bit < 52 &&
+	       (!c->c_bit || c->c_bit >= c->phys_bits - c->phys_reduction);
+}
+
+static size_t hw_storage(void)
+{
+	return ALIGN_UP(sizeof(struct hw), PAGE_SIZE);
+}
+
+enum hw_status hw_create(const struct hw_config *config, struct hw **out)
+{
+	struct hw *hw;
+
+	if (!config_is_good(config))
+		return HW_BAD_CONFIG;
+	hw = os_map_private(hw_storage(), PAGE_SIZE);
+	if (!hw)
+		return HW_NO_MEMORY;
+	hw->config = *config;
+	mutex_init(&hw->lock, "hw.lock", RANK_LEAF);
+	spin_init(&hw->findings_lock, "hw.findings_lock", RANK_LEAF);
+	hw->cpus = calloc(config->nr_cpus, sizeof(*hw->cpus));
+	if (!hw->cpus || !frames_init(&hw->frames, machine_phys_bits(hw))) {
+		free(hw->cpus);
+		os_unmap(hw, hw_storage());
+		return HW_NO_MEMORY;
+	}
+	dram_init(&hw->dram, &hw->frames);
+	*out = hw;
+	return HW_OK;
+}
+
+void hw_destroy(struct hw *hw)
+{
+	struct machine_piece *p, *next;
+
+	if (!hw)
+		return;
+	for (p = hw->pieces; p; p = next) {
+		next = p->next;
+		os_unmap(p->bytes, p->size);
+		free(p);
+	}
+	dram_fini(&hw->dram);
+	frames_fini(&hw->frames);
+	free(hw->cpus);
+	mutex_fini(&hw->lock);
+	os_unmap(hw, hw_storage());
+}
+
+const struct hw_config *hw_config(const struct hw *hw)
+{
+	return &hw->config;
+}
+
+void *machine_alloc_locked(struct hw *hw, size_t size)
+{
+	struct machine_piece *p = malloc(sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->size = ALIGN_UP(size, PAGE_SIZE);
+	p->bytes = os_map_private(p->size, PAGE_SIZE);
+	if (!p->bytes) {
+		free(p);
+		return NULL;
+	}
+	p->next = hw->pieces;
+	hw->pieces = p;
+	return p->bytes;
+}
+
+const void *peek_phys(struct hw *hw, hpa_t a)
+{
+	return frames_host(&hw->frames, a);
+}
+
+size_t peek_dram_pages(const struct hw *hw)
+{
+	return dram_pages_out(&((struct hw *)(uintptr_t)hw)->dram);
+}
