@@ -49,8 +49,8 @@ static void replace_and_look(void *arg, unsigned who)
 		atomic32_add(&w->stop, 1);
 	for (unsigned i = 0; atomic32_load(&w->stop) < 2; i++) {
 		int idx = srcu_read_lock(&w->srcu);
-		int *p = rcu_dereference(w->current);
 		int inner = srcu_read_lock(&w->srcu);
+		int *p = rcu_dereference(w->current);	/* inside both */
 
 		if (i % 64 == who)
 			usleep(100);	/* sections may sleep */
