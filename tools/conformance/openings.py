@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import tempfile
 
-STRACE = ["strace", "-f", "-q", "-y", "-s", "4096", "-e", "trace=%file", "-e", "signal=none"]
+STRACE = ["strace", "-f", "--seccomp-bpf", "-q", "-y", "-s", "4096", "-e", "trace=%file", "-e", "signal=none"]
 FORBIDDEN = re.compile(r"^(/dev/kvm|/dev/char/10:232|/dev/sev(-guest)?|/sys/module/kvm[^/]*"
                        r"|/sys/(devices/virtual|class)/misc/(kvm|sev))(/|$)")
 CALL = re.compile(r"^(?:\[?(?:pid\s+)?\d+\]?\s+)?(?:<\.\.\. )?(\w+)(\(| resumed>)(.*)$")
@@ -23,7 +23,7 @@ def available():
     """Can we trace our own children here?"""
     if not shutil.which("strace"):
         return False
-    r = subprocess.run(["strace", "-f", "-o", os.devnull, "true"], stdin=subprocess.DEVNULL,
+    r = subprocess.run([*STRACE, "-o", os.devnull, "true"], stdin=subprocess.DEVNULL,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
     return r.returncode == 0
 
