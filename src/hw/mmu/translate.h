@@ -15,10 +15,9 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "hw/mem/machine.h"
 #include "hw/mmu/tlb.h"
 #include "x86/state.h"
-
-struct hw;
 
 enum mmu_result {
 	MMU_OK,
@@ -63,8 +62,11 @@ struct mmu {
 	uint8_t			*void_page;	/* all ones: where there is no frame */
 };
 
-/* Of processor @hw's own storage (machine_alloc); false when out of memory. */
-MUST_CHECK bool mmu_init(struct mmu *m, struct hw *hw);
+/*
+ * @m is zeroed and lives as long as @hw (machine_alloc_locked), for retirement
+ * looks at its TLB.  False when out of memory.
+ */
+MUST_CHECK bool mmu_init_locked(struct mmu *m, struct hw *hw) REQUIRES(hw->lock);
 
 /* Into guest mode with @state (read until mmu_leave), and out of it. */
 void mmu_enter(struct mmu *m, const struct mmu_nested *nested, const struct x86_state *state);
