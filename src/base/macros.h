@@ -13,6 +13,15 @@
 #define CACHE_ALIGNED	__attribute__((aligned(64)))
 #define EXPORT		__attribute__((visibility("default")))
 
+/* ThreadSanitizer: gcc defines the first name, clang answers the second. */
+#ifdef __has_feature
+#define UNDER_TSAN	__has_feature(thread_sanitizer)
+#elif defined(__SANITIZE_THREAD__)
+#define UNDER_TSAN	1
+#else
+#define UNDER_TSAN	0
+#endif
+
 #define likely(x)	__builtin_expect(!!(x), 1)
 #define unlikely(x)	__builtin_expect(!!(x), 0)
 

@@ -95,7 +95,7 @@ static inline uint64_t sync_word_and(uint64_t *p, uint64_t v)
 /* Orders everything before against everything after (smp_mb). */
 static inline void sync_fence(void)
 {
-#ifdef __SANITIZE_THREAD__	/* knows no fences; an exchange on the stack is one on x86 */
+#if UNDER_TSAN	/* knows no fences; an exchange on the stack is one on x86 */
 	atomic32_t here = { 0 };
 
 	atomic32_xchg(&here, 1);

@@ -190,6 +190,30 @@ static void prefault_changes_no_byte(void **unused)
 	drop(p);
 }
 
+/* Another process counts in the very word that we prefault. */
+static void prefault_loses_no_concurrent_write(void **unused)
+{
+	uint32_t *p = mmap(NULL, GOOD, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	const uint32_t nr = 300000;
+	int status = -1;
+	pid_t pid;
+
+	assert_int_equal(os_uaccess_install(), 0);
+	pid = fork();
+	if (!pid) {
+		for (uint32_t i = 0; i < nr; i++)
+			__atomic_fetch_add(p, 1, __ATOMIC_RELAXED);
+		_exit(0);
+	}
+	while (!waitpid(pid, &status, WNOHANG)) {
+		for (int i = 0; i < 1000; i++)
+			assert_true(os_prefault((uint8_t *)p + i % 4, true));
+	}
+	assert_int_equal(status, 0);
+	assert_int_equal(*p, nr);
+	munmap(p, GOOD);
+}
+
 /* A file that ends earlier than its mapping: SIGBUS. */
 static void beyond_the_end_of_a_file(void **unused)
 {
@@ -248,6 +272,7 @@ int main(void)
 		cmocka_unit_test(single_accesses_cross_the_end_or_do_not),
 		cmocka_unit_test(read_only_memory_takes_no_writes),
 		cmocka_unit_test(prefault_changes_no_byte),
+		cmocka_unit_test(prefault_loses_no_concurrent_write),
 		cmocka_unit_test(beyond_the_end_of_a_file),
 		cmocka_unit_test(foreign_faults_are_passed_on),
 	};

@@ -15,6 +15,15 @@
 #include "os/process.h"
 #include "sync/wait.h"
 
+#if UNDER_TSAN
+/* Our child does start a thread, which ThreadSanitizer refuses unless told. */
+const char *__tsan_default_options(void);
+EXPORT const char *__tsan_default_options(void)
+{
+	return "die_after_fork=0";
+}
+#endif
+
 #define ALIVE	0x600df00d
 #define DEAD	0xdeadbeef
 #define NR_REPLACED	60	/* liburcu may nap 10 ms in each grace period */
