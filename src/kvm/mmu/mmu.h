@@ -41,6 +41,9 @@ bool kvm_mmu_is_cached_mmio(struct kvm_vcpu *vcpu, gfn_t gfn);
 /* Memslots have a new generation: entries that could come alive again go. */
 void kvm_mmu_invalidate_mmio(struct kvm *kvm, uint64_t generation);
 
+/* For fault->mmu_seq, before attributes and slot are looked at. */
+uint64_t kvm_mmu_invalidate_snapshot(const struct kvm *kvm);
+
 /* The bracket around everything that takes memory away.  mmu_lock write. */
 void kvm_mmu_invalidate_begin(struct kvm *kvm);
 void kvm_mmu_invalidate_range_add(struct kvm *kvm, gfn_t start, gfn_t end);
@@ -59,11 +62,21 @@ void kvm_mmu_zap_all_fast(struct kvm *kvm);
 /* Before a slot goes or moves: zap all or its range, as type and quirk say. */
 void kvm_mmu_flush_memslot(struct kvm *kvm, struct kvm_memory_slot *slot);
 
+/* LOG_DIRTY_PAGES was switched: entries that would hide a write go. slots_lock. */
+void kvm_mmu_slot_flags_changed(struct kvm *kvm, struct kvm_memory_slot *slot, uint32_t old_flags);
+
 /* Per-slot counters of why a huge page may not be used. */
 MUST_CHECK int kvm_mmu_alloc_slot_metadata(struct kvm *kvm, struct kvm_memory_slot *slot);
 void kvm_mmu_free_slot_metadata(struct kvm_memory_slot *slot);
+/*
+ * Before an attribute change: adds [start, end) in @slot to the hull, with the
+ * huge pages that stick out, and zaps what goes.  mmu_lock write, begun.  True
+ * when the caller owes a remote flush.
+ */
+MUST_CHECK bool kvm_mmu_pre_set_attributes(struct kvm *kvm, struct kvm_memory_slot *slot,
+					   gfn_t start, gfn_t end, uint64_t attrs);
 /* After an attribute change of [start, end) in @slot.  mmu_lock write. */
 void kvm_mmu_update_mixed(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t start, gfn_t end);
 
-/* First gfn that no guest can have. */
+/* First gfn that no guest can have (one more than the kernel's function says). */
 gfn_t kvm_mmu_max_gfn(const struct kvm_module *module);
