@@ -2,8 +2,10 @@
 /*
  * check.c - the lock checker: what each thread holds, and whether it may.
  */
+#include <execinfo.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "sync/lock.h"
@@ -11,11 +13,13 @@
 
 #if SYNC_LOCKCHECK
 
-#define FIRST_ROOM	16
+#define FIRST_ROOM	16	/* more than that is allocated */
+#define DEEPEST		32	/* frames of a printed stack */
 
 struct held {
 	const void		*lock;
 	const struct lock_id	*id;	/* NULL: SRCU */
+	const void		*from;	/* the code that took it */
 	enum held_kind		 kind;
 };
 
@@ -78,17 +82,25 @@ static const char *kind_name(enum held_kind kind)
 	return name[kind];
 }
 
-static void stop(const char *what, const struct lock_id *id, enum held_kind kind,
-		 const struct held *h)
+/* "@what: KIND "NAME" (rank N)", with @h also who is in the way; and where. */
+static _Noreturn void stop(const char *what, const struct lock_id *id, enum held_kind kind,
+			   const struct held *h)
 {
-	const char *srcu = "?";
+	static const struct lock_id unnamed = { .name = "srcu", .rank = -1 };
+	const struct lock_id *other = h && h->id ? h->id : &unnamed;
+	void *stack[DEEPEST];
 
+	if (!id)
+		id = &unnamed;
+	log_error("stopped here:");
+	backtrace_symbols_fd(stack, backtrace(stack, DEEPEST), STDERR_FILENO);
 	if (!h)
-		panic("%s: %s \"%s\" (rank %d)", what, kind_name(kind), id ? id->name : srcu,
-		      id ? (int)id->rank : -1);
-	panic("%s: %s \"%s\" (rank %d) while holding %s \"%s\" (rank %d)", what, kind_name(kind),
-	      id ? id->name : srcu, id ? (int)id->rank : -1, kind_name(h->kind),
-	      h->id ? h->id->name : srcu, h->id ? (int)h->id->rank : -1);
+		panic("%s: %s \"%s\" (rank %d)", what, kind_name(kind), id->name, (int)id->rank);
+	log_error("\"%s\" was taken here:", other->name);
+	backtrace_symbols_fd((void *const *)&h->from, 1, STDERR_FILENO);
+	panic("%s: %s \"%s\" (rank %d) while holding %s \"%s\" (rank %d)", what,
+	      kind_name(kind), id->name, (int)id->rank, kind_name(h->kind), other->name,
+	      (int)other->rank);
 }
 
 void check_taking(const void *lock, const struct lock_id *id, enum held_kind kind)
@@ -105,11 +117,13 @@ void check_taking(const void *lock, const struct lock_id *id, enum held_kind kin
 		stop("sleeping lock inside an RCU section", id, kind, NULL);
 }
 
-void check_taken(const void *lock, const struct lock_id *id, enum held_kind kind)
+void check_taken(const void *lock, const struct lock_id *id, enum held_kind kind, const void *from)
 {
 	if (mine.nr == (mine.more ? mine.room : FIRST_ROOM))
 		grow();
-	entries()[mine.nr++] = (struct held){ .lock = lock, .id = id, .kind = kind };
+	entries()[mine.nr++] = (struct held){
+		.lock = lock, .id = id, .from = from, .kind = kind,
+	};
 }
 
 void check_released(const void *lock, const struct lock_id *id, enum held_kind kind)
@@ -186,8 +200,10 @@ void lock_assert_none_held(void)
 
 	if (mine.rcu_depth)
 		panic("may block, but is inside an RCU section");
-	if (mine.nr)
-		stop("may block, but is held", h[mine.nr - 1].id, h[mine.nr - 1].kind, NULL);
+	if (mine.nr) {
+		h += mine.nr - 1;
+		stop("may block, but is held", h->id, h->kind, h);
+	}
 }
 
 #else

@@ -2,10 +2,11 @@
 /*
  * lock.h - ranked mutexes, spinlocks and reader-writer locks.
  *
- * Storage is the caller's.  init before use, fini when nobody holds it.  With
+ * Storage is the caller's.  init before use, fini when no call is under way on
+ * any thread (an unlock looks at the lock once more after it let go).  With
  * the option lockcheck every thread keeps the list of what it holds; an order
  * that rank.h forbids, an unlock of what is not held and an assertion below
- * that does not hold end in panic() with both names.  So does waiting for a
+ * that does not hold end in panic() with names and places.  So does waiting for a
  * mutex inside an RCU section.  The thread that locked unlocks.  Not for
  * signal handlers.
  *

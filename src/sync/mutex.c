@@ -55,14 +55,14 @@ void mutex_lock(struct mutex *m) NO_LOCK_ANALYSIS
 {
 	check_taking(m, &m->id, HELD_MUTEX);
 	raw_lock(&m->state, MUTEX_SPINS);
-	check_taken(m, &m->id, HELD_MUTEX);
+	check_taken(m, &m->id, HELD_MUTEX, HERE);
 }
 
 bool mutex_trylock(struct mutex *m) NO_LOCK_ANALYSIS
 {
 	if (!raw_trylock(&m->state))
 		return false;
-	check_taken(m, &m->id, HELD_MUTEX);
+	check_taken(m, &m->id, HELD_MUTEX, HERE);
 	return true;
 }
 
@@ -81,7 +81,7 @@ void spin_lock(struct spinlock *s) NO_LOCK_ANALYSIS
 {
 	check_taking(s, &s->id, HELD_SPIN);
 	raw_lock(&s->state, SPIN_SPINS);
-	check_taken(s, &s->id, HELD_SPIN);
+	check_taken(s, &s->id, HELD_SPIN, HERE);
 }
 
 void spin_unlock(struct spinlock *s) NO_LOCK_ANALYSIS

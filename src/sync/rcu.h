@@ -5,7 +5,8 @@
  * RCU is liburcu's bp flavour (any thread may read, registering on first
  * use), or with -Drcu=reference our own C11 implementation, which
  * ThreadSanitizer understands.  Deferred calls run on one lazily started
- * worker with all signals blocked, restarted in a forked child.
+ * worker with all signals blocked, restarted in a forked child.  No fork(2)
+ * inside a section: a grace period would wait for it and it for that.
  */
 #pragma once
 #include <stdbool.h>
@@ -50,7 +51,7 @@ struct srcu {
 };
 
 MUST_CHECK int srcu_init(struct srcu *s);	/* 0 or -ENOMEM */
-void srcu_fini(struct srcu *s);		/* no section, no synchronize is left */
+void srcu_fini(struct srcu *s);		/* no call is under way on any thread */
 MUST_CHECK int srcu_read_lock(struct srcu *s);
 void srcu_read_unlock(struct srcu *s, int idx);
 MUST_CHECK int srcu_down_read(struct srcu *s);

@@ -139,7 +139,7 @@ void read_lock(struct rwlock *l) NO_LOCK_ANALYSIS
 	check_taking(l, &l->id, HELD_READ);
 	if (unlikely(!try_enter(l->state, slot)))
 		read_lock_slow(l->state, slot);
-	check_taken(l, &l->id, HELD_READ);
+	check_taken(l, &l->id, HELD_READ, HERE);
 }
 
 void read_unlock(struct rwlock *l) NO_LOCK_ANALYSIS
@@ -160,7 +160,7 @@ void write_lock(struct rwlock *l) NO_LOCK_ANALYSIS
 	for (unsigned i = 0; i <= st->mask; i++)
 		await_zero(st, &st->slot[i].nr);
 	atomic32_sub(&st->nr_waiting, 1);
-	check_taken(l, &l->id, HELD_WRITE);
+	check_taken(l, &l->id, HELD_WRITE, HERE);
 }
 
 void write_unlock(struct rwlock *l) NO_LOCK_ANALYSIS

@@ -94,7 +94,7 @@ void srcu_up_read(struct srcu *s, int idx)
 
 int srcu_read_lock(struct srcu *s)
 {
-	check_taken(s, NULL, HELD_SRCU);
+	check_taken(s, NULL, HELD_SRCU, HERE);
 	return srcu_down_read(s);
 }
 

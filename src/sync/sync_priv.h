@@ -40,11 +40,14 @@ enum held_kind { HELD_MUTEX, HELD_SPIN, HELD_READ, HELD_WRITE, HELD_SRCU };
 
 /*
  * check_taking: before waiting; order.  check_taken/check_released keep the
- * thread's list.  For HELD_SRCU @id is NULL.
+ * thread's list; @from is where in the caller's code.  For HELD_SRCU @id is
+ * NULL.
  */
+#define HERE	__builtin_return_address(0)
 #if SYNC_LOCKCHECK
 void check_taking(const void *lock, const struct lock_id *id, enum held_kind kind);
-void check_taken(const void *lock, const struct lock_id *id, enum held_kind kind);
+void check_taken(const void *lock, const struct lock_id *id, enum held_kind kind,
+		 const void *from);
 void check_released(const void *lock, const struct lock_id *id, enum held_kind kind);
 bool check_is_held(const void *lock, enum held_kind kind);
 void check_rcu_enter(void);
@@ -55,7 +58,8 @@ static inline void check_taking(const void *lock, const struct lock_id *id, enum
 {
 }
 
-static inline void check_taken(const void *lock, const struct lock_id *id, enum held_kind kind)
+static inline void check_taken(const void *lock, const struct lock_id *id, enum held_kind kind,
+			       const void *from)
 {
 }
 

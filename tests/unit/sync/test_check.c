@@ -199,7 +199,7 @@ static const struct row {
 	{ "unlock of the other side", other_side, { "does not hold", "write side" } },
 	{ "assertion on a free mutex", assert_mutex, { "not held", "vm->lock" } },
 	{ "a reader is no writer", assert_write_while_reading, { "not held", "write side" } },
-	{ "blocking with a mutex", none_held_with_a_lock, { "may block", "vm->lock" } },
+	{ "blocking with a mutex", none_held_with_a_lock, { "may block", "vm->lock", "was taken here" } },
 	{ "blocking in RCU", none_held_in_rcu, { "may block", "RCU" } },
 	{ "blocking in SRCU", none_held_in_srcu, { "may block", "srcu" } },
 	{ "a mutex in RCU", sleep_in_rcu, { "inside an RCU section", "vm->lock" } },
@@ -238,7 +238,7 @@ static void the_checker_fires(void **unused)
 	assert_int_equal(srcu_init(&srcu), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		const struct row *r = &rows[i];
-		char said[4096];
+		char said[16384];
 		int status = run_in_child(r->fn, said, sizeof(said));
 		bool fired = WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
 

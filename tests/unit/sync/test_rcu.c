@@ -26,7 +26,7 @@ EXPORT const char *__tsan_default_options(void)
 
 #define ALIVE	0x600df00d
 #define DEAD	0xdeadbeef
-#define NR_REPLACED	60	/* liburcu may nap 10 ms in each grace period */
+#define NR_REPLACED	30	/* liburcu may nap 10 ms in each grace period */
 
 struct thing {
 	struct rcu_head	head;
@@ -188,9 +188,7 @@ static void a_forked_child_has_its_own_worker(void **unused)
 
 	rcu_call(&head, note_thread);	/* there is a worker before */
 	rcu_barrier();
-	rcu_read_lock();		/* forks inside a section are fine */
 	pid = fork();
-	rcu_read_unlock();
 	if (!pid) {
 		alarm(10);
 		kill_thing(&make_thing()->head);
