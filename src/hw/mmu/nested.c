@@ -128,10 +128,10 @@ static uint64_t ept_info(const struct mmu *m, struct nested_access why, uint64_t
 {
 	uint64_t q = (allowed & EPT_RWX) << 3;
 
-	if (why.access == MMU_READ)
+	if (why.access == MMU_READ || (why.table && m->nested.ad))
 		q |= VMX_EPT_READ;
 	if (why.access == MMU_WRITE || (why.table && m->nested.ad))
-		q |= VMX_EPT_WRITE | (why.table ? VMX_EPT_READ : 0);
+		q |= VMX_EPT_WRITE;
 	if (why.access == MMU_EXEC)
 		q |= VMX_EPT_FETCH;
 	if (why.gla_valid)
