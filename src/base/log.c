@@ -27,7 +27,7 @@ static void write_line(const char *prefix, const char *fmt, va_list ap)
 	int n = snprintf(line, sizeof(line), "softcvm: %s", prefix);
 	int m = vsnprintf(line + n, sizeof(line) - n, fmt, ap);
 
-	n = MIN(n + MAX(m, 0), (int)sizeof(line) - 1);
+	n = MIN(n + MAX(m, 0), (int)sizeof(line) - 2);	/* room for the end of line */
 	if (line[n - 1] != '\n')
 		line[n++] = '\n';
 	if (write(STDERR_FILENO, line, n) < 0)
