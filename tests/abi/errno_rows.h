@@ -22,7 +22,7 @@
  * What a row finds.  Memory of the VMM lies at ROW_HVA, so that tables can be
  * constant; the descriptors below have fixed numbers for the same reason.
  */
-#define ROW_HVA		0x200000000000ULL
+#define ROW_HVA		0x7ea000000000ULL	/* free under the sanitizers too */
 #define ROW_HVA_SIZE	(64ULL << 20)
 #define ROW_PAGES	4ULL			/* pages in each of the slots below */
 #define ROW_GMEM_GPA	0x100000ULL
