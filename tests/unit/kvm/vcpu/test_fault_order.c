@@ -101,6 +101,11 @@ enum ret_pf kvm_mmu_fast_page_fault(struct kvm_vcpu *vcpu, struct kvm_page_fault
 	return RET_PF_INVALID;
 }
 
+uint64_t kvm_mmu_invalidate_snapshot(const struct kvm *kvm)
+{
+	return 0;
+}
+
 bool kvm_mmu_fault_may_be_stale(struct kvm *kvm, const struct kvm_page_fault *fault)
 {
 	return false;
