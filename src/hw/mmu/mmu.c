@@ -10,7 +10,7 @@
 #include "hw/mmu/translate.h"
 #include "trace/counters.h"
 
-bool mmu_init_locked(struct mmu *m, struct hw *hw)
+bool mmu_init(struct mmu *m, struct hw *hw)
 {
 	unsigned bits = machine_phys_bits(hw);
 

@@ -66,7 +66,7 @@ struct mmu {
  * @m is zeroed and lives as long as @hw (machine_alloc_locked), for retirement
  * looks at its TLB.  False when out of memory.
  */
-MUST_CHECK bool mmu_init_locked(struct mmu *m, struct hw *hw) REQUIRES(hw->lock);
+MUST_CHECK bool mmu_init(struct mmu *m, struct hw *hw) REQUIRES(hw->lock);
 
 /* Into guest mode with @state (read until mmu_leave), and out of it. */
 void mmu_enter(struct mmu *m, const struct mmu_nested *nested, const struct x86_state *state);

@@ -20,7 +20,7 @@ void guest_init(struct guest *g, enum hw_vendor vendor)
 	mutex_lock(&g->hw->lock);
 	g->m = machine_alloc_locked(g->hw, sizeof(*g->m));
 	assert_non_null(g->m);
-	assert_true(mmu_init_locked(g->m, g->hw));
+	assert_true(mmu_init(g->m, g->hw));
 	mutex_unlock(&g->hw->lock);
 	g->bytes = os_map_private(GUEST_SIZE, 2 << 20);
 	g->next_table = GUEST_TABLES;
