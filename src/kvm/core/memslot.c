@@ -182,13 +182,11 @@ int kvm_memslots_reserve(struct kvm *kvm, unsigned as_id, unsigned id)
 	return 0;
 }
 
-void kvm_memslots_replace(struct kvm *kvm, unsigned as_id, struct kvm_memory_slot *old,
-			  struct kvm_memory_slot *new)
+static void set_replace(struct slot_set *set, struct kvm_memory_slot *old,
+			struct kvm_memory_slot *new)
 {
-	struct slot_set *set = inactive_set(kvm, as_id);
 	unsigned id = old ? old->id : new->id, c = set->copy;
 
-	lock_assert_held_mutex(&kvm->slots_lock);
 	if (old) {
 		range_tree_remove(&set->by_gfn, &old->gfn_node[c]);
 		range_tree_remove(&set->by_hva, &old->hva_node[c]);
@@ -203,6 +201,19 @@ void kvm_memslots_replace(struct kvm *kvm, unsigned as_id, struct kvm_memory_slo
 	}
 	set->by_id[id / ID_CHUNK][id % ID_CHUNK] = new;
 	atomicptr_store_relaxed(&set->last, NULL);
+}
+
+void kvm_memslots_replace(struct kvm *kvm, unsigned as_id, struct kvm_memory_slot *old,
+			  struct kvm_memory_slot *new)
+{
+	lock_assert_held_mutex(&kvm->slots_lock);
+	set_replace(inactive_set(kvm, as_id), old, new);
+}
+
+void kvm_memslots_forget(struct kvm *kvm, struct kvm_memory_slot *slot)
+{
+	for (unsigned copy = 0; copy < 2; copy++)
+		set_replace(&kvm->memslots->sets[slot->as_id][copy], slot, NULL);
 }
 
 uint64_t kvm_memslots_publish(struct kvm *kvm, unsigned as_id)

@@ -117,6 +117,9 @@ void kvm_memslots_replace(struct kvm *kvm, unsigned as_id, struct kvm_memory_slo
 MUST_CHECK uint64_t kvm_memslots_publish(struct kvm *kvm, unsigned as_id);
 void kvm_memslots_settle(struct kvm *kvm, unsigned as_id, uint64_t generation);
 
+/* Nobody reads any more: takes @slot out of both copies at once. */
+void kvm_memslots_forget(struct kvm *kvm, struct kvm_memory_slot *slot);
+
 /* For kvm_core_init; fini wants both copies empty. */
 MUST_CHECK int kvm_memslots_create(struct kvm *kvm);
 void kvm_memslots_destroy(struct kvm *kvm);

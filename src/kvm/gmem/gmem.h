@@ -29,11 +29,14 @@ void kvm_gmem_stat(struct gmem_file *file, struct stat *st);
 /* slots_lock held.  @file NULL: the descriptor is no guest_memfd (-EINVAL). */
 MUST_CHECK int kvm_gmem_bind(struct kvm *kvm, struct kvm_memory_slot *slot,
 			     struct gmem_file *file, uint64_t offset);
+/* slots_lock held; @slot is in no set any more, or its file is gone. */
 void kvm_gmem_unbind(struct kvm_memory_slot *slot);
 
 /*
  * The page behind a private gfn of @slot, allocated and prepared: its address
- * and the largest level it may be mapped at.  -EFAULT, -EIO, -ENOMEM, -EHWPOISON.
+ * and the largest level it may be mapped at.  The answer holds if no
+ * invalidation overlaps (kvm->inv); the file lives as long as the caller's
+ * SRCU section.  -EFAULT, -EIO, -ENOMEM; what gmem_prepare says.
  */
 MUST_CHECK int kvm_gmem_get_pfn(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn,
 				hpa_t *page, uint8_t *max_level);

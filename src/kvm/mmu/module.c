@@ -21,7 +21,7 @@ int kvm_mmu_module_init(struct kvm_module *module)
 		return r;
 	}
 	module->spte = layout;
-	module->maxphyaddr = config->phys_bits - config->phys_reduction;
+	module->maxphyaddr = config->phys_bits - (config->c_bit ? config->phys_reduction : 0);
 	module->enable_mmio_caching = module->params.mmio_caching &&
 				      spte_layout_can_cache_mmio(layout);
 	return 0;

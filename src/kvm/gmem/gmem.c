@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * A file and the slots bound to it.  Bindings change under slots_lock and the
+ * exclusive side of the file's invalidate lock; slot->gmem.file is read by
+ * faults under SRCU alone, so a file ends only after those readers have left.
+ */
+#include "kvm/gmem/gmem.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "hw/insn/phys.h"
+#include "kvm/core/request.h"
+#include "kvm/core/vm_type_ops.h"
+#include "kvm/gmem/store.h"
+#include "kvm/mmu/mmu.h"
+
+#define FALLOC_FL_KEEP_SIZE	1
+#define FALLOC_FL_PUNCH_HOLE	2
+
+struct gmem_file {
+	struct kvm		*kvm;		/* [c] one reference */
+	uint64_t		 size;		/* [c] bytes */
+	uint64_t		 flags;		/* [c] */
+	uint64_t		 ino;		/* [c] */
+	struct rwlock		 invalidate_lock;	/* RANK_GMEM */
+	struct range_tree	 bindings;	/* [S] + invalidate_lock write: slots by page */
+	struct gmem_store	 store;
+};
+
+static uint64_t valid_flags(const struct kvm *kvm)
+{
+	if (kvm->module->abi < KERNEL_ABI_6_18)
+		return 0;
+	return GUEST_MEMFD_FLAG_MMAP | (kvm->has_private_mem ? 0 : GUEST_MEMFD_FLAG_INIT_SHARED);
+}
+
+int kvm_gmem_create(struct kvm *kvm, const struct kvm_create_guest_memfd *args,
+		    struct gmem_file **out)
+{
+	struct gmem_file *file;
+	int r;
+
+	if (args->flags & ~valid_flags(kvm))
+		return -EINVAL;
+	if ((int64_t)args->size <= 0 || !IS_ALIGNED(args->size, PAGE_SIZE))
+		return -EINVAL;
+	file = calloc(1, sizeof(*file));
+	if (!file)
+		return -ENOMEM;
+	file->size = args->size;
+	file->flags = args->flags;
+	file->ino = atomic64_add(&kvm->module->next_ino, 1) + 1;
+	range_tree_init(&file->bindings);
+	r = rwlock_init(&file->invalidate_lock, "gmem->invalidate_lock", RANK_GMEM);
+	if (r)
+		goto out_free;
+	r = gmem_store_init(&file->store, kvm->module->hw, file->size);
+	if (r)
+		goto out_lock;
+	kvm_get(kvm);
+	file->kvm = kvm;
+	*out = file;
+	return 0;
+
+out_lock:
+	rwlock_fini(&file->invalidate_lock);
+out_free:
+	free(file);
+	return r;
+}
+
+/* ---- invalidation: what takes pages away, [start, end) in pages ---- */
+
+static struct kvm_memory_slot *slot_of(struct range_node *n)
+{
+	return container_of(n, struct kvm_memory_slot, gmem.binding);
+}
+
+/* Which half of guest memory has this file's pages. */
+static unsigned filter_of(const struct gmem_file *file)
+{
+	return file->flags & GUEST_MEMFD_FLAG_INIT_SHARED ? KVM_FILTER_SHARED
+							   : KVM_FILTER_PRIVATE;
+}
+
+/* invalidate_lock write, so that begin and end see the same bindings. */
+static void invalidate_begin(struct gmem_file *file, uint64_t start, uint64_t end)
+{
+	struct kvm *kvm = file->kvm;
+	bool begun = false, flush = false;
+	struct range_node *n;
+
+	range_tree_for_each(n, &file->bindings, start, end) {
+		struct kvm_memory_slot *slot = slot_of(n);
+		uint64_t base = slot->base_gfn.v - slot->gmem.pgoff;
+		gfn_t from = GFN(base + MAX(start, n->start));
+		gfn_t to = GFN(base + MIN(end, n->end));
+
+		if (!begun) {
+			write_lock(&kvm->mmu_lock);
+			kvm_mmu_invalidate_begin(kvm);
+			begun = true;
+		}
+		kvm_mmu_invalidate_range_add(kvm, from, to);
+		flush |= kvm_mmu_unmap_range(kvm, slot, from, to, filter_of(file));
+	}
+	if (flush)
+		kvm_flush_remote_tlbs(kvm);
+	if (begun)
+		write_unlock(&kvm->mmu_lock);
+	SYNC_POINT(gmem_after_begin);
+}
+
+static void invalidate_end(struct gmem_file *file, uint64_t start, uint64_t end)
+{
+	struct kvm *kvm = file->kvm;
+
+	if (!range_tree_first(&file->bindings, start, end))
+		return;
+	write_lock(&kvm->mmu_lock);
+	kvm_mmu_invalidate_end(kvm);
+	write_unlock(&kvm->mmu_lock);
+}
+
+/* Pages go back to the host: the VM type first takes its hands off. */
+static void freed(void *arg, void *bytes, uint64_t n)
+{
+	struct kvm *kvm = ((struct gmem_file *)arg)->kvm;
+	hpa_t start = phys_publish(kvm->module->hw, bytes);
+
+	if (hpa_is_valid(start))
+		kvm->ops->gmem_invalidate(kvm, start, HPA(start.v + (n << PAGE_SHIFT)));
+}
+
+void kvm_gmem_release(struct gmem_file *file)
+{
+	struct kvm *kvm = file->kvm;
+	uint64_t nr_pages = file->size >> PAGE_SHIFT;
+	struct range_node *n;
+
+	mutex_lock(&kvm->slots_lock);
+	write_lock(&file->invalidate_lock);
+	range_tree_for_each(n, &file->bindings, 0, nr_pages)
+		atomicptr_store_release(&slot_of(n)->gmem.file, NULL);
+	invalidate_begin(file, 0, nr_pages);
+	invalidate_end(file, 0, nr_pages);
+	while ((n = range_tree_first(&file->bindings, 0, nr_pages)))
+		range_tree_remove(&file->bindings, n);
+	write_unlock(&file->invalidate_lock);
+	mutex_unlock(&kvm->slots_lock);
+
+	/* A fault may still hold the pointer; whatever it found is stale. */
+	srcu_synchronize(&kvm->srcu);
+	gmem_store_discard(&file->store, 0, nr_pages, freed, file);
+	gmem_store_fini(&file->store);
+	rwlock_fini(&file->invalidate_lock);
+	free(file);
+	kvm_put(kvm);
+}
+
+/* ---- the file as a file ---- */
+
+static int punch_hole(struct gmem_file *file, uint64_t offset, uint64_t len)
+{
+	uint64_t nr_pages = file->size >> PAGE_SHIFT;
+	uint64_t start = MIN(offset >> PAGE_SHIFT, nr_pages);
+	uint64_t end = MIN((offset + len) >> PAGE_SHIFT, nr_pages);
+
+	if (start == end)
+		return 0;
+	write_lock(&file->invalidate_lock);
+	invalidate_begin(file, start, end);
+	gmem_store_discard(&file->store, start, end, freed, file);
+	SYNC_POINT(gmem_after_truncate);
+	invalidate_end(file, start, end);
+	write_unlock(&file->invalidate_lock);
+	return 0;
+}
+
+static int allocate(struct gmem_file *file, uint64_t offset, uint64_t len)
+{
+	uint64_t at = offset >> PAGE_SHIFT, end = (offset + len) >> PAGE_SHIFT;
+	int r = 0;
+
+	if (offset + len > file->size)
+		return -EINVAL;
+	read_lock(&file->invalidate_lock);
+	while (!r && at < end) {
+		uint64_t chunk = file->store.chunk_pages;
+		uint64_t stop = MIN(end, ALIGN_DOWN(at, chunk) + chunk);
+
+		r = gmem_store_allocate(&file->store, at, stop);
+		at = stop;
+	}
+	read_unlock(&file->invalidate_lock);
+	return r;
+}
+
+int kvm_gmem_fallocate(struct gmem_file *file, int mode, int64_t offset, int64_t len)
+{
+	/* Before any file system is asked: */
+	if (offset < 0 || len <= 0)
+		return -EINVAL;
+	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE) || mode == FALLOC_FL_PUNCH_HOLE)
+		return -EOPNOTSUPP;
+	if (offset > INT64_MAX - len)
+		return -EFBIG;
+	if (!(mode & FALLOC_FL_KEEP_SIZE))
+		return -EOPNOTSUPP;
+	if (!IS_ALIGNED((uint64_t)offset, PAGE_SIZE) || !IS_ALIGNED((uint64_t)len, PAGE_SIZE))
+		return -EINVAL;
+	if (mode & FALLOC_FL_PUNCH_HOLE)
+		return punch_hole(file, offset, len);
+	return allocate(file, offset, len);
+}
+
+void kvm_gmem_stat(struct gmem_file *file, struct stat *st)
+{
+	*st = (struct stat){
+		.st_ino = file->ino,
+		.st_mode = S_IFREG | S_IRUSR | S_IWUSR,
+		.st_nlink = 1,
+		.st_size = file->size,
+		.st_blksize = PAGE_SIZE,
+		.st_blocks = atomic64_load_acquire(&file->store.nr_allocated) * (PAGE_SIZE / 512),
+	};
+}
+
+/* ---- slots ---- */
+
+int kvm_gmem_bind(struct kvm *kvm, struct kvm_memory_slot *slot, struct gmem_file *file,
+		  uint64_t offset)
+{
+	uint64_t size = slot->npages << PAGE_SHIFT;
+	uint64_t start = offset >> PAGE_SHIFT, end = start + slot->npages;
+	int r = 0;
+
+	lock_assert_held_mutex(&kvm->slots_lock);
+	if (!file || file->kvm != kvm)
+		return -EINVAL;
+	/* Without a sum that could wrap. */
+	if (!IS_ALIGNED(offset, PAGE_SIZE) || size > file->size || offset > file->size - size)
+		return -EINVAL;
+	write_lock(&file->invalidate_lock);
+	if (range_tree_first(&file->bindings, start, end)) {
+		r = -EINVAL;
+	} else {
+		slot->gmem.pgoff = start;
+		atomicptr_store_release(&slot->gmem.file, file);
+		range_tree_insert(&file->bindings, &slot->gmem.binding, start, end);
+	}
+	write_unlock(&file->invalidate_lock);
+	return r;
+}
+
+void kvm_gmem_unbind(struct kvm_memory_slot *slot)
+{
+	struct gmem_file *file = atomicptr_load_acquire(&slot->gmem.file);
+
+	/* Released already: it has removed its bindings itself, under slots_lock. */
+	if (!file)
+		return;
+	write_lock(&file->invalidate_lock);
+	range_tree_remove(&file->bindings, &slot->gmem.binding);
+	atomicptr_store_release(&slot->gmem.file, NULL);
+	write_unlock(&file->invalidate_lock);
+}
+
+int kvm_gmem_get_pfn(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn, hpa_t *page,
+		     uint8_t *max_level)
+{
+	struct gmem_file *file = atomicptr_load_acquire(&slot->gmem.file);
+	uint64_t index = gfn.v - slot->base_gfn.v + slot->gmem.pgoff;
+	bool prepared;
+	void *bytes;
+	int r;
+
+	if (!file)
+		return -EFAULT;
+	if (index >= file->size >> PAGE_SHIFT)
+		return -EIO;
+	bytes = gmem_store_page(&file->store, index, &prepared);
+	if (!bytes)
+		return -ENOMEM;
+	*page = phys_publish(kvm->module->hw, bytes);
+	if (!hpa_is_valid(*page))
+		return -ENOMEM;
+	*max_level = PG_LEVEL_4K;	/* a file's folios are of order 0 */
+	if (prepared)
+		return 0;
+	r = kvm->ops->gmem_prepare(kvm, *page, gfn, *max_level);
+	if (!r)
+		gmem_store_set_prepared(&file->store, index);
+	return r;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * store.h - the pages of one guest_memfd: where their bytes are and which of
+ * them exist.  For kvm/gmem alone.
+ *
+ * The file is cut into chunks of at most 1 GiB, each a mapping of its own
+ * (anonymous, not inherited, in no descriptor), made when its first page is
+ * wanted.  Page numbers count from the start of the file.  Allocating and
+ * looking: any thread; discarding: one thread, no allocation of the same
+ * pages at the same time that anybody relies on (spec kvm.md 6.4, end).
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/macros.h"
+#include "sync/atomic.h"
+
+struct gmem_chunk;
+struct hw;
+
+struct gmem_store {
+	atomicptr_t	*chunks;	/* struct gmem_chunk, by page / chunk_pages */
+	atomicptr_t	 made;		/* those that exist, chained */
+	uint64_t	 nr_chunks;
+	uint64_t	 nr_pages;	/* of the file */
+	uint64_t	 chunk_pages;	/* power of two */
+	atomic64_t	 nr_allocated;	/* pages */
+	struct hw	*hw;
+};
+
+/* @size: bytes, > 0, whole pages.  -ENOMEM. */
+MUST_CHECK int gmem_store_init(struct gmem_store *s, struct hw *hw, uint64_t size);
+/* Nobody has a translation to any of it; its frames are retired. */
+void gmem_store_fini(struct gmem_store *s);
+
+/*
+ * The bytes of page @index, allocated; NULL: no memory.  *prepared: what was
+ * said about it with gmem_store_set_prepared since it was allocated.
+ */
+MUST_CHECK void *gmem_store_page(struct gmem_store *s, uint64_t index, bool *prepared);
+void gmem_store_set_prepared(struct gmem_store *s, uint64_t index);
+
+/* Allocates [start, end), at most one chunk's worth, and commits its memory.  -ENOMEM. */
+MUST_CHECK int gmem_store_allocate(struct gmem_store *s, uint64_t start, uint64_t end);
+
+/*
+ * [start, end) read as zero afterwards and are not allocated.  @freed is told
+ * about each allocated run, before it goes: @bytes of @n pages.
+ */
+void gmem_store_discard(struct gmem_store *s, uint64_t start, uint64_t end,
+			void (*freed)(void *arg, void *bytes, uint64_t n), void *arg);
