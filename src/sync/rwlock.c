@@ -119,8 +119,8 @@ static bool try_enter(struct rwlock_state *st, struct reader_slot *slot)
 
 static void read_lock_slow(struct rwlock_state *st, struct reader_slot *slot)
 {
-	atomic32_add(&st->nr_waiting, 1);
 	atomic32_add(&st->held_back, 1);
+	atomic32_add(&st->nr_waiting, 1);	/* who sees us wait knows that we are counted */
 	do {
 		for (unsigned i = 0; i < SPINS && atomic32_load_relaxed(&st->writer); i++)
 			sync_relax();

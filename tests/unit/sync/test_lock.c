@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "crowd.h"
@@ -136,6 +137,43 @@ static void one_reader_among_writers(void *arg, unsigned who)
 	}
 }
 
+/* A writer that comes back at once finds that the reader has been in. */
+static void write_twice(void *arg, unsigned who)
+{
+	struct shared *sh = arg;
+
+	if (who) {
+		while (!atomic32_load(&sh->stop))
+			os_yield();
+		read_lock(&sh->rw);
+		atomic64_add(&sh->reads, 1);
+		read_unlock(&sh->rw);
+		return;
+	}
+	write_lock(&sh->rw);
+	atomic32_store(&sh->stop, 1);
+	while (!rwlock_is_contended(&sh->rw))
+		os_yield();
+	usleep(1000);			/* it sleeps by now */
+	write_unlock(&sh->rw);
+	write_lock(&sh->rw);
+	BUG_ON(atomic64_load(&sh->reads) != 1);
+	write_unlock(&sh->rw);
+}
+
+static void a_held_back_reader_goes_before_the_next_writer(void **unused)
+{
+	struct shared sh = { 0 };
+
+	assert_int_equal(rwlock_init(&sh.rw, "rw", RANK_MMU), 0);
+	for (int i = 0; i < 50; i++) {
+		atomic32_store(&sh.stop, 0);
+		atomic64_store(&sh.reads, 0);
+		crowd_run(2, write_twice, &sh);
+	}
+	rwlock_fini(&sh.rw);
+}
+
 static void nobody_starves(void **unused)
 {
 	struct shared sh = { 0 };
@@ -205,6 +243,62 @@ static void a_holder_sees_who_waits(void **unused)
 	rwlock_fini(&sh.rw);
 }
 
+static void take(struct shared *sh, uint64_t how)
+{
+	switch (how) {
+	case 0: mutex_lock(&sh->m); break;
+	case 1: spin_lock(&sh->s); break;
+	case 2: read_lock(&sh->rw); break;
+	case 3: write_lock(&sh->rw); break;
+	}
+}
+
+static void let_go(struct shared *sh, uint64_t how)
+{
+	switch (how) {
+	case 0: mutex_unlock(&sh->m); break;
+	case 1: spin_unlock(&sh->s); break;
+	case 2: read_unlock(&sh->rw); break;
+	case 3: write_unlock(&sh->rw); break;
+	}
+}
+
+/* Member 0 keeps the lock until the others must have fallen asleep. */
+static void hold_long(void *arg, unsigned who)
+{
+	struct shared *sh = arg;
+
+	if (!who) {
+		take(sh, sh->a);
+		atomic32_store(&sh->stop, 1);
+		usleep(10000);
+		let_go(sh, sh->a);
+		return;
+	}
+	while (!atomic32_load(&sh->stop))
+		os_yield();
+	take(sh, sh->b);
+	let_go(sh, sh->b);
+}
+
+static void sleepers_are_woken(void **unused)
+{
+	static const struct { uint64_t holder, sleepers; } rows[] = {
+		{ 0, 0 }, { 1, 1 }, { 2, 3 }, { 3, 2 }, { 3, 3 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct shared sh = { .a = rows[i].holder, .b = rows[i].sleepers };
+
+		mutex_init(&sh.m, "m", RANK_VM);
+		spin_init(&sh.s, "s", RANK_LEAF);
+		assert_int_equal(rwlock_init(&sh.rw, "rw", RANK_MMU), 0);
+		crowd_run(4, hold_long, &sh);
+		rwlock_fini(&sh.rw);
+		mutex_fini(&sh.m);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -212,8 +306,10 @@ int main(void)
 		cmocka_unit_test(trylock_fails_on_a_held_mutex),
 		cmocka_unit_test(readers_see_whole_writes),
 		cmocka_unit_test(nobody_starves),
+		cmocka_unit_test(a_held_back_reader_goes_before_the_next_writer),
 		cmocka_unit_test(readers_do_not_exclude_readers),
 		cmocka_unit_test(a_holder_sees_who_waits),
+		cmocka_unit_test(sleepers_are_woken),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -56,7 +56,7 @@ static void kill_thing(struct rcu_head *head)
 	struct thing *t = container_of(head, struct thing, head);
 
 	BUG_ON(t->state != ALIVE);
-	t->state = DEAD;
+	*(volatile uint32_t *)&t->state = DEAD;		/* stays although free() follows */
 	free(t);
 	atomic32_add(&nr_freed, 1);
 }
@@ -87,6 +87,8 @@ static void replace_and_look(void *arg, unsigned who)
 		t = rcu_dereference(w->current);
 		BUG_ON(t->state != ALIVE);
 		rcu_read_unlock();
+		for (int i = 0; i < 500; i++)
+			sync_relax();
 		BUG_ON(t->state != ALIVE);
 		rcu_read_unlock();
 	}
@@ -163,10 +165,8 @@ static void call_while_read(void *arg, unsigned who)
 	atomic32_store(&w->in, 1);
 	while (!atomic32_load(&w->seen))
 		os_yield();
-	for (int i = 0; i < 100; i++) {
-		os_yield();
-		BUG_ON(t->state != ALIVE);
-	}
+	usleep(10000);			/* plenty for a worker that does not wait */
+	BUG_ON(t->state != ALIVE);
 	rcu_read_unlock();
 }
 

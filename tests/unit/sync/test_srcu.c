@@ -129,12 +129,14 @@ static void overlap(void *arg, unsigned who)
 	int idx;
 
 	if (!who) {
+		wait_for(&w->step, 2);
 		for (int i = 0; i < 50; i++)
 			srcu_synchronize(&w->srcu);
 		atomic32_store(&w->stop, 1);
 		return;
 	}
 	idx = srcu_read_lock(&w->srcu);
+	atomic32_add(&w->step, 1);
 	while (!atomic32_load(&w->stop)) {
 		int next = srcu_read_lock(&w->srcu);
 
