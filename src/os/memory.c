@@ -37,6 +37,32 @@ void *os_map_private(size_t size, size_t align)
 	return aligned;
 }
 
+void *os_map_inherited(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+void *os_map_wiped_on_fork(size_t size)
+{
+	void *p = os_map_inherited(size);
+
+	if (p && madvise(p, size, MADV_WIPEONFORK)) {
+		munmap(p, size);
+		return NULL;
+	}
+	return p;
+}
+
+void *os_map_shared(int fd, size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
 void os_unmap(void *p, size_t size)
 {
 	if (munmap(p, size))

@@ -20,6 +20,17 @@
 MUST_CHECK void *os_map_private(size_t size, size_t align);
 void os_unmap(void *p, size_t size);
 
+/*
+ * Plain anonymous memory of ours that a forked child inherits; with
+ * os_map_wiped_on_fork it finds zeros there (however it was forked).  NULL
+ * when there is none.
+ */
+MUST_CHECK void *os_map_inherited(size_t size);
+MUST_CHECK void *os_map_wiped_on_fork(size_t size);
+
+/* A shared mapping of @fd from its beginning; NULL when there is none. */
+MUST_CHECK void *os_map_shared(int fd, size_t size);
+
 /* Gives the pages back; they read as zero afterwards. */
 void os_discard(void *p, size_t size);
 

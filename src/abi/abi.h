@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * abi.h - a machine with KVM on it, as descriptors and system calls see it.
+ *
+ * struct abi is all of it: the machine, the loaded modules, the table of our
+ * descriptors.  Functions answer what the system call would: a value, or a
+ * negative errno.  Any thread; user pointers are never trusted.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "hw/insn/machine.h"
+#include "kvm/core/module.h"
+
+struct abi;
+struct abi_file;
+struct vcpu;
+
+struct abi_config {
+	struct hw_config	hw;
+	unsigned		kernel_abi;	/* KERNEL_ABI() */
+	struct kvm_params	params;
+};
+
+/* This processor's vendor and width, one logical processor a host one, Linux 6.12. */
+void abi_default_config(struct abi_config *config);
+
+/* -ENOMEM, -EINVAL (a machine that cannot be). */
+MUST_CHECK int abi_create(const struct abi_config *config, struct abi **out);
+struct counters *abi_counters(struct abi *abi);
+
+/* open("/dev/kvm", flags): a new descriptor. */
+MUST_CHECK int abi_open(struct abi *abi, int flags);
+
+/*
+ * What descriptor @fd is, with a reference, or NULL when it is not ours.  @check
+ * asks the kernel whether @fd is still the same object (one fstat).
+ */
+struct abi_file *abi_file_get(struct abi *abi, int fd, bool check);
+void abi_file_put(struct abi_file *file);
+
+/* @fd has become another name of @file (dup and its kin).  -ENOMEM. */
+MUST_CHECK int abi_file_alias(struct abi *abi, struct abi_file *file, int fd);
+/* @fd is about to be closed: the table's reference, or NULL; to be put after the close. */
+struct abi_file *abi_file_detach(struct abi *abi, int fd);
+
+long abi_ioctl(struct abi *abi, struct abi_file *file, unsigned long cmd, unsigned long arg);
+
+/* The rest of the file operations, where they differ from an empty memfd's. */
+ssize_t abi_read_write(struct abi_file *file, bool positioned);
+int abi_mmap_check(struct abi_file *file, int prot, int flags, off_t offset, size_t length);
+int abi_fallocate(struct abi_file *file, int mode, off_t offset, off_t length);
+int abi_ftruncate(struct abi_file *file);
+off_t abi_lseek(struct abi_file *file);
+/* Overwrites what the kernel said about the descriptor. */
+void abi_fstat(struct abi_file *file, struct stat *st);
+
+/*
+ * Wraps vcpu_run: told which vCPU the calling thread runs, before and after
+ * (NULL), so that its signal handler can end the run.  NULL: nobody listens.
+ */
+typedef void (*abi_run_hook)(struct vcpu *vcpu);
+void abi_set_run_hook(struct abi *abi, abi_run_hook hook);
+
+/* Text of a file under /sys/module/{kvm,kvm_amd,kvm_intel}/parameters, or NULL. */
+const char *abi_param_text(struct abi *abi, const char *module, const char *name);
+bool abi_module_is_loaded(struct abi *abi, const char *module);

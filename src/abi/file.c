@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "abi/file.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "kvm/gmem/gmem.h"
+#include "kvm/vcpu/vcpu.h"
+#include "os/file.h"
+#include "os/memory.h"
+#include "os/process.h"
+
+int fd_table_init(struct fd_table *t)
+{
+	/* Reserved, not committed: pages come as chunks are made. */
+	t->chunks = os_map_inherited(FD_NR_CHUNKS * sizeof(*t->chunks));
+	if (!t->chunks)
+		return -ENOMEM;
+	mutex_init(&t->lock, "abi fd table", RANK_ABI_TABLE);
+	return 0;
+}
+
+static struct abi_file **slot_of(struct fd_table *t, int fd)
+{
+	struct abi_file **chunk;
+
+	if (fd < 0)
+		return NULL;
+	chunk = rcu_dereference(t->chunks[fd >> FD_CHUNK_SHIFT]);
+	return chunk ? &chunk[fd & (FD_CHUNK_SIZE - 1)] : NULL;
+}
+
+/* Lock held. */
+static struct abi_file **slot_make(struct fd_table *t, int fd)
+{
+	struct abi_file **chunk = t->chunks[fd >> FD_CHUNK_SHIFT];
+
+	if (!chunk) {
+		chunk = calloc(FD_CHUNK_SIZE, sizeof(struct abi_file *));
+		if (!chunk)
+			return NULL;
+		rcu_assign_pointer(t->chunks[fd >> FD_CHUNK_SHIFT], chunk);
+	}
+	return &chunk[fd & (FD_CHUNK_SIZE - 1)];
+}
+
+static bool get_unless_zero(struct abi_file *f)
+{
+	uint32_t n = atomic32_load_relaxed(&f->refs);
+
+	while (n) {
+		if (atomic32_cas(&f->refs, &n, n + 1))
+			return true;
+	}
+	return false;
+}
+
+static bool is_same_object(const struct abi_file *f, int fd)
+{
+	struct stat st;
+
+	return os_fstat(fd, &st) == 0 && st.st_dev == f->dev && st.st_ino == f->ino;
+}
+
+struct abi_file *abi_file_get(struct abi *abi, int fd, bool check)
+{
+	struct abi_file **slot = slot_of(&abi->table, fd);
+	struct abi_file *f;
+
+	if (!slot || !rcu_dereference(*slot))
+		return NULL;
+	rcu_read_lock();
+	f = rcu_dereference(*slot);
+	if (f && !get_unless_zero(f))
+		f = NULL;
+	rcu_read_unlock();
+	if (f && check && !is_same_object(f, fd)) {
+		/* Closed behind our back: a raw system call. */
+		abi_file_put(abi_file_detach(abi, fd));
+		abi_file_put(f);
+		return NULL;
+	}
+	return f;
+}
+
+static void free_file(struct rcu_head *head)
+{
+	free(container_of(head, struct abi_file, rcu));
+}
+
+static void release_object(struct abi_file *f)
+{
+	/* A forked child's copies of our objects are nobody's. */
+	if (!*f->abi->pid)
+		return;
+	switch (f->kind) {
+	case FILE_VM:
+		kvm_put(f->kvm);
+		break;
+	case FILE_VCPU:
+		kvm_put(f->vcpu->base.kvm);
+		break;
+	case FILE_GMEM:
+		kvm_gmem_release(f->gmem);
+		break;
+	default:
+		break;
+	}
+}
+
+void abi_file_put(struct abi_file *f)
+{
+	if (!f || atomic32_sub(&f->refs, 1) != 1)
+		return;
+	release_object(f);
+	rcu_call(&f->rcu, free_file);
+}
+
+int abi_file_alias(struct abi *abi, struct abi_file *f, int fd)
+{
+	struct abi_file **slot, *old = NULL;
+
+	mutex_lock(&abi->table.lock);
+	slot = slot_make(&abi->table, fd);
+	if (slot) {
+		old = *slot;
+		atomic32_add(&f->refs, 1);
+		rcu_assign_pointer(*slot, f);
+	}
+	mutex_unlock(&abi->table.lock);
+	abi_file_put(old);
+	return slot ? 0 : -ENOMEM;
+}
+
+struct abi_file *abi_file_detach(struct abi *abi, int fd)
+{
+	struct abi_file **slot = slot_of(&abi->table, fd), *f;
+
+	if (!slot || !rcu_dereference(*slot))
+		return NULL;
+	mutex_lock(&abi->table.lock);
+	f = *slot;
+	rcu_assign_pointer(*slot, NULL);
+	mutex_unlock(&abi->table.lock);
+	return f;
+}
+
+int abi_file_install(struct abi *abi, int fd, enum file_kind kind, void *object)
+{
+	struct abi_file *f;
+	struct stat st;
+	int r = -ENOMEM;
+
+	if (fd < 0)
+		return fd;
+	f = calloc(1, sizeof(*f));
+	if (!f || os_fstat(fd, &st))
+		goto out_close;
+	f->kind = kind;
+	f->abi = abi;
+	f->dev = st.st_dev;
+	f->ino = st.st_ino;
+	f->kvm = object;
+	atomic32_init(&f->refs, 0);
+	r = abi_file_alias(abi, f, fd);
+	if (r)
+		goto out_close;
+	return fd;
+
+out_close:
+	free(f);
+	os_close(fd);
+	return r;
+}
+
+bool abi_is_owner(const struct abi *abi, const struct kvm *kvm)
+{
+	return *abi->pid && *abi->pid == kvm->owner_pid;
+}
+
+ssize_t abi_read_write(struct abi_file *f, bool positioned)
+{
+	return f->kind == FILE_GMEM && positioned ? -ESPIPE : -EINVAL;
+}
+
+int abi_mmap_check(struct abi_file *f, int prot, int flags, off_t offset, size_t length)
+{
+	return f->kind == FILE_VCPU ? 0 : -ENODEV;
+}
+
+int abi_fallocate(struct abi_file *f, int mode, off_t offset, off_t length)
+{
+	if (f->kind != FILE_GMEM)
+		return -ENODEV;
+	if (!*f->abi->pid)
+		return -EIO;
+	return kvm_gmem_fallocate(f->gmem, mode, offset, length);
+}
+
+int abi_ftruncate(struct abi_file *f)
+{
+	return -EINVAL;
+}
+
+off_t abi_lseek(struct abi_file *f)
+{
+	return f->kind == FILE_GMEM ? -ESPIPE : 0;
+}
+
+void abi_fstat(struct abi_file *f, struct stat *st)
+{
+	if (f->kind == FILE_GMEM && *f->abi->pid)
+		kvm_gmem_stat(f->gmem, st);
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * file.h - our descriptors and the objects behind them.
+ *
+ * A struct abi_file is the kernel's struct file: shared by every descriptor
+ * made with dup, released with the last one.  The table is read without a lock
+ * (RCU) and changed under its mutex, RANK_ABI_TABLE.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "abi/abi.h"
+#include "sync/lock.h"
+#include "sync/rcu.h"
+
+struct gmem_file;
+struct kvm;
+
+enum file_kind { FILE_SYSTEM, FILE_VM, FILE_VCPU, FILE_GMEM, NR_FILE_KINDS };
+
+struct abi_file {
+	enum file_kind	kind;		/* constant, as all below but refs */
+	atomic32_t	refs;
+	dev_t		dev;		/* the memfd that stands for it */
+	ino_t		ino;
+	struct abi	*abi;
+	union {
+		struct kvm	*kvm;	/* FILE_VM: one reference on the VM */
+		struct vcpu	*vcpu;	/* FILE_VCPU: one reference on its VM */
+		struct gmem_file *gmem;	/* FILE_GMEM: the file itself */
+	};
+	struct rcu_head	rcu;
+};
+
+/* Descriptors that the process can have: an int, in chunks made on demand. */
+#define FD_CHUNK_SHIFT	12
+#define FD_CHUNK_SIZE	(1u << FD_CHUNK_SHIFT)
+#define FD_NR_CHUNKS	(1u << (31 - FD_CHUNK_SHIFT))
+
+struct fd_table {
+	struct mutex	 lock;
+	struct abi_file	***chunks;	/* FD_NR_CHUNKS pointers, RCU */
+};
+
+struct abi {
+	struct kvm_module module;
+	struct fd_table	 table;
+	abi_run_hook	 run_hook;
+	int		*pid;		/* wiped in a forked child: ours when not 0 */
+};
+
+MUST_CHECK int fd_table_init(struct fd_table *t);
+
+/*
+ * Gives @fd (a fresh descriptor of ours, closed on failure) to a new file of
+ * @kind.  @fd or -errno.  The object's reference goes to the file on success.
+ */
+MUST_CHECK int abi_file_install(struct abi *abi, int fd, enum file_kind kind, void *object);
+
+/* False in a process that did not create the VM: EIO. */
+bool abi_is_owner(const struct abi *abi, const struct kvm *kvm);

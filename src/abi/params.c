@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * params.c - module parameters by the kernel's names: what --param sets and
+ * /sys/module shows.
+ */
+#include "abi/params.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "abi/file.h"
+
+#define PLACE(member)	offsetof(struct kvm_params, member)
+#define NOT_OURS	((size_t)-1)
+
+/* Parameters that only show what this model is have no place. */
+static const struct param_row {
+	const char	*module, *name;
+	size_t		 place;
+	bool		 as_number;	/* "0"/"1" instead of N/Y */
+	const char	*fixed;
+} rows[] = {
+	{ "kvm", "mmio_caching", PLACE(mmio_caching) },
+	{ "kvm", "tdp_mmu", PLACE(tdp_mmu) },
+	{ "kvm", "eager_page_split", PLACE(eager_page_split) },
+	{ "kvm", "force_emulation_prefix", PLACE(force_emulation_prefix), .as_number = true },
+	{ "kvm", "enable_pmu", PLACE(enable_pmu) },
+	{ "kvm", "ignore_msrs", PLACE(ignore_msrs) },
+	{ "kvm_intel", "allow_smaller_maxphyaddr", PLACE(allow_smaller_maxphyaddr) },
+	{ "kvm_intel", "ept", NOT_OURS, .fixed = "Y\n" },
+	{ "kvm_intel", "vpid", NOT_OURS, .fixed = "Y\n" },
+	{ "kvm_intel", "unrestricted_guest", NOT_OURS, .fixed = "Y\n" },
+	{ "kvm_intel", "flexpriority", NOT_OURS, .fixed = "Y\n" },
+	{ "kvm_intel", "enable_apicv", NOT_OURS, .fixed = "N\n" },
+	{ "kvm_intel", "nested", NOT_OURS, .fixed = "N\n" },
+	{ "kvm_amd", "npt", NOT_OURS, .fixed = "Y\n" },
+	{ "kvm_amd", "avic", NOT_OURS, .fixed = "N\n" },
+	{ "kvm_amd", "nested", NOT_OURS, .fixed = "0\n" },
+	{ "kvm_amd", "sev", NOT_OURS, .fixed = "N\n" },
+	{ "kvm_amd", "sev_es", NOT_OURS, .fixed = "N\n" },
+	{ "kvm_amd", "sev_snp", NOT_OURS, .fixed = "N\n" },
+};
+
+static const struct param_row *find(const char *module, const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		if (!strcmp(rows[i].module, module) && !strcmp(rows[i].name, name))
+			return &rows[i];
+	}
+	return NULL;
+}
+
+static bool *place_of(struct kvm_params *p, const struct param_row *r)
+{
+	return (bool *)((char *)p + r->place);
+}
+
+/* kstrtobool() */
+static int parse_bool(const char *text, bool *out)
+{
+	if (!strcmp(text, "1") || !strcasecmp(text, "y") || !strcasecmp(text, "on"))
+		*out = true;
+	else if (!strcmp(text, "0") || !strcasecmp(text, "n") || !strcasecmp(text, "off"))
+		*out = false;
+	else
+		return -1;
+	return 0;
+}
+
+enum param_answer abi_param_set(struct kvm_params *params, const char *assignment)
+{
+	const char *dot = strchr(assignment, '.'), *eq = strchr(assignment, '=');
+	char module[32] = "", name[64] = "";
+	const struct param_row *r;
+
+	if (!dot || !eq || dot > eq || dot - assignment >= (long)sizeof(module) ||
+	    eq - dot > (long)sizeof(name))
+		return PARAM_BAD_FORM;
+	memcpy(module, assignment, dot - assignment);
+	memcpy(name, dot + 1, eq - dot - 1);
+	r = find(module, name);
+	if (!r)
+		return PARAM_UNKNOWN;
+	if (r->place == NOT_OURS)
+		return PARAM_FIXED;
+	return parse_bool(eq + 1, place_of(params, r)) ? PARAM_BAD_VALUE : PARAM_OK;
+}
+
+void abi_param_each(void (*fn)(const char *module, const char *name, bool settable, void *arg),
+		    void *arg)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		fn(rows[i].module, rows[i].name, rows[i].place != NOT_OURS, arg);
+}
+
+bool abi_module_is_loaded(struct abi *abi, const char *module)
+{
+	bool amd = hw_config(abi->module.hw)->vendor == HW_VENDOR_AMD;
+
+	return !strcmp(module, "kvm") || !strcmp(module, amd ? "kvm_amd" : "kvm_intel");
+}
+
+const char *abi_param_text(struct abi *abi, const char *module, const char *name)
+{
+	const struct param_row *r = find(module, name);
+	bool on;
+
+	if (!r || !abi_module_is_loaded(abi, module))
+		return NULL;
+	if (r->place == NOT_OURS)
+		return r->fixed;
+	on = *place_of(&abi->module.params, r);
+	/* The kernel shows what it made of the wish. */
+	if (r->place == PLACE(mmio_caching))
+		on = abi->module.enable_mmio_caching;
+	if (r->as_number)
+		return on ? "1\n" : "0\n";
+	return on ? "Y\n" : "N\n";
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * system.c - ioctls on /dev/kvm.
+ */
+#include <errno.h>
+
+#include "abi/counted.h"
+#include "abi/ioctl.h"
+#include "kvm/types/types.h"
+#include "kvm/vcpu/cpuid.h"
+#include "kvm/vcpu/vcpu.h"
+#include "kvm/vm/vm.h"
+#include "os/memory.h"
+#include "os/uaccess.h"
+
+
+
+static long get_api_version(struct ioctl_call *c)
+{
+	return KVM_API_VERSION;
+}
+
+static long create_vm(struct ioctl_call *c)
+{
+	struct kvm_module *module = &c->abi->module;
+	const struct vm_type_ops *ops = vm_type_find(module, c->arg);
+	struct kvm *kvm;
+	long r;
+
+	if (!ops)
+		return -EINVAL;
+	r = kvm_vm_create(module, ops, &kvm);
+	if (r)
+		return r;
+	r = abi_file_install(c->abi, os_object_fd("kvm-vm", true), FILE_VM, kvm);
+	if (r < 0)
+		kvm_put(kvm);
+	return r;
+}
+
+static long check_extension(struct ioctl_call *c)
+{
+	return kvm_check_extension(&c->abi->module, NULL, c->arg);
+}
+
+static long get_vcpu_mmap_size(struct ioctl_call *c)
+{
+	return VCPU_RUN_PAGES * PAGE_SIZE;
+}
+
+static long get_supported_cpuid(struct ioctl_call *c)
+{
+	struct kvm_cpuid_entry2 e[KVM_MAX_CPUID_ENTRIES];
+	struct kvm_cpuid2 header;
+	int nr;
+
+	if (os_copy_from(&header, (void *)c->arg, sizeof(header)))
+		return -EFAULT;
+	if (header.nent < 1)
+		return -E2BIG;
+	nr = kvm_supported_cpuid(&c->abi->module, e, MIN(header.nent, ARRAY_SIZE(e)));
+	return nr < 0 ? nr : counted_cpuid_out(c->arg, e, nr);
+}
+
+static long get_msr_index_list(struct ioctl_call *c)
+{
+	return counted_msr_list(&c->abi->module, c->arg, vcpu_msr_list);
+}
+
+static long get_msr_feature_index_list(struct ioctl_call *c)
+{
+	return counted_msr_list(&c->abi->module, c->arg, vcpu_feature_msr_list);
+}
+
+static int read_feature_msr(void *who, uint32_t index, uint64_t *value)
+{
+	return vcpu_get_feature_msr(who, index, value);
+}
+
+static long get_msrs(struct ioctl_call *c)
+{
+	return counted_msrs(c->arg, read_feature_msr, &c->abi->module, true);
+}
+
+static const struct ioctl_row rows[] = {
+	IOC(KVM_GET_API_VERSION, IOC_NO_ARG, get_api_version),
+	IOC(KVM_CREATE_VM, IOC_VALUE, create_vm),
+	IOC(KVM_GET_MSR_INDEX_LIST, IOC_RAW, get_msr_index_list),
+	IOC(KVM_GET_MSR_FEATURE_INDEX_LIST, IOC_RAW, get_msr_feature_index_list),
+	IOC(KVM_GET_MSRS, IOC_RAW, get_msrs),
+	IOC(KVM_CHECK_EXTENSION, IOC_VALUE, check_extension),
+	IOC(KVM_GET_VCPU_MMAP_SIZE, IOC_NO_ARG, get_vcpu_mmap_size),
+	IOC(KVM_GET_SUPPORTED_CPUID, IOC_RAW, get_supported_cpuid),
+};
+
+const struct ioctl_table system_ioctls = { rows, ARRAY_SIZE(rows), -EINVAL };

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * file.h - descriptors, asked of the kernel itself: no libc name on the way
+ * that our own front end interposes.  Any thread, async-signal-safe.
+ */
+#pragma once
+#include <sys/stat.h>
+
+#include "base/macros.h"
+
+/* 0 or -errno. */
+MUST_CHECK int os_fstat(int fd, struct stat *st);
+void os_close(int fd);
