@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * types.h - the VM types that KVM_CREATE_VM knows, one constant table each.
+ */
+#pragma once
+#include "kvm/core/vm_type_ops.h"
+
+extern const struct vm_type_ops vm_type_default;
+extern const struct vm_type_ops vm_type_sw_protected;
+
+/* NULL: no such type, or this module does not offer it. */
+const struct vm_type_ops *vm_type_find(const struct kvm_module *module, unsigned long type);
+
+/* What a module on such a machine offers (KVM_CAP_VM_TYPES). */
+uint32_t vm_types_supported(const struct kvm_module *module);

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "kvm/vcpu/cpuid.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "softcvm/identity.h"
+#include "softcvm/uapi/kvm_para.h"
+#include "hw/insn/machine.h"
+
+#define SIGNIFICANT	KVM_CPUID_FLAG_SIGNIFCANT_INDEX
+
+#define KVM_LEAF_SIGNATURE	0x40000000u
+#define KVM_LEAF_FEATURES	0x40000001u
+
+/* Leaf 1 ECX, leaf 7 EBX/ECX, leaf 8000_0001: bits that this file names. */
+#define L1_ECX_HYPERVISOR	BIT(31)
+#define L1_ECX_OSXSAVE		BIT(27)
+#define L1_ECX_XSAVE		BIT(26)
+#define L1_ECX_PCID		BIT(17)
+#define L1_ECX_MONITOR		BIT(3)
+#define L1_ECX_TSC_DEADLINE	BIT(24)
+#define L7_EBX_FSGSBASE		BIT(0)
+#define L7_EBX_SMEP		BIT(7)
+#define L7_EBX_SMAP		BIT(20)
+#define L7_ECX_UMIP		BIT(2)
+#define L7_ECX_PKU		BIT(3)
+#define L7_ECX_LA57		BIT(16)
+
+/* KVM_CPUID_FEATURES that we honour: clocksource2's stable bit comes later. */
+#define PV_FEATURES	(BIT(KVM_FEATURE_NOP_IO_DELAY) | BIT(KVM_FEATURE_HC_MAP_GPA_RANGE))
+
+struct filler {
+	const struct kvm_module	*module;
+	struct kvm_cpuid_entry2	*entries;
+	unsigned		 nr, max;
+};
+
+static struct kvm_cpuid_entry2 *put(struct filler *f, uint32_t leaf, uint32_t sub, uint32_t flags)
+{
+	struct cpuid_regs r = hw_cpuid(f->module->hw, leaf, sub);
+	struct kvm_cpuid_entry2 *e;
+
+	if (f->nr >= f->max) {
+		f->nr = f->max + 1;	/* remembered: too big */
+		return NULL;
+	}
+	e = &f->entries[f->nr++];
+	*e = (struct kvm_cpuid_entry2){ .function = leaf, .index = sub, .flags = flags,
+					.eax = r.eax, .ebx = r.ebx, .ecx = r.ecx, .edx = r.edx };
+	return e;
+}
+
+static void put_basic_1(struct filler *f)
+{
+	struct kvm_cpuid_entry2 *e = put(f, 1, 0, 0);
+
+	if (!e)
+		return;
+	e->ebx &= 0x0000ffff;	/* APIC id and thread count: the VMM's */
+	e->ecx |= L1_ECX_HYPERVISOR;
+	e->ecx &= ~(uint32_t)(L1_ECX_OSXSAVE | L1_ECX_MONITOR | L1_ECX_TSC_DEADLINE);
+}
+
+static void put_subleaves(struct filler *f, uint32_t leaf)
+{
+	switch (leaf) {
+	case 4: case 0x8000001d:	/* caches: until type is 0 */
+		for (uint32_t i = 0; i < 32; i++) {
+			struct kvm_cpuid_entry2 *e = put(f, leaf, i, SIGNIFICANT);
+
+			if (!e || !(e->eax & 0x1f))
+				return;
+		}
+		return;
+	case 7: {
+		struct kvm_cpuid_entry2 *e = put(f, leaf, 0, SIGNIFICANT);
+		uint32_t last = e ? e->eax : 0;
+
+		for (uint32_t i = 1; i <= last; i++)
+			put(f, leaf, i, SIGNIFICANT);
+		return;
+	}
+	case 0xd:
+		for (uint32_t i = 0; i < 64; i++) {
+			struct cpuid_regs r = hw_cpuid(f->module->hw, leaf, i);
+
+			if (i < 2 || r.eax)
+				put(f, leaf, i, SIGNIFICANT);
+		}
+		return;
+	case 0xb: case 0x1f:	/* topology: made by the VMM */
+		put(f, leaf, 0, SIGNIFICANT);
+		return;
+	default:
+		put(f, leaf, 0, 0);
+	}
+}
+
+static void put_block(struct filler *f, uint32_t first)
+{
+	uint32_t last = hw_cpuid(f->module->hw, first, 0).eax;
+
+	if (last < first || last - first > 0xffff)
+		last = first;
+	for (uint32_t leaf = first; leaf <= last; leaf++) {
+		if (leaf == 1)
+			put_basic_1(f);
+		else
+			put_subleaves(f, leaf);
+	}
+}
+
+static void put_kvm_leaves(struct filler *f)
+{
+	struct kvm_cpuid_entry2 *e = put(f, KVM_LEAF_SIGNATURE, 0, 0);
+
+	if (e) {
+		e->eax = KVM_LEAF_FEATURES;
+		memcpy(&e->ebx, "KVMK", 4);
+		memcpy(&e->ecx, "VMKV", 4);
+		memcpy(&e->edx, "M\0\0\0", 4);
+	}
+	e = put(f, KVM_LEAF_FEATURES, 0, 0);
+	if (e) {
+		e->eax = PV_FEATURES;
+		e->ebx = e->ecx = e->edx = 0;
+	}
+	e = put(f, SOFTCVM_CPUID_LEAF, 0, 0);
+	if (e) {
+		e->eax = SOFTCVM_CPUID_LEAF;
+		e->ebx = SOFTCVM_CPUID_EBX;
+		e->ecx = SOFTCVM_CPUID_ECX;
+		e->edx = SOFTCVM_CPUID_EDX;
+	}
+}
+
+int kvm_supported_cpuid(const struct kvm_module *module, struct kvm_cpuid_entry2 *entries,
+			unsigned max)
+{
+	struct filler f = { .module = module, .entries = entries, .max = max };
+
+	put_block(&f, 0);
+	put_kvm_leaves(&f);
+	put_block(&f, 0x80000000);
+	return f.nr > max ? -E2BIG : (int)f.nr;
+}
+
+static const struct kvm_cpuid_entry2 *find(const struct kvm_cpuid_entry2 *e, unsigned nr,
+					   uint32_t leaf, uint32_t subleaf)
+{
+	for (unsigned i = 0; i < nr; i++) {
+		if (e[i].function == leaf &&
+		    (!(e[i].flags & SIGNIFICANT) || e[i].index == subleaf))
+			return &e[i];
+	}
+	return NULL;
+}
+
+const struct kvm_cpuid_entry2 *vcpu_find_cpuid(const struct vcpu *v, uint32_t leaf,
+					       uint32_t subleaf)
+{
+	return find(v->cpuid, v->nr_cpuid, leaf, subleaf);
+}
+
+static bool virtual_width_is_legal(const struct kvm_cpuid_entry2 *entries, unsigned nr)
+{
+	const struct kvm_cpuid_entry2 *e = find(entries, nr, 0x80000008, 0);
+	unsigned width = e ? (e->eax >> 8) & 0xff : 0;
+
+	return width == 0 || width == 48 || width == 57;
+}
+
+static uint8_t guest_maxphyaddr(const struct vcpu *v)
+{
+	const struct kvm_cpuid_entry2 *e = vcpu_find_cpuid(v, 0x80000000, 0);
+
+	if (!e || e->eax < 0x80000008)
+		return 36;
+	e = vcpu_find_cpuid(v, 0x80000008, 0);
+	return e && (e->eax & 0xff) ? e->eax & 0xff : 36;
+}
+
+int vcpu_set_cpuid(struct vcpu *v, const struct kvm_cpuid_entry2 *entries, unsigned nr)
+{
+	size_t size = nr * sizeof(*entries);
+	struct kvm_cpuid_entry2 *copy;
+
+	/* After the first run the model may not change (6.12: only the same again). */
+	if (v->has_run) {
+		if (nr != v->nr_cpuid || (nr && memcmp(entries, v->cpuid, size)))
+			return -EINVAL;
+		return 0;
+	}
+	if (!virtual_width_is_legal(entries, nr))
+		return -EINVAL;
+	copy = malloc(size + 1);
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, entries, size);
+	free(v->cpuid);
+	v->cpuid = copy;
+	v->nr_cpuid = nr;
+	v->maxphyaddr = guest_maxphyaddr(v);
+	return 0;
+}
+
+static bool is_intel_like(const struct vcpu *v)
+{
+	const struct kvm_cpuid_entry2 *e = vcpu_find_cpuid(v, 0, 0);
+
+	return !e || memcmp(&e->ebx, "Auth", 4) != 0;
+}
+
+/* A leaf past the end of its block: the last basic leaf on Intel, else zeros. */
+static const struct kvm_cpuid_entry2 *out_of_range(const struct vcpu *v, uint32_t leaf,
+						   uint32_t subleaf)
+{
+	const struct kvm_cpuid_entry2 *basic = vcpu_find_cpuid(v, 0, 0);
+	const struct kvm_cpuid_entry2 *block = basic;
+
+	if (leaf >= 0x40000000 && leaf <= 0x4fffffff)
+		block = vcpu_find_cpuid(v, leaf & 0xffffff00, 0);
+	else if (leaf >= 0x80000000)
+		block = vcpu_find_cpuid(v, leaf & 0xffff0000, 0);
+	if (!basic || !is_intel_like(v) || (block && leaf <= block->eax))
+		return NULL;
+	return vcpu_find_cpuid(v, basic->eax, subleaf);
+}
+
+/* Bits that follow the guest's own control registers. */
+static void apply_dynamic(const struct vcpu *v, uint32_t leaf, struct kvm_cpuid_entry2 *e)
+{
+	if (leaf == 1 && (e->ecx & L1_ECX_XSAVE)) {
+		e->ecx &= ~(uint32_t)L1_ECX_OSXSAVE;
+		if (v->state.cr4 & X86_CR4_OSXSAVE)
+			e->ecx |= L1_ECX_OSXSAVE;
+	}
+	if (leaf == 1) {
+		e->edx &= ~(1u << 9);	/* APIC: while it is enabled */
+		if (v->apic_base & LAPIC_BASE_ENABLE)
+			e->edx |= 1u << 9;
+	}
+}
+
+void vcpu_cpuid(const struct vcpu *v, uint32_t *eax, uint32_t *ebx, uint32_t *ecx, uint32_t *edx)
+{
+	uint32_t leaf = *eax, subleaf = *ecx;
+	const struct kvm_cpuid_entry2 *found = vcpu_find_cpuid(v, leaf, subleaf);
+	struct kvm_cpuid_entry2 e = { 0 };
+
+	if (!found)
+		found = out_of_range(v, leaf, subleaf);
+	if (found)
+		e = *found;
+	else if (leaf == 0xb || leaf == 0x1f)
+		e.ecx = subleaf & 0xff;
+	apply_dynamic(v, leaf, &e);
+	*eax = e.eax;
+	*ebx = e.ebx;
+	*ecx = e.ecx;
+	*edx = e.edx;
+}
+
+uint64_t vcpu_cpuid_cr4_allowed(const struct vcpu *v)
+{
+	const struct kvm_cpuid_entry2 *l1 = vcpu_find_cpuid(v, 1, 0);
+	const struct kvm_cpuid_entry2 *l7 = vcpu_find_cpuid(v, 7, 0);
+	struct cpuid_regs hw1 = hw_cpuid(v->base.kvm->module->hw, 1, 0);
+	struct cpuid_regs hw7 = hw_cpuid(v->base.kvm->module->hw, 7, 0);
+	uint32_t ecx1 = l1 ? l1->ecx & hw1.ecx : 0;
+	uint32_t ebx7 = l7 ? l7->ebx & hw7.ebx : 0;
+	uint32_t ecx7 = l7 ? l7->ecx & hw7.ecx : 0;
+	uint64_t ok = X86_CR4_VME | X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE | X86_CR4_PSE |
+		      X86_CR4_PAE | X86_CR4_MCE | X86_CR4_PGE | X86_CR4_PCE | X86_CR4_OSFXSR |
+		      X86_CR4_OSXMMEXCPT;
+
+	static const struct { uint64_t cr4; unsigned word; uint64_t bit; } gated[] = {
+		{ X86_CR4_OSXSAVE, 0, L1_ECX_XSAVE },	 { X86_CR4_PCIDE, 0, L1_ECX_PCID },
+		{ X86_CR4_FSGSBASE, 1, L7_EBX_FSGSBASE },{ X86_CR4_SMEP, 1, L7_EBX_SMEP },
+		{ X86_CR4_SMAP, 1, L7_EBX_SMAP },	 { X86_CR4_UMIP, 2, L7_ECX_UMIP },
+		{ X86_CR4_PKE, 2, L7_ECX_PKU },		 { X86_CR4_LA57, 2, L7_ECX_LA57 },
+	};
+	const uint32_t words[] = { ecx1, ebx7, ecx7 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(gated); i++) {
+		if (words[gated[i].word] & gated[i].bit)
+			ok |= gated[i].cr4;
+	}
+	return ok;
+}
+
+uint64_t vcpu_cpuid_efer_allowed(const struct vcpu *v)
+{
+	const struct kvm_cpuid_entry2 *e = vcpu_find_cpuid(v, 0x80000001, 0);
+	uint64_t ok = X86_EFER_SCE;
+
+	if (e && (e->edx & BIT(20)))
+		ok |= X86_EFER_NX;
+	if (e && (e->edx & BIT(29)))
+		ok |= X86_EFER_LME | X86_EFER_LMA;
+	if (e && (e->edx & BIT(25)))
+		ok |= X86_EFER_FFXSR;
+	return ok;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * emulate.h - KVM's instruction emulator: the same semantics as the
+ * processor's (room x86), on KVM's accessors, without a TLB.
+ */
+#pragma once
+#include <stdint.h>
+
+#include "kvm/vcpu/vcpu.h"
+
+/*
+ * Emulates the instruction at RIP: because of an access to @gpa that has no
+ * memory, or because it needs decoding (string I/O; @gpa is then invalid).
+ * 1 (done, or the guest got an exception), 0 (KVM_EXIT_MMIO, KVM_EXIT_IO or an
+ * emulation failure), -errno.
+ */
+int vcpu_emulate(struct vcpu *v, gpa_t gpa);
+#define EMULATE_NO_GPA	GPA(~0ull)
+
+/* KVM's policy for what it cannot emulate (spec kvm.md 1.12). */
+int vcpu_emulation_failure(struct vcpu *v, const uint8_t *bytes, unsigned nr_bytes);

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "kvm/vcpu/exits.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "kvm/core/request.h"
+#include "kvm/mmu/fault.h"
+#include "kvm/vcpu/backend.h"
+#include "kvm/vcpu/cpuid.h"
+#include "kvm/vcpu/emulate.h"
+#include "kvm/vcpu/walk.h"
+#include "trace/counters.h"
+
+static struct counters *counters_of(struct vcpu *v)
+{
+	return v->base.kvm->module->counters;
+}
+
+void vcpu_skip_instruction(struct vcpu *v)
+{
+	v->state.rip = v->next_rip;
+	if (!x86_in_64bit_mode(&v->state))
+		v->state.rip &= 0xffffffff;
+	v->state.shadow &= ~(X86_SHADOW_STI | X86_SHADOW_MOV_SS);
+	v->state.rflags &= ~X86_FLAGS_RF;
+}
+
+static void set_gpr32(struct vcpu *v, enum x86_gpr r, uint32_t value)
+{
+	v->state.gpr[r] = value;
+}
+
+int exit_cpuid(struct vcpu *v)
+{
+	uint32_t eax = v->state.gpr[X86_RAX], ecx = v->state.gpr[X86_RCX], ebx, edx;
+
+	vcpu_cpuid(v, &eax, &ebx, &ecx, &edx);
+	set_gpr32(v, X86_RAX, eax);
+	set_gpr32(v, X86_RBX, ebx);
+	set_gpr32(v, X86_RCX, ecx);
+	set_gpr32(v, X86_RDX, edx);
+	vcpu_skip_instruction(v);
+	return 1;
+}
+
+int exit_hlt(struct vcpu *v)
+{
+	vcpu_skip_instruction(v);
+	if (v->lapic) {
+		v->mp_state = KVM_MP_STATE_HALTED;
+		return 1;
+	}
+	v->base.run->exit_reason = KVM_EXIT_HLT;
+	return 0;
+}
+
+int exit_rdmsr(struct vcpu *v)
+{
+	uint64_t value;
+
+	if (vcpu_get_msr(v, v->state.gpr[X86_RCX], false, &value)) {
+		vcpu_inject_gp(v);
+		return 1;
+	}
+	set_gpr32(v, X86_RAX, value);
+	set_gpr32(v, X86_RDX, value >> 32);
+	vcpu_skip_instruction(v);
+	return 1;
+}
+
+int exit_wrmsr(struct vcpu *v)
+{
+	uint64_t value = (v->state.gpr[X86_RAX] & 0xffffffff) | v->state.gpr[X86_RDX] << 32;
+
+	if (vcpu_set_msr(v, v->state.gpr[X86_RCX], false, value))
+		vcpu_inject_gp(v);
+	else
+		vcpu_skip_instruction(v);
+	return 1;
+}
+
+int exit_undefined(struct vcpu *v)
+{
+	vcpu_inject_ud(v);
+	return 1;
+}
+
+int exit_skip(struct vcpu *v)
+{
+	vcpu_skip_instruction(v);
+	return 1;
+}
+
+/* XCR0: what the guest's CPUID leaf 0xD allows, x87 always, AVX only with SSE. */
+int exit_xsetbv(struct vcpu *v)
+{
+	const struct kvm_cpuid_entry2 *e = vcpu_find_cpuid(v, 0xd, 0);
+	uint64_t allowed = e ? e->eax | (uint64_t)e->edx << 32 : 0;
+	uint64_t value = (v->state.gpr[X86_RAX] & 0xffffffff) | v->state.gpr[X86_RDX] << 32;
+	bool avx_alone = (value & 4) && !(value & 2);
+
+	if ((uint32_t)v->state.gpr[X86_RCX] || v->state.cpl || !(value & 1) || avx_alone ||
+	    (value & ~(allowed | 1))) {
+		vcpu_inject_gp(v);
+		return 1;
+	}
+	v->state.xcr0 = value;
+	vcpu_skip_instruction(v);
+	return 1;
+}
+
+int exit_rdpmc(struct vcpu *v)
+{
+	vcpu_inject_gp(v);
+	return 1;
+}
+
+int exit_intr(struct vcpu *v)
+{
+	return 1;
+}
+
+int exit_shutdown(struct vcpu *v)
+{
+	v->base.run->exit_reason = KVM_EXIT_SHUTDOWN;
+	return 0;
+}
+
+int exit_unexpected(struct vcpu *v, uint64_t reason)
+{
+	struct kvm_run *run = v->base.run;
+
+	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
+	run->internal.suberror = KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON;
+	run->internal.ndata = 2;
+	run->internal.data[0] = reason;
+	run->internal.data[1] = v->last_cpu;
+	return 0;
+}
+
+int exit_cr_write(struct vcpu *v, unsigned nr, unsigned gpr)
+{
+	uint64_t value = v->state.gpr[gpr];
+	int bad;
+
+	if (!x86_in_64bit_mode(&v->state))
+		value &= 0xffffffff;
+	switch (nr) {
+	case 0: bad = vcpu_set_cr0(v, value); break;
+	case 3: bad = vcpu_set_cr3(v, value); break;
+	case 4: bad = vcpu_set_cr4(v, value); break;
+	case 8: bad = vcpu_set_cr8(v, value); break;
+	default:
+		return exit_undefined(v);
+	}
+	if (bad)
+		vcpu_inject_gp(v);
+	else
+		vcpu_skip_instruction(v);
+	return 1;
+}
+
+int exit_cr_read(struct vcpu *v, unsigned nr, unsigned gpr)
+{
+	const uint64_t cr[] = { v->state.cr0, 0, v->state.cr2, v->state.cr3, v->state.cr4,
+				0, 0, 0, v->state.cr8 };
+
+	if (nr >= ARRAY_SIZE(cr))
+		return exit_undefined(v);
+	v->state.gpr[gpr] = x86_in_64bit_mode(&v->state) ? cr[nr] : (uint32_t)cr[nr];
+	vcpu_skip_instruction(v);
+	return 1;
+}
+
+/* A fetch of three bytes at RIP, as the hypercall patch needs it. */
+static bool fetch_hypercall(struct vcpu *v, uint64_t linear, uint8_t insn[3])
+{
+	struct vcpu_walk_fault fault;
+	unsigned access = WALK_FETCH | (v->state.cpl == 3 ? WALK_USER : 0);
+
+	return vcpu_read_linear(v, linear, insn, 3, access, &fault) == WALK_OK;
+}
+
+/*
+ * #UD: the other vendor's hypercall instruction is replaced by ours and run
+ * again, as long as KVM_X86_QUIRK_FIX_HYPERCALL_INSN is not disabled.
+ */
+int exit_invalid_opcode(struct vcpu *v)
+{
+	static const uint8_t vmcall[3] = { 0x0f, 0x01, 0xc1 };
+	static const uint8_t vmmcall[3] = { 0x0f, 0x01, 0xd9 };
+	uint64_t linear = v->state.rip;
+	struct vcpu_walk_fault fault;
+	uint8_t insn[3];
+
+	if (!x86_in_64bit_mode(&v->state))
+		linear = (uint32_t)(linear + v->state.seg[X86_CS].base);
+	if ((v->base.kvm->disabled_quirks & KVM_X86_QUIRK_FIX_HYPERCALL_INSN) ||
+	    !fetch_hypercall(v, linear, insn) ||
+	    (memcmp(insn, vmcall, 3) && memcmp(insn, vmmcall, 3)))
+		return exit_undefined(v);
+	switch (vcpu_write_linear(v, linear, v->backend->hypercall, 3,
+				  v->state.cpl == 3 ? WALK_USER : 0, &fault)) {
+	case WALK_OK:
+		break;
+	case WALK_PAGE_FAULT:
+		vcpu_inject_pf(v, fault.address, fault.error);
+		break;
+	case WALK_NO_MEMORY:
+		return vcpu_emulation_failure(v, insn, sizeof(insn));
+	}
+	return 1;
+}
+
+int exit_page_fault(struct vcpu *v, gpa_t gpa, uint64_t ec)
+{
+	int r = vcpu_page_fault(v, gpa, ec);
+
+	if (r < 0)
+		return r;
+	return r == RET_PF_EMULATE ? vcpu_emulate(v, gpa) : 1;
+}
+
+static int complete_pio_in(struct vcpu *v)
+{
+	uint64_t value = 0, mask = v->pio.size == 4 ? 0xffffffff : BIT(v->pio.size * 8) - 1;
+	uint64_t *rax = &v->state.gpr[X86_RAX];
+
+	memcpy(&value, v->pio_data, v->pio.size);
+	*rax = v->pio.size == 4 ? value : (*rax & ~mask) | value;
+	vcpu_skip_instruction(v);
+	return 1;
+}
+
+/* OUT was done before the exit; nothing is left. */
+static int complete_pio_out(struct vcpu *v)
+{
+	return 1;
+}
+
+int exit_io(struct vcpu *v, uint16_t port, uint8_t size, bool in)
+{
+	struct kvm_run *run = v->base.run;
+
+	v->pio = (struct vcpu_pio){ .in = in, .size = size, .port = port, .count = 1 };
+	run->exit_reason = KVM_EXIT_IO;
+	run->io.direction = in ? KVM_EXIT_IO_IN : KVM_EXIT_IO_OUT;
+	run->io.size = size;
+	run->io.port = port;
+	run->io.count = 1;
+	run->io.data_offset = VCPU_PIO_PAGE_OFFSET * PAGE_SIZE;
+	if (!in) {
+		memcpy(v->pio_data, &v->state.gpr[X86_RAX], size);
+		vcpu_skip_instruction(v);
+	}
+	v->complete = in ? complete_pio_in : complete_pio_out;
+	counter_add(counters_of(v), COUNTER_IO_EXITS, 1);
+	return 0;
+}

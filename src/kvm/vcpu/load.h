@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * load.h - vCPU threads borrow logical processors.
+ *
+ * One pool a machine.  A thread that finds none free waits; meanwhile the
+ * runners are kicked every few milliseconds, in turn, and give theirs up at
+ * the next exit (the scheduler's tick).  RANK_LP_POOL.
+ */
+#pragma once
+#include <stdbool.h>
+
+#include "base/macros.h"
+
+struct hw;
+struct vcpu;
+struct lp_pool;
+
+MUST_CHECK struct lp_pool *lp_pool_create(struct hw *hw);	/* NULL: no memory */
+void lp_pool_destroy(struct lp_pool *pool);
+
+/* May sleep.  The vCPU's last processor is preferred: its TLB is warm. */
+void vcpu_load(struct vcpu *v);
+void vcpu_put(struct vcpu *v);
+/* True when somebody waits for a processor: put and load again. */
+bool vcpu_should_yield(const struct vcpu *v);

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * regs.c - general, floating-point and debug registers as ioctls see them.
+ */
+#include "kvm/vcpu/vcpu.h"
+#include "kvm/core/request.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define DR6_RESERVED_ONES	0xffff0ff0ull
+#define DR7_RESERVED_ONE	0x400ull
+
+/* kvm_regs has the GPRs in an order of its own; x86_gpr by position. */
+static const uint8_t regs_order[X86_NR_GPRS] = {
+	X86_RAX, X86_RBX, X86_RCX, X86_RDX, X86_RSI, X86_RDI, X86_RSP, X86_RBP,
+	X86_R8, X86_R9, X86_R10, X86_R11, X86_R12, X86_R13, X86_R14, X86_R15,
+};
+static_assert(offsetof(struct kvm_regs, rip) == sizeof(uint64_t) * X86_NR_GPRS,
+	      "sixteen registers, then RIP");
+
+void vcpu_get_regs(const struct vcpu *v, struct kvm_regs *regs)
+{
+	uint64_t gpr[X86_NR_GPRS];
+
+	for (unsigned i = 0; i < X86_NR_GPRS; i++)
+		gpr[i] = v->state.gpr[regs_order[i]];
+	memcpy(regs, gpr, sizeof(gpr));
+	regs->rip = v->state.rip;
+	regs->rflags = v->state.rflags;
+}
+
+void vcpu_set_regs(struct vcpu *v, const struct kvm_regs *regs)
+{
+	uint64_t gpr[X86_NR_GPRS];
+
+	memcpy(gpr, regs, sizeof(gpr));
+	for (unsigned i = 0; i < X86_NR_GPRS; i++)
+		v->state.gpr[regs_order[i]] = gpr[i];
+	v->state.rip = regs->rip;
+	v->state.rflags = regs->rflags | X86_FLAGS_FIXED;
+	memset(&v->event, 0, sizeof(v->event));
+	kvm_make_request(KVM_REQ_EVENT, &v->base);
+}
+
+/* struct kvm_fpu is an FXSAVE image by another name. */
+void vcpu_get_fpu(const struct vcpu *v, struct kvm_fpu *fpu)
+{
+	const struct x86_fpu *f = &v->state.fpu;
+
+	memset(fpu, 0, sizeof(*fpu));
+	memcpy(fpu->fpr, f->st, sizeof(fpu->fpr));
+	memcpy(fpu->xmm, f->xmm, sizeof(fpu->xmm));
+	fpu->fcw = f->fcw;
+	fpu->fsw = f->fsw;
+	fpu->ftwx = f->ftw;
+	fpu->last_opcode = f->fop;
+	fpu->last_ip = f->fip;
+	fpu->last_dp = f->fdp;
+}
+
+void vcpu_set_fpu(struct vcpu *v, const struct kvm_fpu *fpu)
+{
+	struct x86_fpu *f = &v->state.fpu;
+
+	memcpy(f->st, fpu->fpr, sizeof(fpu->fpr));
+	memcpy(f->xmm, fpu->xmm, sizeof(fpu->xmm));
+	f->fcw = fpu->fcw;
+	f->fsw = fpu->fsw;
+	f->ftw = fpu->ftwx;
+	f->fop = fpu->last_opcode;
+	f->fip = fpu->last_ip;
+	f->fdp = fpu->last_dp;
+}
+
+void vcpu_get_debugregs(const struct vcpu *v, struct kvm_debugregs *d)
+{
+	memset(d, 0, sizeof(*d));
+	memcpy(d->db, v->state.dr, sizeof(d->db));
+	d->dr6 = v->state.dr6;
+	d->dr7 = v->state.dr7;
+}
+
+int vcpu_set_debugregs(struct vcpu *v, const struct kvm_debugregs *d)
+{
+	if (d->flags || d->dr6 >> 32 || d->dr7 >> 32)
+		return -EINVAL;
+	memcpy(v->state.dr, d->db, sizeof(v->state.dr));
+	v->state.dr6 = d->dr6 | DR6_RESERVED_ONES;
+	v->state.dr7 = d->dr7 | DR7_RESERVED_ONE;
+	return 0;
+}
+
+int vcpu_set_mp_state(struct vcpu *v, uint32_t state)
+{
+	switch (state) {
+	case KVM_MP_STATE_RUNNABLE:
+		break;
+	case KVM_MP_STATE_UNINITIALIZED:
+	case KVM_MP_STATE_HALTED:
+	case KVM_MP_STATE_AP_RESET_HOLD:
+	case KVM_MP_STATE_INIT_RECEIVED:
+	case KVM_MP_STATE_SIPI_RECEIVED:
+		if (!v->lapic)
+			return -EINVAL;
+		break;
+	default:
+		return -EINVAL;
+	}
+	v->mp_state = state;
+	kvm_make_request(KVM_REQ_EVENT, &v->base);
+	return 0;
+}

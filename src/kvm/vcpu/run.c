@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * run.c - KVM_RUN, in the kernel's order (spec kvm.md 1.13).
+ */
+#include <errno.h>
+
+#include "hw/insn/cpu.h"
+#include "kvm/core/request.h"
+#include "kvm/mmu/mmu.h"
+#include "kvm/vcpu/backend.h"
+#include "kvm/vcpu/exits.h"
+#include "kvm/vcpu/load.h"
+#include "trace/counters.h"
+
+void vcpu_notify_signal(struct vcpu *v)
+{
+	struct cpu *cpu;
+
+	atomic32_store(&v->signal, 1);
+	cpu = atomicptr_load(&v->base.cpu);
+	if (cpu)
+		cpu_kick(cpu);
+	waitq_wake_all(&v->base.wake);
+}
+
+static bool signal_pending(const struct vcpu *v)
+{
+	return atomic32_load(&v->signal);
+}
+
+/* Work that others have left for us.  1: enter the guest. */
+static int handle_requests(struct vcpu *v, struct cpu *cpu)
+{
+	struct kvm_vcpu *b = &v->base;
+
+	if (!kvm_request_pending(b))
+		return 1;
+	if (kvm_check_request(KVM_REQ_VM_DEAD, b))
+		return -EIO;
+	if (kvm_check_request(KVM_REQ_MMU_FREE_OBSOLETE_ROOTS, b))
+		kvm_mmu_free_obsolete_roots(b);
+	if (kvm_check_request(KVM_REQ_TRIPLE_FAULT, b))
+		return exit_shutdown(v);
+	if (kvm_check_request(KVM_REQ_TLB_FLUSH, b))
+		v->backend->flush_tlb(v, cpu);
+	kvm_check_request(KVM_REQ_EVENT, b);
+	kvm_check_request(KVM_REQ_UNBLOCK, b);
+	kvm_check_request(KVM_REQ_OUTSIDE_GUEST_MODE, b);
+	return 1;
+}
+
+static void leave_guest_mode(struct vcpu *v)
+{
+	atomic32_store(&v->base.mode, OUTSIDE_GUEST_MODE);
+	waitq_wake_all(&v->base.left_guest);
+}
+
+/*
+ * The mode goes to IN_GUEST before the last look at the requests; whoever
+ * posts one looks at the mode afterwards.  One of the two sees the other.
+ */
+static bool may_enter(struct vcpu *v)
+{
+	atomic32_store(&v->base.mode, IN_GUEST_MODE);
+	sync_fence();
+	if (!kvm_request_pending(&v->base) && !signal_pending(v))
+		return true;
+	leave_guest_mode(v);
+	return false;
+}
+
+static int enter_guest(struct vcpu *v)
+{
+	struct kvm *kvm = v->base.kvm;
+	struct cpu *cpu = atomicptr_load(&v->base.cpu);
+	hpa_t had = v->base.mmu.root;
+	uint64_t before;
+	int r;
+
+	r = handle_requests(v, cpu);
+	if (r <= 0)
+		return r;
+	r = kvm_mmu_reload(&v->base);
+	if (r)
+		return r;
+	if (v->base.mmu.root.v != had.v)
+		v->backend->flush_tlb(v, cpu);
+
+	srcu_read_unlock(&kvm->srcu, v->base.srcu_idx);
+	if (!may_enter(v)) {
+		v->base.srcu_idx = srcu_read_lock(&kvm->srcu);
+		return 1;
+	}
+	before = cpu_instructions(cpu);
+	v->backend->run(v, cpu);
+	leave_guest_mode(v);
+	cpu_ack(cpu);
+	v->base.srcu_idx = srcu_read_lock(&kvm->srcu);
+
+	v->has_run = true;
+	atomic64_add(&kvm->nr_instructions, cpu_instructions(cpu) - before);
+	counter_add(kvm->module->counters, COUNTER_GUEST_ENTRIES, 1);
+	counter_add(kvm->module->counters, COUNTER_GUEST_INSTRUCTIONS,
+		    cpu_instructions(cpu) - before);
+	return v->backend->handle_exit(v);
+}
+
+static bool is_runnable(const struct vcpu *v)
+{
+	return v->mp_state == KVM_MP_STATE_RUNNABLE;
+}
+
+/* Halted: until an event, a request or a signal. */
+static int block(struct vcpu *v)
+{
+	struct kvm *kvm = v->base.kvm;
+
+	vcpu_put(v);
+	srcu_read_unlock(&kvm->srcu, v->base.srcu_idx);
+	waitq_wait(&v->base.wake, signal_pending(v) || kvm_request_pending(&v->base) ||
+		   v->event.pending);
+	v->base.srcu_idx = srcu_read_lock(&kvm->srcu);
+	vcpu_load(v);
+	if (kvm_check_request(KVM_REQ_VM_DEAD, &v->base))
+		return -EIO;
+	if (v->event.pending)
+		v->mp_state = KVM_MP_STATE_RUNNABLE;
+	while (kvm_check_request(KVM_REQ_UNBLOCK, &v->base) ||
+	       kvm_check_request(KVM_REQ_EVENT, &v->base))
+		;
+	return 1;
+}
+
+static void yield_cpu(struct vcpu *v)
+{
+	struct kvm *kvm = v->base.kvm;
+
+	srcu_read_unlock(&kvm->srcu, v->base.srcu_idx);
+	vcpu_put(v);
+	vcpu_load(v);
+	v->base.srcu_idx = srcu_read_lock(&kvm->srcu);
+}
+
+static int run_loop(struct vcpu *v)
+{
+	int r;
+
+	v->base.run->exit_reason = KVM_EXIT_UNKNOWN;
+	for (;;) {
+		r = is_runnable(v) ? enter_guest(v) : block(v);
+		if (r <= 0)
+			return r;
+		if (signal_pending(v)) {
+			v->base.run->exit_reason = KVM_EXIT_INTR;
+			return -EINTR;
+		}
+		if (vcpu_should_yield(v))
+			yield_cpu(v);
+	}
+}
+
+static bool sync_regs_are_valid(const struct vcpu *v)
+{
+	/* KVM_CAP_SYNC_REGS is 0: no bit is. */
+	return !v->base.run->kvm_valid_regs && !v->base.run->kvm_dirty_regs;
+}
+
+static int run_uninitialized(struct vcpu *v)
+{
+	struct kvm *kvm = v->base.kvm;
+
+	if (!v->wants_to_run)
+		return -EINTR;
+	srcu_read_unlock(&kvm->srcu, v->base.srcu_idx);
+	waitq_wait(&v->base.wake, signal_pending(v) || kvm_request_pending(&v->base));
+	v->base.srcu_idx = srcu_read_lock(&kvm->srcu);
+	if (!signal_pending(v))
+		return -EAGAIN;
+	v->base.run->exit_reason = KVM_EXIT_INTR;
+	return -EINTR;
+}
+
+static int run_locked(struct vcpu *v)
+{
+	int (*complete)(struct vcpu *v) = v->complete;
+	int r;
+
+	if (v->mp_state == KVM_MP_STATE_UNINITIALIZED)
+		return run_uninitialized(v);
+	if (!sync_regs_are_valid(v))
+		return -EINVAL;
+	if (!v->lapic && vcpu_set_cr8(v, v->base.run->cr8))
+		return -EINVAL;
+	v->complete = NULL;
+	if (complete) {
+		r = complete(v);
+		if (r <= 0)
+			return r;
+	}
+	if (!v->wants_to_run)
+		return -EINTR;
+	return run_loop(v);
+}
+
+static void save_to_run(struct vcpu *v)
+{
+	struct kvm_run *run = v->base.run;
+
+	run->if_flag = !!(v->state.rflags & X86_FLAGS_IF);
+	run->cr8 = v->state.cr8;
+	run->apic_base = v->apic_base;
+	run->ready_for_interrupt_injection = v->lapic || (run->if_flag && !v->event.pending &&
+		!(v->state.shadow & (X86_SHADOW_STI | X86_SHADOW_MOV_SS)));
+}
+
+int vcpu_run(struct vcpu *v)
+{
+	struct kvm *kvm = v->base.kvm;
+	int r;
+
+	v->wants_to_run = !v->base.run->immediate_exit;
+	v->base.run->flags = 0;
+	vcpu_load(v);
+	v->base.srcu_idx = srcu_read_lock(&kvm->srcu);
+	r = run_locked(v);
+	save_to_run(v);
+	srcu_read_unlock(&kvm->srcu, v->base.srcu_idx);
+	vcpu_put(v);
+	atomic32_store(&v->signal, 0);
+	counter_add(kvm->module->counters, COUNTER_EXITS_TO_USER, 1);
+	return r;
+}

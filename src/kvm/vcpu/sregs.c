@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * sregs.c - segments, control registers, EFER: by ioctl and by the guest.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "kvm/core/request.h"
+#include "kvm/vcpu/cpuid.h"
+#include "kvm/vcpu/vcpu.h"
+
+#define CR0_RESERVED							\
+	(~(X86_CR0_PE | X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | X86_CR0_ET | X86_CR0_NE | \
+	   X86_CR0_WP | X86_CR0_AM | X86_CR0_NW | X86_CR0_CD | X86_CR0_PG))
+#define CR0_PAGING	(X86_CR0_PE | X86_CR0_WP | X86_CR0_PG)
+#define CR4_PAGING	(X86_CR4_PSE | X86_CR4_PAE | X86_CR4_PGE | X86_CR4_LA57 |	\
+			 X86_CR4_SMEP | X86_CR4_SMAP | X86_CR4_PCIDE | X86_CR4_PKE)
+#define CR3_PCID	0xfffull
+#define CR3_NO_FLUSH	BIT(63)
+
+static void segment_get(const struct x86_segment *s, struct kvm_segment *k)
+{
+	memset(k, 0, sizeof(*k));
+	k->base = s->base;
+	k->limit = s->limit;
+	k->selector = s->selector;
+	k->type = FIELD_GET(X86_AR_TYPE, s->ar);
+	k->s = !!(s->ar & X86_AR_S);
+	k->dpl = FIELD_GET(X86_AR_DPL, s->ar);
+	k->avl = !!(s->ar & X86_AR_AVL);
+	k->l = !!(s->ar & X86_AR_L);
+	k->db = !!(s->ar & X86_AR_DB);
+	k->g = !!(s->ar & X86_AR_G);
+	k->unusable = !!(s->ar & X86_AR_UNUSABLE);
+	k->present = (s->ar & X86_AR_P) && !k->unusable;
+}
+
+static void segment_set(struct x86_segment *s, const struct kvm_segment *k)
+{
+	s->base = k->base;
+	s->limit = k->limit;
+	s->selector = k->selector;
+	s->ar = FIELD_PUT(X86_AR_TYPE, k->type) | FIELD_PUT(X86_AR_DPL, k->dpl) |
+		(k->s ? X86_AR_S : 0) | (k->present ? X86_AR_P : 0) |
+		(k->avl ? X86_AR_AVL : 0) | (k->l ? X86_AR_L : 0) |
+		(k->db ? X86_AR_DB : 0) | (k->g ? X86_AR_G : 0);
+	if (k->unusable || !k->present)
+		s->ar |= X86_AR_UNUSABLE;
+}
+
+void vcpu_get_sregs(const struct vcpu *v, struct kvm_sregs *s)
+{
+	const struct x86_state *st = &v->state;
+
+	memset(s, 0, sizeof(*s));
+	segment_get(&st->seg[X86_CS], &s->cs);
+	segment_get(&st->seg[X86_DS], &s->ds);
+	segment_get(&st->seg[X86_ES], &s->es);
+	segment_get(&st->seg[X86_FS], &s->fs);
+	segment_get(&st->seg[X86_GS], &s->gs);
+	segment_get(&st->seg[X86_SS], &s->ss);
+	segment_get(&st->seg[X86_TR], &s->tr);
+	segment_get(&st->seg[X86_LDTR], &s->ldt);
+	s->gdt.base = st->gdtr.base;
+	s->gdt.limit = st->gdtr.limit;
+	s->idt.base = st->idtr.base;
+	s->idt.limit = st->idtr.limit;
+	s->cr0 = st->cr0;
+	s->cr2 = st->cr2;
+	s->cr3 = st->cr3;
+	s->cr4 = st->cr4;
+	s->cr8 = st->cr8;
+	s->efer = st->efer;
+	s->apic_base = v->apic_base;
+	if (v->event.pending && v->event.is_intr)
+		s->interrupt_bitmap[v->event.vector / 64] |= BIT(v->event.vector % 64);
+}
+
+static bool is_valid_cr0(uint64_t cr0)
+{
+	if (cr0 >> 32)
+		return false;
+	if ((cr0 & X86_CR0_NW) && !(cr0 & X86_CR0_CD))
+		return false;
+	return !(cr0 & X86_CR0_PG) || (cr0 & X86_CR0_PE);
+}
+
+static bool is_valid_cr4(const struct vcpu *v, uint64_t cr4)
+{
+	return !(cr4 & ~vcpu_cpuid_cr4_allowed(v));
+}
+
+static bool is_valid_cr3(const struct vcpu *v, uint64_t cr3)
+{
+	return !(cr3 >> v->maxphyaddr);
+}
+
+/* kvm_is_valid_sregs(): the modes that EFER, CR0, CR4 and CS agree on. */
+static bool sregs_are_valid(const struct vcpu *v, const struct kvm_sregs *s)
+{
+	if ((s->efer & X86_EFER_LME) && (s->cr0 & X86_CR0_PG)) {
+		if (!(s->cr4 & X86_CR4_PAE) || !(s->efer & X86_EFER_LMA))
+			return false;
+		if (!is_valid_cr3(v, s->cr3))
+			return false;
+	} else if ((s->efer & X86_EFER_LMA) || s->cs.l) {
+		return false;
+	}
+	return is_valid_cr4(v, s->cr4) && is_valid_cr0(s->cr0);
+}
+
+static int pending_interrupt(const struct kvm_sregs *s)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(s->interrupt_bitmap); i++) {
+		if (s->interrupt_bitmap[i])
+			return i * 64 + __builtin_ctzll(s->interrupt_bitmap[i]);
+	}
+	return -1;
+}
+
+static void load_segments(struct x86_state *st, const struct kvm_sregs *s)
+{
+	segment_set(&st->seg[X86_CS], &s->cs);
+	segment_set(&st->seg[X86_DS], &s->ds);
+	segment_set(&st->seg[X86_ES], &s->es);
+	segment_set(&st->seg[X86_FS], &s->fs);
+	segment_set(&st->seg[X86_GS], &s->gs);
+	segment_set(&st->seg[X86_SS], &s->ss);
+	segment_set(&st->seg[X86_TR], &s->tr);
+	segment_set(&st->seg[X86_LDTR], &s->ldt);
+	st->gdtr = (struct x86_table){ .limit = s->gdt.limit, .base = s->gdt.base };
+	st->idtr = (struct x86_table){ .limit = s->idt.limit, .base = s->idt.base };
+	st->cpl = FIELD_GET(X86_AR_DPL, st->seg[X86_SS].ar);
+}
+
+int vcpu_set_sregs(struct vcpu *v, const struct kvm_sregs *s)
+{
+	struct x86_state *st = &v->state;
+	int vector;
+
+	if (!sregs_are_valid(v, s))
+		return -EINVAL;
+	if (vcpu_set_msr(v, 0x1b /* IA32_APIC_BASE */, true, s->apic_base))
+		return -EINVAL;
+	load_segments(st, s);
+	st->cr0 = s->cr0 | X86_CR0_ET;
+	st->cr2 = s->cr2;
+	st->cr3 = s->cr3;
+	st->cr4 = s->cr4;
+	st->cr8 = s->cr8 & 0xf;
+	st->efer = s->efer;
+	vector = pending_interrupt(s);
+	if (vector >= 0)
+		v->event = (struct vcpu_event){ .pending = true, .is_intr = true,
+						.vector = vector };
+	kvm_make_request(KVM_REQ_TLB_FLUSH, &v->base);
+	return 0;
+}
+
+/* LMA follows LME and PG; MOV CR0 is where long mode begins and ends. */
+static int update_long_mode(struct vcpu *v, uint64_t cr0)
+{
+	struct x86_state *st = &v->state;
+	bool on = cr0 & X86_CR0_PG, was = st->cr0 & X86_CR0_PG;
+
+	if (on == was)
+		return 0;
+	if (!on) {
+		if (x86_in_64bit_mode(st) || (st->cr4 & X86_CR4_PCIDE))
+			return 1;
+		st->efer &= ~X86_EFER_LMA;
+	} else if (st->efer & X86_EFER_LME) {
+		if (!(st->cr4 & X86_CR4_PAE) || (st->seg[X86_CS].ar & X86_AR_L))
+			return 1;
+		st->efer |= X86_EFER_LMA;
+	}
+	return 0;
+}
+
+int vcpu_set_cr0(struct vcpu *v, uint64_t value)
+{
+	uint64_t old = v->state.cr0;
+
+	if (value >> 32)
+		return 1;
+	value = (value | X86_CR0_ET) & ~(CR0_RESERVED & 0xffffffff);
+	if (!is_valid_cr0(value) || update_long_mode(v, value))
+		return 1;
+	v->state.cr0 = value;
+	if ((old ^ value) & CR0_PAGING)
+		kvm_make_request(KVM_REQ_TLB_FLUSH, &v->base);
+	return 0;
+}
+
+int vcpu_set_cr3(struct vcpu *v, uint64_t value)
+{
+	if (v->state.cr4 & X86_CR4_PCIDE)
+		value &= ~CR3_NO_FLUSH;
+	if (x86_in_long_mode(&v->state) && !is_valid_cr3(v, value))
+		return 1;
+	v->state.cr3 = value;
+	kvm_make_request(KVM_REQ_TLB_FLUSH, &v->base);
+	return 0;
+}
+
+int vcpu_set_cr4(struct vcpu *v, uint64_t value)
+{
+	struct x86_state *st = &v->state;
+	uint64_t changed = st->cr4 ^ value;
+
+	if (!is_valid_cr4(v, value))
+		return 1;
+	if (x86_in_long_mode(st)) {
+		if (!(value & X86_CR4_PAE) || (changed & X86_CR4_LA57))
+			return 1;
+	}
+	if ((changed & value & X86_CR4_PCIDE) &&
+	    (!x86_in_long_mode(st) || (st->cr3 & CR3_PCID)))
+		return 1;
+	st->cr4 = value;
+	if (changed & CR4_PAGING)
+		kvm_make_request(KVM_REQ_TLB_FLUSH, &v->base);
+	return 0;
+}
+
+int vcpu_set_cr8(struct vcpu *v, uint64_t value)
+{
+	if (value & ~0xfull)
+		return 1;
+	v->state.cr8 = value;
+	if (v->lapic)
+		lapic_put(v->lapic, LAPIC_REG_TPR, value << 4);
+	return 0;
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * svm.c - KVM on AMD: control area in, exit codes out (APM vol. 2, 15).
+ */
+#include "hw/insn/svm.h"
+
+#include <string.h>
+
+#include "kvm/core/request.h"
+#include "kvm/mmu/fault.h"
+#include "kvm/vcpu/backend.h"
+#include "kvm/vcpu/emulate.h"
+#include "kvm/vcpu/exits.h"
+
+static void svm_init(struct vcpu *v)
+{
+	v->svm = (struct svm_control){
+		.asid = v->base.tag,
+		.nested_levels = 4,
+		.intercept_exceptions = BIT(X86_UD) | BIT(X86_MC) | BIT(X86_AC),
+		.intercept_cr_write = BIT(0) | BIT(4) | BIT(8),
+		.intercept_cr_read = BIT(8),
+	};
+}
+
+static uint64_t event_to_inject(const struct vcpu_event *e)
+{
+	uint64_t inj = SVM_EVENT_VALID | e->vector;
+
+	if (e->is_intr)
+		return inj | SVM_EVENT_TYPE_INTR;
+	if (e->is_nmi)
+		return inj | SVM_EVENT_TYPE_NMI;
+	if (e->is_soft)
+		return inj | SVM_EVENT_TYPE_SOFT;
+	inj |= SVM_EVENT_TYPE_EXCEPTION;
+	if (e->has_error)
+		inj |= SVM_EVENT_HAS_ERROR | (uint64_t)e->error << 32;
+	return inj;
+}
+
+/* An event whose delivery the exit interrupted is delivered again. */
+static void take_back_event(struct vcpu *v, uint64_t info)
+{
+	uint64_t type = info & (7ull << 8);
+
+	if (!(info & SVM_EVENT_VALID))
+		return;
+	v->event = (struct vcpu_event){
+		.pending = true,
+		.is_intr = type == SVM_EVENT_TYPE_INTR,
+		.is_nmi = type == SVM_EVENT_TYPE_NMI,
+		.is_soft = type == SVM_EVENT_TYPE_SOFT,
+		.vector = info & 0xff,
+		.has_error = info & SVM_EVENT_HAS_ERROR,
+		.error = info >> 32,
+	};
+}
+
+static void svm_run(struct vcpu *v, struct cpu *cpu)
+{
+	struct svm_control *c = &v->svm;
+
+	c->ncr3 = v->base.mmu.root;
+	c->nested_levels = v->base.mmu.root_level;
+	c->tsc_offset = v->tsc_offset;
+	c->event_inj = v->event.pending ? event_to_inject(&v->event) : 0;
+	v->event.pending = false;
+	svm_vmrun(cpu, c, &v->state, &v->svm_exit);
+	c->tlb_control = SVM_TLB_DO_NOTHING;
+	take_back_event(v, v->svm_exit.exitintinfo);
+}
+
+static void svm_flush_tlb(struct vcpu *v, struct cpu *cpu)
+{
+	v->svm.tlb_control = SVM_TLB_FLUSH_ASID;
+}
+
+static int handle_npf(struct vcpu *v)
+{
+	const struct svm_exit *x = &v->svm_exit;
+	uint64_t ec = x->exitinfo1 & ~(PFERR_IMPLICIT_ACCESS | PFERR_PRIVATE_ACCESS);
+
+	return exit_page_fault(v, GPA(x->exitinfo2), ec);
+}
+
+static int handle_ioio(struct vcpu *v)
+{
+	uint64_t info = v->svm_exit.exitinfo1;
+	uint8_t size = info & SVM_IOIO_SZ8 ? 1 : info & SVM_IOIO_SZ16 ? 2 : 4;
+
+	v->next_rip = v->svm_exit.exitinfo2;
+	if (info & SVM_IOIO_STR)
+		return vcpu_emulate(v, EMULATE_NO_GPA);
+	return exit_io(v, info >> 16, size, info & SVM_IOIO_IN);
+}
+
+static int handle_msr(struct vcpu *v)
+{
+	return v->svm_exit.exitinfo1 & 1 ? exit_wrmsr(v) : exit_rdmsr(v);
+}
+
+/* MOV CR gives its register (DecodeAssists); CLTS and LMSW do not. */
+static int handle_cr(struct vcpu *v)
+{
+	uint64_t code = v->svm_exit.exitcode, info = v->svm_exit.exitinfo1;
+
+	if (!(info & BIT(63)))
+		return vcpu_emulate(v, EMULATE_NO_GPA);
+	if (code >= SVM_EXIT_CR0_WRITE)
+		return exit_cr_write(v, code - SVM_EXIT_CR0_WRITE, info & 0xf);
+	return exit_cr_read(v, code - SVM_EXIT_CR0_READ, info & 0xf);
+}
+
+static int handle_vintr(struct vcpu *v)
+{
+	v->svm.intercept_vintr = false;
+	return 1;
+}
+
+/* The exception goes on to the guest as it was. */
+static int handle_ac(struct vcpu *v)
+{
+	vcpu_queue_exception(v, X86_AC, true, v->svm_exit.exitinfo1);
+	return 1;
+}
+
+static int handle_invalid(struct vcpu *v)
+{
+	struct kvm_run *run = v->base.run;
+
+	run->exit_reason = KVM_EXIT_FAIL_ENTRY;
+	run->fail_entry.hardware_entry_failure_reason = SVM_EXIT_INVALID;
+	run->fail_entry.cpu = v->last_cpu;
+	return 0;
+}
+
+typedef int (*exit_handler)(struct vcpu *v);
+
+static const exit_handler handlers[] = {
+	[SVM_EXIT_CR0_READ ... SVM_EXIT_CR0_READ + 15] = handle_cr,
+	[SVM_EXIT_CR0_WRITE ... SVM_EXIT_CR0_WRITE + 15] = handle_cr,
+	[SVM_EXIT_EXCP0 + X86_UD] = exit_invalid_opcode,
+	[SVM_EXIT_EXCP0 + X86_AC] = handle_ac,
+	[SVM_EXIT_INTR] = exit_intr,
+	[SVM_EXIT_NMI] = exit_intr,
+	[SVM_EXIT_VINTR] = handle_vintr,
+	[SVM_EXIT_RDPMC] = exit_rdpmc,
+	[SVM_EXIT_CPUID] = exit_cpuid,
+	[SVM_EXIT_INVD] = exit_skip,
+	[SVM_EXIT_PAUSE] = exit_skip,
+	[SVM_EXIT_HLT] = exit_hlt,
+	[SVM_EXIT_INVLPGA] = exit_undefined,
+	[SVM_EXIT_IOIO] = handle_ioio,
+	[SVM_EXIT_MSR] = handle_msr,
+	[SVM_EXIT_SHUTDOWN] = exit_shutdown,
+	[SVM_EXIT_VMRUN] = exit_undefined,
+	[SVM_EXIT_VMMCALL] = exit_hypercall,
+	[SVM_EXIT_VMLOAD] = exit_undefined,
+	[SVM_EXIT_VMSAVE] = exit_undefined,
+	[SVM_EXIT_STGI] = exit_undefined,
+	[SVM_EXIT_CLGI] = exit_undefined,
+	[SVM_EXIT_SKINIT] = exit_undefined,
+	[SVM_EXIT_WBINVD] = exit_skip,
+	[SVM_EXIT_MONITOR] = exit_skip,
+	[SVM_EXIT_MWAIT] = exit_skip,
+	[SVM_EXIT_XSETBV] = exit_xsetbv,
+	[SVM_EXIT_NPF] = handle_npf,
+};
+
+static int svm_handle_exit(struct vcpu *v)
+{
+	uint64_t code = v->svm_exit.exitcode;
+
+	v->next_rip = v->svm_exit.nrip;
+	if (code == (uint64_t)SVM_EXIT_INVALID)
+		return handle_invalid(v);
+	if (code < ARRAY_SIZE(handlers) && handlers[code])
+		return handlers[code](v);
+	return exit_unexpected(v, code);
+}
+
+static unsigned svm_insn_bytes(const struct vcpu *v, const uint8_t **bytes)
+{
+	*bytes = v->svm_exit.bytes;
+	return v->svm_exit.nr_bytes;
+}
+
+static void svm_exit_info(const struct vcpu *v, uint64_t info[5])
+{
+	info[0] = v->svm_exit.exitcode;
+	info[1] = v->svm_exit.exitinfo1;
+	info[2] = v->svm_exit.exitinfo2;
+	info[3] = v->svm_exit.exitintinfo;
+	info[4] = v->svm_exit.exitintinfo >> 32;
+}
+
+const struct vcpu_backend svm_backend = {
+	.name = "kvm_amd",
+	.init = svm_init,
+	.run = svm_run,
+	.handle_exit = svm_handle_exit,
+	.flush_tlb = svm_flush_tlb,
+	.insn_bytes = svm_insn_bytes,
+	.exit_info = svm_exit_info,
+	.hypercall = { 0x0f, 0x01, 0xd9 },
+};

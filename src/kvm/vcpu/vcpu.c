@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * vcpu.c - vCPUs come, are reset, go.
+ */
+#include "kvm/vcpu/vcpu.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hw/insn/machine.h"
+#include "kvm/core/request.h"
+#include "kvm/mmu/mmu.h"
+#include "kvm/vcpu/backend.h"
+#include "trace/counters.h"
+
+#define CR0_RESET	0x60000010ull	/* CD NW ET */
+#define RIP_RESET	0xfff0ull
+#define RDX_RESET	0x600ull	/* family 6, as KVM's default */
+#define DR6_RESET	0xffff0ff0ull
+#define DR7_RESET	0x400ull
+#define FCW_INIT	0x037f
+#define MXCSR_INIT	0x1f80
+#define NO_CPU		~0u
+
+#define AR_DATA_RESET	(X86_AR_P | X86_AR_S | 3)
+#define AR_CODE_RESET	(X86_AR_P | X86_AR_S | 11)
+#define AR_LDT_RESET	(X86_AR_P | 2)
+#define AR_TSS_RESET	(X86_AR_P | 11)
+
+static struct x86_segment segment(uint16_t sel, uint64_t base, uint32_t ar)
+{
+	return (struct x86_segment){ .selector = sel, .base = base, .limit = 0xffff, .ar = ar };
+}
+
+/* SDM vol. 3A table 10-1, as KVM's vCPU is after creation. */
+static void reset_state(struct x86_state *s)
+{
+	memset(s, 0, sizeof(*s));
+	s->gpr[X86_RDX] = RDX_RESET;
+	s->rip = RIP_RESET;
+	s->rflags = X86_FLAGS_FIXED;
+	s->cr0 = CR0_RESET;
+	s->dr6 = DR6_RESET;
+	s->dr7 = DR7_RESET;
+	s->xcr0 = 1;
+	for (unsigned i = 0; i < X86_NR_SEGS; i++)
+		s->seg[i] = segment(0, 0, AR_DATA_RESET);
+	s->seg[X86_CS] = segment(0xf000, 0xffff0000, AR_CODE_RESET);
+	s->seg[X86_LDTR] = segment(0, 0, AR_LDT_RESET);
+	s->seg[X86_TR] = segment(0, 0, AR_TSS_RESET);
+	s->gdtr.limit = 0xffff;
+	s->idtr.limit = 0xffff;
+	s->fpu.fcw = FCW_INIT;
+	s->fpu.mxcsr = MXCSR_INIT;
+}
+
+void vcpu_reset(struct vcpu *v)
+{
+	bool bsp = v->base.id == v->base.kvm->caps.bsp_vcpu_id;
+
+	reset_state(&v->state);
+	vcpu_msrs_reset(v);
+	v->apic_base = LAPIC_DEFAULT_BASE | LAPIC_BASE_ENABLE | (bsp ? LAPIC_BASE_BSP : 0);
+	memset(&v->event, 0, sizeof(v->event));
+	v->complete = NULL;
+	if (v->lapic)
+		lapic_reset(v->lapic, v->base.id);
+	v->mp_state = !v->lapic || bsp ? KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_UNINITIALIZED;
+}
+
+static const struct vcpu_backend *backend_of(const struct kvm_module *module)
+{
+	return hw_config(module->hw)->vendor == HW_VENDOR_AMD ? &svm_backend : &vmx_backend;
+}
+
+/* A tag of its own for each vCPU; 16 bits on Intel, and never 0. */
+static uint32_t new_tag(struct kvm_module *module)
+{
+	uint32_t tag = atomic32_add(&module->next_tag, 1);
+
+	return tag % 0xffff + 1;
+}
+
+static void init_base(struct vcpu *v, struct kvm *kvm, unsigned id, struct kvm_run *run)
+{
+	struct kvm_vcpu *b = &v->base;
+
+	kvm_vcpu_core_init(b, kvm, id);
+	b->run = run;
+	b->tag = new_tag(kvm->module);
+	b->mmu.root = HPA_INVALID;
+	b->mmu.mirror_root = HPA_INVALID;
+	waitq_init(&b->wake);
+}
+
+int vcpu_create(struct kvm *kvm, unsigned id, void *run_pages, struct vcpu **out)
+{
+	struct vcpu *v = aligned_alloc(64, ALIGN_UP(sizeof(*v), 64));
+
+	if (!v)
+		return -ENOMEM;
+	memset(v, 0, sizeof(*v));
+	init_base(v, kvm, id, run_pages);
+	v->pio_data = (uint8_t *)run_pages + VCPU_PIO_PAGE_OFFSET * PAGE_SIZE;
+	v->backend = backend_of(kvm->module);
+	v->last_cpu = NO_CPU;
+	v->maxphyaddr = kvm->module->maxphyaddr;
+	v->tsc_khz = kvm->caps.tsc_khz;
+	if (kvm->caps.irqchip)
+		v->lapic = calloc(1, sizeof(*v->lapic));
+	if ((kvm->caps.irqchip && !v->lapic) || vcpu_msrs_init(v)) {
+		vcpu_destroy(v);
+		return -ENOMEM;
+	}
+	v->backend->init(v);
+	vcpu_reset(v);
+	counter_add(kvm->module->counters, COUNTER_VCPUS, 1);
+	*out = v;
+	return 0;
+}
+
+void vcpu_destroy(struct vcpu *v)
+{
+	kvm_mmu_destroy_vcpu(&v->base);
+	kvm_vcpu_core_fini(&v->base);
+	free(v->lapic);
+	free(v->cpuid);
+	free(v->msrs);
+	free(v);
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * vcpu.h - a virtual CPU: its state, its ioctls, its run loop.
+ *
+ * Everything in struct vcpu is protected by base.mutex (every vCPU ioctl holds
+ * it) except what says otherwise.  Functions answer 0 or -errno; KVM_RUN's
+ * inner steps answer 1 (go on in the guest), 0 (out to the VMM, kvm_run is
+ * filled in) or -errno.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "softcvm/uapi/kvm.h"
+
+#include "hw/insn/svm.h"
+#include "hw/insn/vmx.h"
+#include "kvm/core/kvm.h"
+#include "kvm/vcpu/lapic.h"
+#include "x86/state.h"
+
+struct vcpu;
+struct vcpu_backend;
+
+/* Pages that the VMM maps: kvm_run, PIO data, coalesced MMIO. */
+#define VCPU_PIO_PAGE_OFFSET	1
+#define VCPU_RUN_PAGES		3
+
+/* An exception or interrupt on its way into the guest. */
+struct vcpu_event {
+	bool		pending;	/* to be delivered at the next entry */
+	bool		is_intr, is_nmi, is_soft;
+	uint8_t		vector;
+	bool		has_error;
+	uint32_t	error;
+	uint8_t		insn_len;	/* soft events on Intel */
+};
+
+/* MMIO that an instruction is doing: at most two pieces (a page boundary). */
+#define VCPU_MAX_FRAGMENTS	2
+#define VCPU_MAX_ACCESS		64	/* bytes of one memory operand */
+
+struct vcpu_fragment {
+	gpa_t		gpa;
+	uint32_t	len;
+	uint8_t		data[VCPU_MAX_ACCESS];
+};
+
+struct vcpu_mmio {
+	bool		 is_write;
+	bool		 read_completed;/* frag[] answers the re-executed load */
+	unsigned	 nr, cur;	/* fragments, and the one under way */
+	uint32_t	 done;		/* bytes of it */
+	struct vcpu_fragment frag[VCPU_MAX_FRAGMENTS];
+};
+
+struct vcpu_pio {
+	bool		in;
+	uint8_t		size;
+	uint16_t	port;
+	uint32_t	count;
+};
+
+struct vcpu {
+	struct kvm_vcpu	base;
+	struct x86_state state;
+	const struct vcpu_backend *backend;
+	unsigned	last_cpu;	/* index, ~0: never ran */
+	bool		has_run;
+
+	struct svm_control svm;
+	struct svm_exit	 svm_exit;
+	struct vmx_control vmx;
+	struct vmx_exit	 vmx_exit;
+	uint64_t	 next_rip;	/* after the instruction that exited */
+
+	struct kvm_cpuid_entry2 *cpuid;	/* owned, nr_cpuid entries */
+	unsigned	 nr_cpuid;
+	uint8_t		 maxphyaddr;	/* the guest's */
+
+	uint32_t	 mp_state;	/* KVM_MP_STATE_* */
+	struct vcpu_event event;
+	struct lapic	*lapic;		/* NULL: not in the kernel */
+	uint64_t	 apic_base;
+	uint64_t	*msrs;		/* values of the plain ones, msr.c */
+	uint64_t	 tsc_offset;
+	uint32_t	 tsc_khz;
+
+	/* What the next KVM_RUN has to finish first; NULL: nothing. */
+	int		(*complete)(struct vcpu *v);
+	struct vcpu_pio	 pio;
+	struct vcpu_mmio mmio;
+
+	uint8_t		*pio_data;	/* the page behind kvm_run */
+	atomic32_t	 in_run;	/* [a] inside KVM_RUN, for signals */
+	atomic32_t	 signal;	/* [a] a signal came for the runner */
+	bool		 wants_to_run;	/* immediate_exit, sampled once */
+};
+
+static inline struct vcpu *to_vcpu(struct kvm_vcpu *base)
+{
+	return container_of(base, struct vcpu, base);
+}
+
+/* Life.  The last put of the VM destroys its vCPUs. */
+MUST_CHECK int vcpu_create(struct kvm *kvm, unsigned id, void *run_pages, struct vcpu **out);
+void vcpu_destroy(struct vcpu *v);
+void vcpu_reset(struct vcpu *v);
+
+/* KVM_RUN.  -EINTR, -EFAULT, -EAGAIN, ... or 0. */
+MUST_CHECK int vcpu_run(struct vcpu *v);
+
+/*
+ * Called by the front end's signal handler on the thread that is inside
+ * vcpu_run(): the run ends with -EINTR soon.  Async-signal-safe.
+ */
+void vcpu_notify_signal(struct vcpu *v);
+
+/* Registers (regs.c, sregs.c). */
+void vcpu_get_regs(const struct vcpu *v, struct kvm_regs *regs);
+void vcpu_set_regs(struct vcpu *v, const struct kvm_regs *regs);
+void vcpu_get_sregs(const struct vcpu *v, struct kvm_sregs *sregs);
+MUST_CHECK int vcpu_set_sregs(struct vcpu *v, const struct kvm_sregs *sregs);
+void vcpu_get_fpu(const struct vcpu *v, struct kvm_fpu *fpu);
+void vcpu_set_fpu(struct vcpu *v, const struct kvm_fpu *fpu);
+void vcpu_get_debugregs(const struct vcpu *v, struct kvm_debugregs *d);
+MUST_CHECK int vcpu_set_debugregs(struct vcpu *v, const struct kvm_debugregs *d);
+MUST_CHECK int vcpu_set_mp_state(struct vcpu *v, uint32_t state);
+
+/* Control registers written by the guest: 0, or 1 for #GP. */
+int vcpu_set_cr0(struct vcpu *v, uint64_t value);
+int vcpu_set_cr3(struct vcpu *v, uint64_t value);
+int vcpu_set_cr4(struct vcpu *v, uint64_t value);
+int vcpu_set_cr8(struct vcpu *v, uint64_t value);
+
+MUST_CHECK int vcpu_msrs_init(struct vcpu *v);	/* -ENOMEM */
+void vcpu_msrs_reset(struct vcpu *v);
+/* MSRs (msr.c).  0, or 1 when the guest would get #GP. */
+int vcpu_get_msr(struct vcpu *v, uint32_t index, bool host, uint64_t *value);
+int vcpu_set_msr(struct vcpu *v, uint32_t index, bool host, uint64_t value);
+/* KVM_GET_MSR_INDEX_LIST and the feature list: how many; fills at most @max. */
+unsigned vcpu_msr_list(const struct kvm_module *module, uint32_t *list, unsigned max);
+unsigned vcpu_feature_msr_list(const struct kvm_module *module, uint32_t *list, unsigned max);
+MUST_CHECK int vcpu_get_feature_msr(const struct kvm_module *module, uint32_t index,
+				    uint64_t *value);
+
+/* Faults (fault.c): what KVM_PRE_FAULT_MEMORY and every nested fault use. */
+MUST_CHECK int vcpu_page_fault(struct vcpu *v, gpa_t gpa, uint64_t error_code);
+MUST_CHECK int vcpu_prefault(struct vcpu *v, struct kvm_pre_fault_memory *range);
+
+/* Queues an exception for the next entry (double-fault rules applied). */
+void vcpu_queue_exception(struct vcpu *v, uint8_t vector, bool has_error, uint32_t error);
+void vcpu_inject_gp(struct vcpu *v);
+void vcpu_inject_ud(struct vcpu *v);
+void vcpu_inject_pf(struct vcpu *v, uint64_t address, uint32_t error);

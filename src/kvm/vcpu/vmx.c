@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * vmx.c - KVM on Intel: control fields in, exit reasons out (SDM vol. 3C).
+ */
+#include "hw/insn/vmx.h"
+
+#include <string.h>
+
+#include "kvm/core/request.h"
+#include "kvm/mmu/fault.h"
+#include "kvm/vcpu/backend.h"
+#include "kvm/vcpu/emulate.h"
+#include "kvm/vcpu/exits.h"
+
+/* EPTP: write-back, walk length, accessed and dirty flags (SDM 25.6.11). */
+#define EPTP_MT_WB	6ull
+#define EPTP_AD		BIT(6)
+
+/* Exit qualification for control-register accesses, SDM table 28-3. */
+#define CR_QUAL_NR(q)		((q) & 0xf)
+#define CR_QUAL_TYPE(q)		(((q) >> 4) & 3)
+#define CR_QUAL_GPR(q)		(((q) >> 8) & 0xf)
+#define CR_QUAL_LMSW(q)		(((q) >> 16) & 0xffff)
+enum { CR_MOV_TO, CR_MOV_FROM, CR_CLTS, CR_LMSW };
+
+/* Bits of CR0 that the guest owns: it may change them without an exit. */
+#define CR0_GUEST_OWNED		(X86_CR0_TS | X86_CR0_MP | X86_CR0_EM | X86_CR0_NE)
+
+static void vmx_init(struct vcpu *v)
+{
+	v->vmx = (struct vmx_control){
+		.vpid = v->base.tag & 0xffff,
+		.exception_bitmap = BIT(X86_UD) | BIT(X86_MC) | BIT(X86_AC),
+		.cr0_mask = ~CR0_GUEST_OWNED,
+		.cr4_mask = ~0ull,
+		.cr8_load_exiting = true,
+		.cr8_store_exiting = true,
+	};
+}
+
+static void event_to_inject(struct vcpu *v)
+{
+	const struct vcpu_event *e = &v->event;
+	struct vmx_control *c = &v->vmx;
+	uint32_t type = VMX_INTR_TYPE_HARD_EXCEPTION;
+
+	c->entry_intr_info = 0;
+	if (!e->pending)
+		return;
+	if (e->is_intr)
+		type = VMX_INTR_TYPE_EXTERNAL;
+	else if (e->is_nmi)
+		type = VMX_INTR_TYPE_NMI;
+	else if (e->is_soft)
+		type = VMX_INTR_TYPE_SOFT_INT;
+	else if (e->vector == X86_BP || e->vector == X86_OF)
+		type = VMX_INTR_TYPE_SOFT_EXCEPTION;
+	c->entry_intr_info = VMX_INTR_VALID | type | e->vector |
+			     (e->has_error ? VMX_INTR_HAS_ERROR : 0);
+	c->entry_error_code = e->error;
+	c->entry_insn_len = e->insn_len;
+}
+
+static void take_back_event(struct vcpu *v)
+{
+	uint32_t info = v->vmx_exit.idt_info, type = info & (7u << 8);
+
+	if (!(info & VMX_INTR_VALID))
+		return;
+	v->event = (struct vcpu_event){
+		.pending = true,
+		.is_intr = type == VMX_INTR_TYPE_EXTERNAL,
+		.is_nmi = type == VMX_INTR_TYPE_NMI,
+		.is_soft = type == VMX_INTR_TYPE_SOFT_INT,
+		.vector = info & 0xff,
+		.has_error = info & VMX_INTR_HAS_ERROR,
+		.error = v->vmx_exit.idt_error,
+		.insn_len = v->vmx_exit.insn_len,
+	};
+}
+
+static void vmx_run(struct vcpu *v, struct cpu *cpu)
+{
+	struct vmx_control *c = &v->vmx;
+
+	c->eptp = v->base.mmu.root.v | EPTP_MT_WB | EPTP_AD |
+		  (uint64_t)(v->base.mmu.root_level - 1) << 3;
+	c->cr0_shadow = v->state.cr0;
+	c->cr4_shadow = v->state.cr4;
+	c->tsc_offset = v->tsc_offset;
+	event_to_inject(v);
+	v->event.pending = false;
+	vmx_enter(cpu, c, &v->state, &v->vmx_exit);
+	take_back_event(v);
+}
+
+static void vmx_flush_tlb(struct vcpu *v, struct cpu *cpu)
+{
+	vmx_invept(cpu, VMX_INVEPT_ALL, 0);
+	vmx_invvpid(cpu, VMX_INVVPID_SINGLE, v->vmx.vpid, GVA(0));
+}
+
+static int handle_ept_violation(struct vcpu *v)
+{
+	uint64_t q = v->vmx_exit.qualification, ec = 0;
+	const uint64_t rwx = VMX_EPT_READABLE | VMX_EPT_WRITABLE | VMX_EPT_EXECUTABLE;
+
+	ec |= q & VMX_EPT_READ ? PFERR_USER : 0;
+	ec |= q & VMX_EPT_WRITE ? PFERR_WRITE : 0;
+	ec |= q & VMX_EPT_FETCH ? PFERR_FETCH : 0;
+	ec |= q & rwx ? PFERR_PRESENT : 0;
+	if (q & VMX_EPT_GLA_VALID)
+		ec |= q & VMX_EPT_FINAL ? PFERR_GUEST_FINAL : PFERR_GUEST_PAGE;
+	return exit_page_fault(v, v->vmx_exit.gpa, ec);
+}
+
+static int handle_ept_misconfig(struct vcpu *v)
+{
+	return exit_page_fault(v, v->vmx_exit.gpa, PFERR_RSVD);
+}
+
+static int handle_io(struct vcpu *v)
+{
+	uint64_t q = v->vmx_exit.qualification;
+
+	if (q & VMX_IO_STRING)
+		return vcpu_emulate(v, EMULATE_NO_GPA);
+	return exit_io(v, q >> 16, (q & 7) + 1, q & VMX_IO_IN);
+}
+
+static int handle_lmsw(struct vcpu *v, uint16_t msw)
+{
+	uint64_t cr0 = v->state.cr0 & ~(X86_CR0_MP | X86_CR0_EM | X86_CR0_TS);
+
+	if (vcpu_set_cr0(v, cr0 | (msw & 0xf)))
+		vcpu_inject_gp(v);
+	else
+		vcpu_skip_instruction(v);
+	return 1;
+}
+
+static int handle_cr(struct vcpu *v)
+{
+	uint64_t q = v->vmx_exit.qualification;
+
+	switch (CR_QUAL_TYPE(q)) {
+	case CR_MOV_TO:
+		return exit_cr_write(v, CR_QUAL_NR(q), CR_QUAL_GPR(q));
+	case CR_MOV_FROM:
+		return exit_cr_read(v, CR_QUAL_NR(q), CR_QUAL_GPR(q));
+	case CR_CLTS:
+		v->state.cr0 &= ~X86_CR0_TS;
+		vcpu_skip_instruction(v);
+		return 1;
+	default:
+		return handle_lmsw(v, CR_QUAL_LMSW(q));
+	}
+}
+
+static int handle_exception(struct vcpu *v)
+{
+	uint32_t info = v->vmx_exit.intr_info;
+	uint8_t vector = info & 0xff;
+
+	if ((info & (7u << 8)) == VMX_INTR_TYPE_NMI)
+		return 1;
+	if (vector == X86_UD)
+		return exit_invalid_opcode(v);
+	if (vector == X86_AC) {
+		vcpu_queue_exception(v, X86_AC, true, v->vmx_exit.intr_error);
+		return 1;
+	}
+	return exit_unexpected(v, v->vmx_exit.reason);
+}
+
+static int handle_window(struct vcpu *v)
+{
+	v->vmx.interrupt_window_exiting = false;
+	v->vmx.nmi_window_exiting = false;
+	return 1;
+}
+
+typedef int (*exit_handler)(struct vcpu *v);
+
+static const exit_handler handlers[] = {
+	[VMX_EXIT_EXCEPTION_NMI] = handle_exception,
+	[VMX_EXIT_EXTERNAL_INTERRUPT] = exit_intr,
+	[VMX_EXIT_TRIPLE_FAULT] = exit_shutdown,
+	[VMX_EXIT_INTERRUPT_WINDOW] = handle_window,
+	[VMX_EXIT_NMI_WINDOW] = handle_window,
+	[VMX_EXIT_CPUID] = exit_cpuid,
+	[VMX_EXIT_HLT] = exit_hlt,
+	[VMX_EXIT_INVD] = exit_skip,
+	[VMX_EXIT_RDPMC] = exit_rdpmc,
+	[VMX_EXIT_VMCALL] = exit_hypercall,
+	[VMX_EXIT_VMCLEAR ... VMX_EXIT_VMXON] = exit_undefined,
+	[VMX_EXIT_CR_ACCESS] = handle_cr,
+	[VMX_EXIT_IO] = handle_io,
+	[VMX_EXIT_RDMSR] = exit_rdmsr,
+	[VMX_EXIT_WRMSR] = exit_wrmsr,
+	[VMX_EXIT_MWAIT] = exit_skip,
+	[VMX_EXIT_MONITOR] = exit_skip,
+	[VMX_EXIT_PAUSE] = exit_skip,
+	[VMX_EXIT_EPT_VIOLATION] = handle_ept_violation,
+	[VMX_EXIT_EPT_MISCONFIG] = handle_ept_misconfig,
+	[VMX_EXIT_INVEPT] = exit_undefined,
+	[VMX_EXIT_INVVPID] = exit_undefined,
+	[VMX_EXIT_WBINVD] = exit_skip,
+	[VMX_EXIT_XSETBV] = exit_xsetbv,
+};
+
+static int vmx_handle_exit(struct vcpu *v)
+{
+	uint32_t reason = v->vmx_exit.reason;
+
+	v->next_rip = v->state.rip + v->vmx_exit.insn_len;
+	if (reason & VMX_EXIT_FAILED_ENTRY) {
+		v->base.run->exit_reason = KVM_EXIT_FAIL_ENTRY;
+		v->base.run->fail_entry.hardware_entry_failure_reason = reason;
+		v->base.run->fail_entry.cpu = v->last_cpu;
+		return 0;
+	}
+	if (reason < ARRAY_SIZE(handlers) && handlers[reason])
+		return handlers[reason](v);
+	return exit_unexpected(v, reason);
+}
+
+/* Intel leaves no bytes behind: KVM fetches them itself. */
+static unsigned vmx_insn_bytes(const struct vcpu *v, const uint8_t **bytes)
+{
+	*bytes = NULL;
+	return 0;
+}
+
+static void vmx_exit_info(const struct vcpu *v, uint64_t info[5])
+{
+	info[0] = v->vmx_exit.reason;
+	info[1] = v->vmx_exit.qualification;
+	info[2] = v->vmx_exit.idt_info;
+	info[3] = v->vmx_exit.intr_info;
+	info[4] = v->vmx_exit.intr_error;
+}
+
+const struct vcpu_backend vmx_backend = {
+	.name = "kvm_intel",
+	.init = vmx_init,
+	.run = vmx_run,
+	.handle_exit = vmx_handle_exit,
+	.flush_tlb = vmx_flush_tlb,
+	.insn_bytes = vmx_insn_bytes,
+	.exit_info = vmx_exit_info,
+	.hypercall = { 0x0f, 0x01, 0xc1 },
+};

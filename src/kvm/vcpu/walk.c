@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * walk.c - the guest's page tables, read by KVM (SDM vol. 3A chapter 4).
+ *
+ * Like the kernel's gva_to_gpa it sets Accessed and Dirty nowhere: the
+ * processor sets them when the instruction really runs, and what KVM emulates
+ * has been walked by the processor just before.
+ */
+#include "kvm/vcpu/walk.h"
+
+#include <string.h>
+
+#include "kvm/host/access.h"
+#include "kvm/mmu/fault.h"
+
+#define PTE_P	BIT(0)
+#define PTE_W	BIT(1)
+#define PTE_U	BIT(2)
+#define PTE_PS	BIT(7)
+#define PTE_NX	BIT(63)
+#define PTE_ADDR BITS(51, 12)
+
+struct mode {
+	unsigned	levels;		/* 0: paging is off */
+	unsigned	index_bits;	/* 9, or 10 for 32-bit paging */
+	unsigned	entry_size;
+	uint64_t	root;
+};
+
+static struct mode mode_of(const struct x86_state *s)
+{
+	if (!(s->cr0 & X86_CR0_PG))
+		return (struct mode){ 0 };
+	if (x86_in_long_mode(s))
+		return (struct mode){ s->cr4 & X86_CR4_LA57 ? 5 : 4, 9, 8, s->cr3 & PTE_ADDR };
+	if (s->cr4 & X86_CR4_PAE)
+		return (struct mode){ 3, 9, 8, s->cr3 & 0xffffffe0 };
+	return (struct mode){ 2, 10, 4, s->cr3 & 0xfffff000 };
+}
+
+struct walk {
+	struct vcpu	*v;
+	unsigned	 access;
+	bool		 user, write, exec;	/* what all levels allow */
+};
+
+static bool allowed(const struct walk *w)
+{
+	const struct x86_state *s = &w->v->state;
+	bool by_user = w->access & WALK_USER;
+
+	if (by_user && !w->user)
+		return false;
+	if ((w->access & WALK_WRITE) && !w->write && (by_user || (s->cr0 & X86_CR0_WP)))
+		return false;
+	if (w->access & WALK_FETCH)
+		return w->exec && !(!by_user && w->user && (s->cr4 & X86_CR4_SMEP));
+	return by_user || !w->user || !(s->cr4 & X86_CR4_SMAP) || (s->rflags & X86_FLAGS_AC);
+}
+
+static enum walk_answer fail(const struct walk *w, uint64_t linear, bool present,
+			     struct vcpu_walk_fault *fault)
+{
+	const struct x86_state *s = &w->v->state;
+	uint32_t error = (present ? PFERR_PRESENT : 0) | (w->access & (WALK_WRITE | WALK_USER));
+
+	if ((w->access & WALK_FETCH) &&
+	    ((s->efer & X86_EFER_NX) || (s->cr4 & X86_CR4_SMEP)))
+		error |= PFERR_FETCH;
+	*fault = (struct vcpu_walk_fault){ .address = linear, .error = error };
+	return WALK_PAGE_FAULT;
+}
+
+static bool is_leaf(const struct vcpu *v, const struct mode *m, unsigned level, uint64_t pte)
+{
+	if (level == 1)
+		return true;
+	if (m->levels == 2)
+		return (pte & PTE_PS) && (v->state.cr4 & X86_CR4_PSE);
+	return (pte & PTE_PS) && level <= 3 && (m->levels > 3 || level == 2);
+}
+
+static void narrow(struct walk *w, const struct mode *m, unsigned level, uint64_t pte)
+{
+	if (m->levels == 3 && level == 3)
+		return;			/* PDPTEs carry no rights */
+	w->user &= !!(pte & PTE_U);
+	w->write &= !!(pte & PTE_W);
+	if (m->entry_size == 8 && (w->v->state.efer & X86_EFER_NX))
+		w->exec &= !(pte & PTE_NX);
+}
+
+static uint64_t leaf_address(const struct mode *m, uint64_t pte, unsigned shift, uint64_t linear)
+{
+	uint64_t base = pte & PTE_ADDR;
+
+	if (m->entry_size == 4 && shift > PAGE_SHIFT)	/* PSE-36 */
+		base = (pte & 0xffc00000) | ((pte >> 13 & 0xff) << 32);
+	base &= ~((1ull << shift) - 1);
+	return base | (linear & ((1ull << shift) - 1));
+}
+
+enum walk_answer vcpu_walk(struct vcpu *v, uint64_t linear, unsigned access, gpa_t *gpa,
+			   struct vcpu_walk_fault *fault)
+{
+	struct mode m = mode_of(&v->state);
+	struct walk w = { v, access, true, true, true };
+	uint64_t table = m.root;
+
+	if (!m.levels) {
+		*gpa = GPA(linear & 0xffffffff);
+		return WALK_OK;
+	}
+	for (unsigned level = m.levels; level >= 1; level--) {
+		unsigned shift = PAGE_SHIFT + (level - 1) * m.index_bits;
+		uint64_t index = (linear >> shift) & ((1u << m.index_bits) - 1);
+		uint64_t pte = 0;
+
+		if (kvm_read_guest(v->base.kvm, GPA(table + index * m.entry_size), &pte,
+				   m.entry_size))
+			return WALK_NO_MEMORY;
+		if (!(pte & PTE_P))
+			return fail(&w, linear, false, fault);
+		narrow(&w, &m, level, pte);
+		if (is_leaf(v, &m, level, pte)) {
+			if (!allowed(&w))
+				return fail(&w, linear, true, fault);
+			*gpa = GPA(leaf_address(&m, pte, shift, linear));
+			return WALK_OK;
+		}
+		table = pte & PTE_ADDR;
+	}
+	return WALK_NO_MEMORY;
+}
+
+static enum walk_answer copy_linear(struct vcpu *v, uint64_t linear, void *to, const void *from,
+				    unsigned n, unsigned access, struct vcpu_walk_fault *fault)
+{
+	while (n) {
+		unsigned part = MIN(n, (unsigned)(PAGE_SIZE - (linear & ~PAGE_MASK)));
+		enum walk_answer a;
+		gpa_t gpa;
+		int r;
+
+		a = vcpu_walk(v, linear, access, &gpa, fault);
+		if (a != WALK_OK)
+			return a;
+		if (to)
+			r = kvm_read_guest(v->base.kvm, gpa, to, part);
+		else
+			r = kvm_write_guest(v->base.kvm, gpa, from, part);
+		if (r)
+			return WALK_NO_MEMORY;
+		linear += part;
+		n -= part;
+		if (to)
+			to = (char *)to + part;
+		else
+			from = (const char *)from + part;
+	}
+	return WALK_OK;
+}
+
+enum walk_answer vcpu_read_linear(struct vcpu *v, uint64_t linear, void *p, unsigned n,
+				  unsigned access, struct vcpu_walk_fault *fault)
+{
+	return copy_linear(v, linear, p, NULL, n, access, fault);
+}
+
+enum walk_answer vcpu_write_linear(struct vcpu *v, uint64_t linear, const void *p, unsigned n,
+				   unsigned access, struct vcpu_walk_fault *fault)
+{
+	return copy_linear(v, linear, NULL, p, n, access | WALK_WRITE, fault);
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * caps.c - KVM_CHECK_EXTENSION and KVM_ENABLE_CAP, one row each.
+ *
+ * A capability that is not here is not offered, whatever a kernel would say
+ * (spec kvm.md 1.11).
+ */
+#include <errno.h>
+#include <limits.h>
+
+#include "softcvm/identity.h"
+#include "softcvm/uapi/kvm_para.h"
+#include "base/bits.h"
+#include "kvm/vm/vm.h"
+#include "os/process.h"
+
+#define SUPPORTED_QUIRKS						\
+	(KVM_X86_QUIRK_LINT0_REENABLED | KVM_X86_QUIRK_CD_NW_CLEARED |	\
+	 KVM_X86_QUIRK_LAPIC_MMIO_HOLE | KVM_X86_QUIRK_OUT_7E_INC_RIP |	\
+	 KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT | KVM_X86_QUIRK_FIX_HYPERCALL_INSN | \
+	 KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS | KVM_X86_QUIRK_SLOT_ZAP_ALL)
+#define EXIT_HYPERCALLS	BIT(KVM_HC_MAP_GPA_RANGE)
+
+typedef int (*cap_value)(const struct kvm_module *module, const struct kvm *kvm);
+
+struct cap_row {
+	long		cap;
+	int		value;		/* when @fn is NULL */
+	cap_value	fn;
+	unsigned	since;		/* KERNEL_ABI(), 0: always */
+};
+
+static int nr_vcpus(const struct kvm_module *module, const struct kvm *kvm)
+{
+	return MIN(os_nr_cpus(), (unsigned)KVM_MAX_VCPUS_LIMIT);
+}
+
+static int max_vcpu_id(const struct kvm_module *module, const struct kvm *kvm)
+{
+	return kvm && kvm->max_vcpu_ids ? (int)kvm->max_vcpu_ids : KVM_MAX_VCPU_IDS_LIMIT;
+}
+
+static int address_spaces(const struct kvm_module *module, const struct kvm *kvm)
+{
+	return kvm ? (int)kvm->nr_address_spaces : KVM_MAX_ADDRESS_SPACES;
+}
+
+static int readonly_mem(const struct kvm_module *module, const struct kvm *kvm)
+{
+	return !kvm || !kvm->has_protected_state;
+}
+
+static int memory_attributes(const struct kvm_module *module, const struct kvm *kvm)
+{
+	return !kvm || kvm->has_private_mem ? KVM_MEMORY_ATTRIBUTE_PRIVATE : 0;
+}
+
+static int guest_memfd(const struct kvm_module *module, const struct kvm *kvm)
+{
+	return !kvm || kvm->has_private_mem || module->abi >= KERNEL_ABI_6_18;
+}
+
+static int vm_types(const struct kvm_module *module, const struct kvm *kvm)
+{
+	return module->vm_types;
+}
+
+static int smaller_maxphyaddr(const struct kvm_module *module, const struct kvm *kvm)
+{
+	return module->params.allow_smaller_maxphyaddr;
+}
+
+static int instructions(const struct kvm_module *module, const struct kvm *kvm)
+{
+	uint64_t n = kvm ? atomic64_load(&((struct kvm *)kvm)->nr_instructions) : 0;
+
+	return MIN(n, (uint64_t)INT_MAX);
+}
+
+static const struct cap_row caps[] = {
+	{ KVM_CAP_IRQCHIP, 1 },
+	{ KVM_CAP_HLT, 1 },
+	{ KVM_CAP_MMU_SHADOW_CACHE_CONTROL, 1 },
+	{ KVM_CAP_USER_MEMORY, 1 },
+	{ KVM_CAP_SET_TSS_ADDR, 1 },
+	{ KVM_CAP_EXT_CPUID, 1 },
+	{ KVM_CAP_NR_VCPUS, .fn = nr_vcpus },
+	{ KVM_CAP_NR_MEMSLOTS, KVM_USER_MEM_SLOTS },
+	{ KVM_CAP_NOP_IO_DELAY, 1 },
+	{ KVM_CAP_MP_STATE, 1 },
+	{ KVM_CAP_SYNC_MMU, 1 },
+	{ KVM_CAP_DESTROY_MEMORY_REGION_WORKS, 1 },
+	{ KVM_CAP_JOIN_MEMORY_REGIONS_WORKS, 1 },
+	{ KVM_CAP_SET_IDENTITY_MAP_ADDR, 1 },
+	{ KVM_CAP_INTERNAL_ERROR_DATA, 1 },
+	{ KVM_CAP_SET_BOOT_CPU_ID, 1 },
+	{ KVM_CAP_DEBUGREGS, 1 },
+	{ KVM_CAP_GET_TSC_KHZ, 1 },
+	{ KVM_CAP_MAX_VCPUS, KVM_MAX_VCPUS_LIMIT },
+	{ KVM_CAP_READONLY_MEM, .fn = readonly_mem },
+	{ KVM_CAP_EXT_EMUL_CPUID, 0 },
+	{ KVM_CAP_ENABLE_CAP_VM, 1 },
+	{ KVM_CAP_CHECK_EXTENSION_VM, 1 },
+	{ KVM_CAP_DISABLE_QUIRKS, 1 },
+	{ KVM_CAP_MULTI_ADDRESS_SPACE, .fn = address_spaces },
+	{ KVM_CAP_MAX_VCPU_ID, .fn = max_vcpu_id },
+	{ KVM_CAP_IMMEDIATE_EXIT, 1 },
+	{ KVM_CAP_GET_MSR_FEATURES, 1 },
+	{ KVM_CAP_SMALLER_MAXPHYADDR, .fn = smaller_maxphyaddr },
+	{ KVM_CAP_EXIT_HYPERCALL, EXIT_HYPERCALLS },
+	{ KVM_CAP_EXIT_ON_EMULATION_FAILURE, 1 },
+	{ KVM_CAP_DISABLE_QUIRKS2, SUPPORTED_QUIRKS },
+	{ KVM_CAP_USER_MEMORY2, 1 },
+	{ KVM_CAP_MEMORY_FAULT_INFO, 1 },
+	{ KVM_CAP_MEMORY_ATTRIBUTES, .fn = memory_attributes },
+	{ KVM_CAP_GUEST_MEMFD, .fn = guest_memfd },
+	{ KVM_CAP_VM_TYPES, .fn = vm_types },
+	{ KVM_CAP_PRE_FAULT_MEMORY, 1 },
+	{ KVM_CAP_SOFTCVM, SOFTCVM_VERSION },
+	{ KVM_CAP_SOFTCVM_INSTRUCTIONS, .fn = instructions },
+};
+
+int kvm_check_extension(const struct kvm_module *module, const struct kvm *kvm, long ext)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(caps); i++) {
+		const struct cap_row *c = &caps[i];
+
+		if (c->cap != ext)
+			continue;
+		if (module->abi < c->since)
+			return 0;
+		return c->fn ? c->fn(module, kvm) : c->value;
+	}
+	return 0;
+}
+
+static int enable_quirks(struct kvm *kvm, const struct kvm_enable_cap *cap)
+{
+	kvm->disabled_quirks |= cap->args[0] & SUPPORTED_QUIRKS;
+	return 0;
+}
+
+static int enable_quirks2(struct kvm *kvm, const struct kvm_enable_cap *cap)
+{
+	if (cap->args[0] & ~(uint64_t)SUPPORTED_QUIRKS)
+		return -EINVAL;
+	return enable_quirks(kvm, cap);
+}
+
+static int enable_exit_hypercall(struct kvm *kvm, const struct kvm_enable_cap *cap)
+{
+	if (cap->args[0] & ~EXIT_HYPERCALLS)
+		return -EINVAL;
+	kvm->caps.exit_hypercalls = cap->args[0];
+	return 0;
+}
+
+static int enable_emulation_exit(struct kvm *kvm, const struct kvm_enable_cap *cap)
+{
+	if (cap->args[0] & ~1ull)
+		return -EINVAL;
+	kvm->caps.exit_on_emulation_error = cap->args[0];
+	return 0;
+}
+
+/* Once, before the boot CPU's id would be out of range; the same again is fine. */
+static int enable_max_vcpu_id(struct kvm *kvm, const struct kvm_enable_cap *cap)
+{
+	uint64_t max = cap->args[0];
+
+	if (max > KVM_MAX_VCPU_IDS_LIMIT || kvm->caps.bsp_vcpu_id > max)
+		return -EINVAL;
+	if (kvm->max_vcpu_ids && kvm->max_vcpu_ids != max)
+		return -EINVAL;
+	kvm->max_vcpu_ids = max;
+	return 0;
+}
+
+static const struct {
+	uint32_t cap;
+	int	 (*enable)(struct kvm *kvm, const struct kvm_enable_cap *cap);
+} enablers[] = {
+	{ KVM_CAP_DISABLE_QUIRKS, enable_quirks },
+	{ KVM_CAP_DISABLE_QUIRKS2, enable_quirks2 },
+	{ KVM_CAP_EXIT_HYPERCALL, enable_exit_hypercall },
+	{ KVM_CAP_EXIT_ON_EMULATION_FAILURE, enable_emulation_exit },
+	{ KVM_CAP_MAX_VCPU_ID, enable_max_vcpu_id },
+};
+
+int kvm_vm_enable_cap(struct kvm *kvm, const struct kvm_enable_cap *cap)
+{
+	int r = -EINVAL;
+
+	if (cap->flags)
+		return -EINVAL;
+	mutex_lock(&kvm->lock);
+	for (size_t i = 0; i < ARRAY_SIZE(enablers); i++) {
+		if (enablers[i].cap == cap->cap)
+			r = enablers[i].enable(kvm, cap);
+	}
+	mutex_unlock(&kvm->lock);
+	return r;
+}
