@@ -99,9 +99,6 @@ static int enter_guest(struct vcpu *v)
 
 	v->has_run = true;
 	atomic64_add(&kvm->nr_instructions, cpu_instructions(cpu) - before);
-	counter_add(kvm->module->counters, COUNTER_GUEST_ENTRIES, 1);
-	counter_add(kvm->module->counters, COUNTER_GUEST_INSTRUCTIONS,
-		    cpu_instructions(cpu) - before);
 	return v->backend->handle_exit(v);
 }
 

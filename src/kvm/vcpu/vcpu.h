@@ -59,6 +59,7 @@ struct vcpu_pio {
 	uint8_t		size;
 	uint16_t	port;
 	uint32_t	count;
+	bool		answered;	/* INS: the element is in pio_data */
 };
 
 struct vcpu {

@@ -118,7 +118,7 @@ enum walk_answer vcpu_walk(struct vcpu *v, uint64_t linear, unsigned access, gpa
 
 		if (kvm_read_guest(v->base.kvm, GPA(table + index * m.entry_size), &pte,
 				   m.entry_size))
-			return WALK_NO_MEMORY;
+			return fail(&w, linear, false, fault);
 		if (!(pte & PTE_P))
 			return fail(&w, linear, false, fault);
 		narrow(&w, &m, level, pte);

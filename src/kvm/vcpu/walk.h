@@ -19,7 +19,10 @@ struct vcpu_walk_fault {
 
 enum walk_answer { WALK_OK, WALK_PAGE_FAULT, WALK_NO_MEMORY };
 
-/* WALK_NO_MEMORY: a page table or the data is not in a slot (or not there). */
+/*
+ * A page table that is not in a slot counts as not present, as in the kernel.
+ * WALK_NO_MEMORY: the data is not in a slot (or its host page is not there).
+ */
 MUST_CHECK enum walk_answer vcpu_walk(struct vcpu *v, uint64_t linear, unsigned access,
 				      gpa_t *gpa, struct vcpu_walk_fault *fault);
 MUST_CHECK enum walk_answer vcpu_read_linear(struct vcpu *v, uint64_t linear, void *p, unsigned n,

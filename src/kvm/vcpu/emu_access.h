@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * emu_access.h - the accessor names that src/x86/exec is written in, on
+ * emu_read and emu_write.  Included once by each instantiating file.
+ */
+#pragma once
+#include "kvm/vcpu/emu.h"
+
+#define ACC_DEFINE(bits)						\
+static inline MUST_CHECK bool						\
+acc_load##bits(struct x86_exec *x, const struct x86_op *op, uint64_t lin, uint##bits##_t *v) \
+{									\
+	return emu_read(x, lin, v, bits / 8, false);			\
+}									\
+static inline MUST_CHECK bool						\
+acc_loadw##bits(struct x86_exec *x, const struct x86_op *op, uint64_t lin, uint##bits##_t *v) \
+{									\
+	return emu_read(x, lin, v, bits / 8, true);			\
+}									\
+static inline MUST_CHECK bool						\
+acc_store##bits(struct x86_exec *x, const struct x86_op *op, uint64_t lin, uint##bits##_t v) \
+{									\
+	return emu_write(x, lin, &v, bits / 8);				\
+}									\
+static inline MUST_CHECK enum x86_cas					\
+acc_cas##bits(struct x86_exec *x, const struct x86_op *op, uint64_t lin,	\
+	      uint##bits##_t *old, uint##bits##_t v)			\
+{									\
+	return emu_cas(x, lin, old, &v, bits / 8);			\
+}
+ACC_DEFINE(8)
+ACC_DEFINE(16)
+ACC_DEFINE(32)
+ACC_DEFINE(64)
+
+static inline MUST_CHECK bool
+acc_stack_load64(struct x86_exec *x, const struct x86_op *op, uint64_t lin, uint64_t *v)
+{
+	return emu_read(x, lin, v, sizeof(*v), false);
+}
+
+static inline MUST_CHECK bool
+acc_stack_store64(struct x86_exec *x, const struct x86_op *op, uint64_t lin, uint64_t v)
+{
+	return emu_write(x, lin, &v, sizeof(v));
+}
+
+static inline MUST_CHECK enum x86_cas
+acc_cas128(struct x86_exec *x, const struct x86_op *op, uint64_t lin, uint64_t old[2],
+	   const uint64_t new[2])
+{
+	return emu_cas(x, lin, old, new, 16);
+}
+
+static inline MUST_CHECK bool
+acc_read(struct x86_exec *x, const struct x86_op *op, uint64_t lin, void *p, unsigned n)
+{
+	return emu_read(x, lin, p, n, false);
+}
+
+static inline MUST_CHECK bool
+acc_write(struct x86_exec *x, const struct x86_op *op, uint64_t lin, const void *p, unsigned n)
+{
+	return emu_write(x, lin, p, n);
+}
+
+static inline MUST_CHECK bool
+acc_check_write(struct x86_exec *x, const struct x86_op *op, uint64_t lin, unsigned n)
+{
+	return emu_check_write(x, lin, n);
+}
+
+static inline MUST_CHECK bool
+acc_sys_load(struct x86_exec *x, const struct x86_op *op, uint64_t lin, void *p, unsigned n)
+{
+	return emu_read(x, lin, p, n, false);
+}
+
+static inline MUST_CHECK bool
+acc_sys_store(struct x86_exec *x, const struct x86_op *op, uint64_t lin, const void *p, unsigned n)
+{
+	return emu_write(x, lin, p, n);
+}
+
+/* No run of memory is worth it here: one element at a time. */
+static inline uint64_t
+acc_move(struct x86_exec *x, const struct x86_op *op, uint64_t to, uint64_t from, uint64_t n)
+{
+	return 0;
+}
+
+static inline uint64_t
+acc_fill(struct x86_exec *x, const struct x86_op *op, uint64_t to, uint64_t v, unsigned width,
+	 uint64_t n)
+{
+	return 0;
+}
+
+#define X86_FN(name)	emu_##name
