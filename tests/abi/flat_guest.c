@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/* flat_guest.c - one vCPU in long mode; see flat_guest.h. */
+#include "flat_guest.h"
+
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "kvm_user.h"
+
+#define PML4	0x1000UL
+#define PDPT	0x2000UL
+#define PD	0x3000UL
+
+static void make_tables(uint8_t *low)
+{
+	uint64_t *pd = (uint64_t *)(low + PD);
+
+	*(uint64_t *)(low + PML4) = PDPT | 3;
+	*(uint64_t *)(low + PDPT) = PD | 3;
+	for (uint64_t i = 0; i < 512; i++)
+		pd[i] = i << 21 | 0x83;
+}
+
+static struct kvm_segment flat(uint16_t selector, uint8_t type, bool code)
+{
+	return (struct kvm_segment){
+		.limit = 0xffffffff,
+		.selector = selector,
+		.type = type,
+		.present = 1,
+		.s = 1,
+		.g = 1,
+		.l = code,
+		.db = !code,
+	};
+}
+
+static void long_mode(int vcpu)
+{
+	struct kvm_sregs s;
+
+	need(!ioctl(vcpu, KVM_GET_SREGS, &s), "KVM_GET_SREGS");
+	s.cs = flat(8, 11, true);
+	s.ds = s.es = s.fs = s.gs = s.ss = flat(16, 3, false);
+	s.idt.limit = 0;
+	s.cr0 = 0x80000031;
+	s.cr3 = PML4;
+	s.cr4 = 0x620;			/* PAE, OSFXSR, OSXMMEXCPT */
+	s.efer = 0xd00;
+	need(!ioctl(vcpu, KVM_SET_SREGS, &s), "KVM_SET_SREGS");
+}
+
+/* Gives the vCPU all that is supported; true when that is an AMD processor. */
+static bool give_cpuid(int kvm, int vcpu)
+{
+	static struct {
+		struct kvm_cpuid2 head;
+		struct kvm_cpuid_entry2 entries[256];
+	} cpuid;
+
+	cpuid.head.nent = 256;
+	need(!ioctl(kvm, KVM_GET_SUPPORTED_CPUID, &cpuid), "KVM_GET_SUPPORTED_CPUID");
+	need(!ioctl(vcpu, KVM_SET_CPUID2, &cpuid), "KVM_SET_CPUID2");
+	for (unsigned int i = 0; i < cpuid.head.nent; i++) {
+		if (cpuid.entries[i].function == 0)
+			return cpuid.entries[i].ebx == 0x68747541;	/* "Auth" */
+	}
+	return false;
+}
+
+void flat_guest_make(struct flat_guest *g, unsigned long type, bool irqchip, const char *code,
+		     size_t size)
+{
+	g->kvm = kvm_open();
+	g->vm = vm_make(g->kvm, type);
+	need(!irqchip || !ioctl(g->vm, KVM_CREATE_IRQCHIP, 0), "KVM_CREATE_IRQCHIP");
+	g->low = pages(GUEST_LOW);
+	make_tables(g->low);
+	need(size <= GUEST_FREE - GUEST_CODE, "room for the guest's code");
+	memcpy(g->low + GUEST_CODE, code, size);
+	g->code = code;
+	need(!vm_region(g->vm, 0, 0, 0, GUEST_LOW, g->low), "slot 0");
+	g->vcpu = ioctl(g->vm, KVM_CREATE_VCPU, 0);
+	need(g->vcpu >= 0, "KVM_CREATE_VCPU");
+	g->run = vcpu_map(g->kvm, g->vcpu);
+	g->amd = give_cpuid(g->kvm, g->vcpu);
+	long_mode(g->vcpu);
+}
+
+void flat_guest_free(struct flat_guest *g)
+{
+	munmap(g->run, 3 * PAGE);
+	close(g->vcpu);
+	close(g->vm);
+	close(g->kvm);
+	munmap(g->low, GUEST_LOW);
+}
+
+struct kvm_regs flat_guest_regs(const struct flat_guest *g, const char *entry)
+{
+	return (struct kvm_regs){
+		.rip = GUEST_CODE + (uint64_t)(entry - g->code),
+		.rsp = GUEST_LOW - 8,
+		.rflags = 2,
+	};
+}
+
+void flat_guest_set(struct flat_guest *g, const struct kvm_regs *regs)
+{
+	struct kvm_regs copy = *regs;
+
+	need(!ioctl(g->vcpu, KVM_SET_REGS, &copy), "KVM_SET_REGS");
+}
+
+struct kvm_regs flat_guest_get(struct flat_guest *g)
+{
+	struct kvm_regs regs;
+
+	need(!ioctl(g->vcpu, KVM_GET_REGS, &regs), "KVM_GET_REGS");
+	return regs;
+}
+
+long flat_guest_run(struct flat_guest *g)
+{
+	return kvm_ioctl(g->vcpu, KVM_RUN, 0);
+}
