@@ -9,7 +9,7 @@
 #include "hw/mem/dram.h"
 
 #include "os/memory.h"
-#include "os/process.h"
+#include "sync/wait.h"
 
 #include <string.h>
 
@@ -138,7 +138,7 @@ static void shard_refill(struct dram *d, struct dram_shard *s)
 
 static struct dram_shard *shard_of_thread(struct dram *d)
 {
-	return &d->shards[(unsigned)os_tid() % DRAM_SHARDS];
+	return &d->shards[sync_thread_number() % DRAM_SHARDS];
 }
 
 hpa_t dram_alloc(struct dram *d)

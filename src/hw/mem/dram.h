@@ -3,7 +3,7 @@
  * dram.h - the machine's own memory, handed out in 4 KiB pages.
  *
  * Banks of up to 1 GiB in blocks of 2 MiB.  Pages go through shards (a small
- * stack each, chosen by thread), so that parallel page faults do not meet; a
+ * stack each, picked by thread), so that parallel page faults do not meet; a
  * block whose pages are all free goes back to the operating system.
  */
 #pragma once
