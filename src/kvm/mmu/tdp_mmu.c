@@ -156,11 +156,14 @@ static int split_huge_page(struct kvm *kvm, struct tdp_iter *it, struct kvm_mmu_
 		phys_store64(it->hw, HPA(sp->spt.v + i * sizeof(uint64_t)),
 			     spte_make_split_child(it->layout, huge, it->level, i).v);
 	r = link_table(kvm, it, sp);
-	if (r)	/* it goes back to the spare ones, which are empty */
+	if (r) {	/* it goes back to the spare ones, which are empty */
 		phys_fill64(it->hw, sp->spt, SPTE_NONPRESENT.v, PAGE_SIZE / sizeof(uint64_t));
-	else if (it->level - 1 > PG_LEVEL_4K)
+		return r;
+	}
+	counter_add(kvm->module->counters, COUNTER_SPTES_INSTALLED, 512);
+	if (it->level - 1 > PG_LEVEL_4K)
 		atomic64_add(&kvm->mmu.huge_pages[it->level - 1], 512);
-	return r;
+	return 0;
 }
 
 /* Makes sure that a table hangs on the entry we are at. */
