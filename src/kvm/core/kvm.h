@@ -141,8 +141,7 @@ struct kvm_vcpu {
 	atomic32_t	 mode;		/* [a] enum kvm_vcpu_mode */
 	atomic64_t	 requests;	/* [a] BIT(enum kvm_request) */
 	atomicptr_t	 cpu;		/* [a] struct cpu it is loaded on, or NULL */
-	struct waitq	 left_guest;	/* woken when mode goes OUTSIDE */
-	struct waitq	 wake;		/* what it sleeps on when halted */
+	struct waitq	 left_guest;	/* woken when mode goes OUTSIDE; a halted one sleeps here */
 
 	struct kvm_run	*run;		/* [c] shared with the VMM: read once, check */
 	int		 srcu_idx;	/* [v] */

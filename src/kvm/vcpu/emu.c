@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "base/log.h"
 #include "kvm/host/access.h"
 #include "kvm/mmu/mmu.h"
 #include "kvm/vcpu/walk.h"

@@ -20,7 +20,7 @@ void vcpu_notify_signal(struct vcpu *v)
 	cpu = atomicptr_load(&v->base.cpu);
 	if (cpu)
 		cpu_kick(cpu);
-	waitq_wake_all(&v->base.wake);
+	waitq_wake_all(&v->base.left_guest);
 }
 
 static bool signal_pending(const struct vcpu *v)
@@ -49,23 +49,14 @@ static int handle_requests(struct vcpu *v, struct cpu *cpu)
 	return 1;
 }
 
-static void leave_guest_mode(struct vcpu *v)
-{
-	atomic32_store(&v->base.mode, OUTSIDE_GUEST_MODE);
-	waitq_wake_all(&v->base.left_guest);
-}
-
-/*
- * The mode goes to IN_GUEST before the last look at the requests; whoever
- * posts one looks at the mode afterwards.  One of the two sees the other.
- */
+/* A signal that comes after this look has kicked the processor. */
 static bool may_enter(struct vcpu *v)
 {
-	atomic32_store(&v->base.mode, IN_GUEST_MODE);
-	sync_fence();
-	if (!kvm_request_pending(&v->base) && !signal_pending(v))
+	if (!kvm_vcpu_enter_guest_mode(&v->base))
+		return false;
+	if (!signal_pending(v))
 		return true;
-	leave_guest_mode(v);
+	kvm_vcpu_leave_guest_mode(&v->base);
 	return false;
 }
 
@@ -93,7 +84,7 @@ static int enter_guest(struct vcpu *v)
 	}
 	before = cpu_instructions(cpu);
 	v->backend->run(v, cpu);
-	leave_guest_mode(v);
+	kvm_vcpu_leave_guest_mode(&v->base);
 	cpu_ack(cpu);
 	v->base.srcu_idx = srcu_read_lock(&kvm->srcu);
 
@@ -114,7 +105,7 @@ static int block(struct vcpu *v)
 
 	vcpu_put(v);
 	srcu_read_unlock(&kvm->srcu, v->base.srcu_idx);
-	waitq_wait(&v->base.wake, signal_pending(v) || kvm_request_pending(&v->base) ||
+	waitq_wait(&v->base.left_guest, signal_pending(v) || kvm_request_pending(&v->base) ||
 		   v->event.pending);
 	v->base.srcu_idx = srcu_read_lock(&kvm->srcu);
 	vcpu_load(v);
@@ -169,7 +160,7 @@ static int run_uninitialized(struct vcpu *v)
 	if (!v->wants_to_run)
 		return -EINTR;
 	srcu_read_unlock(&kvm->srcu, v->base.srcu_idx);
-	waitq_wait(&v->base.wake, signal_pending(v) || kvm_request_pending(&v->base));
+	waitq_wait(&v->base.left_guest, signal_pending(v) || kvm_request_pending(&v->base));
 	v->base.srcu_idx = srcu_read_lock(&kvm->srcu);
 	if (!signal_pending(v))
 		return -EAGAIN;

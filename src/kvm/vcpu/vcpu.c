@@ -91,7 +91,6 @@ static void init_base(struct vcpu *v, struct kvm *kvm, unsigned id, struct kvm_r
 	b->tag = new_tag(kvm->module);
 	b->mmu.root = HPA_INVALID;
 	b->mmu.mirror_root = HPA_INVALID;
-	waitq_init(&b->wake);
 }
 
 int vcpu_create(struct kvm *kvm, unsigned id, void *run_pages, struct vcpu **out)
