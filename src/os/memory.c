@@ -75,6 +75,11 @@ void os_discard(void *p, size_t size)
 		panic("madvise(%p, %#zx, MADV_DONTNEED): %d", p, size, errno);
 }
 
+void os_prefer_huge(void *p, size_t size)
+{
+	(void)madvise(p, size, MADV_HUGEPAGE);	/* a wish: kernels without them say no */
+}
+
 int os_populate(void *p, size_t size)
 {
 	if (!madvise(p, size, MADV_POPULATE_WRITE))

@@ -34,6 +34,9 @@ MUST_CHECK void *os_map_shared(int fd, size_t size);
 /* Gives the pages back; they read as zero afterwards. */
 void os_discard(void *p, size_t size);
 
+/* Transparent huge pages are welcome here: memory that will be used whole. */
+void os_prefer_huge(void *p, size_t size);
+
 /* Commits pages: touches nothing that is already there.  -ENOMEM. */
 MUST_CHECK int os_populate(void *p, size_t size);
 

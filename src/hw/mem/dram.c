@@ -55,6 +55,8 @@ static struct dram_bank *bank_new(struct frames *f, size_t size)
 	}
 	if (!b)
 		return NULL;
+	/* a small machine stays within the first block, page by page */
+	os_prefer_huge((uint8_t *)bytes + BLOCK_SIZE, size - BLOCK_SIZE);
 	b->nr_blocks = nr_blocks;
 	b->nr_free = nr_blocks * DRAM_BLOCK_PAGES;
 	for (size_t i = 0; i < nr_blocks; i++) {

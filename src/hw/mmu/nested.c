@@ -209,7 +209,7 @@ static bool set_ad(struct walk *w, bool dirty)
 
 		if (want == was)
 			continue;
-		if (os_cas64(w->at[l], &was, want) != OS_CAS_WON)
+		if (os_cas64(w->at[l], &was, want) == OS_CAS_LOST)
 			return false;
 		w->pte[l] = want;
 	}
