@@ -86,7 +86,7 @@ static struct kvm_mmu_page *find_root(struct kvm *kvm, uint32_t role)
 	struct kvm_mmu_page *root;
 
 	for (root = root_after(kvm, &kvm->mmu.roots); root; root = root_after(kvm, &root->link))
-		if (root->role == role && !spt_is_invalid(root) && get_root(root))
+		if (spt_role(root) == role && !spt_is_invalid(root) && get_root(root))
 			return root;
 	return NULL;
 }
@@ -105,9 +105,9 @@ static struct kvm_mmu_page *get_or_add_root(struct kvm_vcpu *vcpu, uint32_t role
 	root = find_root(kvm, role);
 	if (!root) {
 		root = spt_cache_take(vcpu);
-		root->role = role;
 		root->gfn = GFN(0);
 		root->ptep = HPA_INVALID;
+		atomic32_store_release(&root->role, role);
 		atomic32_store_relaxed(&root->refs, 2);
 		atomic64_add(&kvm->mmu.nr_pages, 1);
 		publish_root(kvm, root);

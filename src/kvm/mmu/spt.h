@@ -32,7 +32,7 @@ struct kvm_mmu_page {
 	struct kvm_module *module;	/* [c] */
 	hpa_t		spt;		/* [c] the table */
 	hpa_t		external_spt;	/* [c] mirrors: its image */
-	uint32_t	role;		/* [c] once linked, without "invalid" */
+	atomic32_t	role;		/* [a] without "invalid"; set last before linking */
 	gfn_t		gfn;		/* [c] first one covered, without direct bits */
 	hpa_t		ptep;		/* [c] the parent's entry; HPA_INVALID: a root */
 	/* Roots only: */
@@ -42,19 +42,24 @@ struct kvm_mmu_page {
 	struct rcu_head	rcu;
 };
 
+static inline uint32_t spt_role(const struct kvm_mmu_page *sp)
+{
+	return atomic32_load_acquire(&sp->role);
+}
+
 static inline uint8_t spt_level(const struct kvm_mmu_page *sp)
 {
-	return FIELD_GET(SPT_ROLE_LEVEL, sp->role);
+	return FIELD_GET(SPT_ROLE_LEVEL, spt_role(sp));
 }
 
 static inline unsigned spt_as_id(const struct kvm_mmu_page *sp)
 {
-	return FIELD_GET(SPT_ROLE_AS_ID, sp->role);
+	return FIELD_GET(SPT_ROLE_AS_ID, spt_role(sp));
 }
 
 static inline bool spt_is_mirror(const struct kvm_mmu_page *sp)
 {
-	return sp->role & SPT_ROLE_MIRROR;
+	return spt_role(sp) & SPT_ROLE_MIRROR;
 }
 
 static inline bool spt_is_invalid(const struct kvm_mmu_page *sp)
@@ -65,7 +70,7 @@ static inline bool spt_is_invalid(const struct kvm_mmu_page *sp)
 /* One level down, all else equal. */
 static inline uint32_t spt_child_role(const struct kvm_mmu_page *root, uint8_t parent_level)
 {
-	return (root->role & ~(uint32_t)FIELD_MASK(SPT_ROLE_LEVEL)) | (parent_level - 1u);
+	return (spt_role(root) & ~(uint32_t)FIELD_MASK(SPT_ROLE_LEVEL)) | (parent_level - 1u);
 }
 
 /* All pages of all VMs, by address: kvm_mmu_module_init makes it. */

@@ -137,9 +137,9 @@ static int link_table(struct kvm *kvm, struct tdp_iter *it, struct kvm_mmu_page 
 {
 	int r;
 
-	sp->role = spt_child_role(it->root, it->level);
 	sp->gfn = it->gfn;
 	sp->ptep = it->sptep;
+	atomic32_store_release(&sp->role, spt_child_role(it->root, it->level));
 	r = tdp_mmu_set_spte_atomic(kvm, it, spte_make_nonleaf(it->layout, sp->spt));
 	if (!r)
 		atomic64_add(&kvm->mmu.nr_pages, 1);
