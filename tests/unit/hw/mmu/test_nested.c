@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * test_nested.c - walks through nested tables; single entries are in
+ * tests/model/test_nested_entries.c.
+ */
 #include "hw/mmu/a_guest.h"
 
 #define LINEAR	0x400000ull
@@ -15,67 +19,6 @@ static enum mmu_result again(struct guest *g, enum mmu_access access)
 {
 	mmu_flush_asid(g->m, 1);
 	return touch(g, LINEAR + 0x123, access);
-}
-
-/* SDM 29.3.3.1, entry by entry. */
-static void ept_misconfigurations(void **unused)
-{
-	static const struct { unsigned level; uint64_t entry; enum mmu_result want; } rows[] = {
-		{ 1, 2 | 6 << 3, MMU_NESTED_MISCONFIG },		/* -W- */
-		{ 1, 6 | 6 << 3, MMU_NESTED_MISCONFIG },		/* -WX: KVM's MMIO */
-		{ 1, 4 | 6 << 3, MMU_NESTED_FAULT },			/* --X, and we read */
-		{ 1, 0, MMU_NESTED_FAULT },
-		{ 1, BIT(63) | 0x5a0, MMU_NESTED_FAULT },		/* KVM's frozen entry */
-		{ 1, BIT(63), MMU_NESTED_FAULT },
-		{ 1, BIT(10) | 6 << 3, MMU_NESTED_FAULT },		/* no mode-based execute */
-		{ 1, 7 | 0 << 3, MMU_OK },				/* UC */
-		{ 1, 7 | 1 << 3, MMU_OK },				/* WC */
-		{ 1, 7 | 2 << 3, MMU_NESTED_MISCONFIG },
-		{ 1, 7 | 3 << 3, MMU_NESTED_MISCONFIG },
-		{ 1, 7 | 4 << 3, MMU_OK },
-		{ 1, 7 | 5 << 3, MMU_OK },
-		{ 1, 7 | 7 << 3, MMU_NESTED_MISCONFIG },
-		{ 1, EPT_ALL | PS, MMU_OK },				/* ignored in a PTE */
-		{ 1, EPT_ALL | BIT(6) | BIT(11) | BITS(63, 52), MMU_OK },
-		{ 1, EPT_ALL | BIT(46), MMU_NESTED_MISCONFIG },
-		{ 1, EPT_ALL | BIT(51), MMU_NESTED_MISCONFIG },
-		{ 2, 7 | 1 << 3, MMU_NESTED_MISCONFIG },		/* 6:3 of a table */
-		{ 2, 7 | BIT(6), MMU_NESTED_MISCONFIG },
-		{ 3, 7 | BIT(3), MMU_NESTED_MISCONFIG },
-		{ 4, 7 | BIT(7), MMU_NESTED_MISCONFIG },
-		{ 4, 7 | BIT(3), MMU_NESTED_MISCONFIG },
-		{ 4, 7 | BIT(50), MMU_NESTED_MISCONFIG },
-		{ 4, 7 | BIT(11), MMU_OK },
-		{ 2, EPT_ALL | PS | BIT(12), MMU_NESTED_MISCONFIG },
-		{ 2, EPT_ALL | PS | BIT(20), MMU_NESTED_MISCONFIG },
-		{ 3, EPT_ALL | PS | BIT(29), MMU_NESTED_MISCONFIG },
-	};
-
-	(void)unused;
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		uint64_t was, entry = rows[i].entry;
-		struct guest g;
-
-		begin(&g, HW_VENDOR_INTEL);
-		/* the page stands alone under its PDE, so that its tables do not */
-		nested_set(&g, 0x40000000, 1, guest_hpa(&g, TARGET) | EPT_ALL);
-		map(&g, LINEAR, 0x40000000 | P | W | U, 1);
-		was = nested_get(&g, rows[i].level == 4 ? 1ull << 39 : 0x40000000, rows[i].level);
-		if (rows[i].level == 4) {
-			nested_set(&g, 1ull << 39, 1, guest_hpa(&g, TARGET) | EPT_ALL);
-			was = nested_get(&g, 1ull << 39, 4);
-			map(&g, LINEAR, 1ull << 39 | P | W | U, 1);
-		}
-		if (!(entry & PS) || rows[i].level == 1)
-			entry |= was & BITS(45, 12);
-		nested_set(&g, rows[i].level == 4 ? 1ull << 39 : 0x40000000, rows[i].level, entry);
-		if (again(&g, MMU_READ) != rows[i].want)
-			print_error("row %zu\n", i);
-		assert_int_equal(again(&g, MMU_READ), rows[i].want);
-		if (rows[i].want != MMU_OK)
-			assert_int_equal(g.fault.gpa.v & (PAGE_SIZE - 1), 0x123);
-		guest_fini(&g);
-	}
 }
 
 /* SDM table 28-7: what was wanted in 2:0, what is allowed in 5:3. */
@@ -147,41 +90,6 @@ static void faults_on_guest_tables(void **unused)
 			print_error("row %zu: %#llx\n", i, (unsigned long long)g.fault.info);
 		assert_int_equal(g.fault.info, rows[i].want);
 		assert_int_equal(g.fault.gpa.v, pte);
-		guest_fini(&g);
-	}
-}
-
-static void npf_error_codes(void **unused)
-{
-	const uint64_t base = SVM_NPF_USER | SVM_NPF_FINAL, w = SVM_NPF_WRITE, f = SVM_NPF_FETCH;
-	const uint64_t p = SVM_NPF_PRESENT, rsvd = SVM_NPF_RSVD;
-	const struct { uint64_t flags; enum mmu_access access; uint64_t want; } rows[] = {
-		{ 0, MMU_READ, base },
-		{ 0, MMU_WRITE, base | w },
-		{ 0, MMU_EXEC, base | f },
-		{ BIT(63), MMU_READ, base },			/* KVM's empty entry */
-		{ P | U, MMU_WRITE, base | p | w },
-		{ P | W, MMU_READ, base | p },			/* not a user page */
-		{ NPT_ALL | NX, MMU_EXEC, base | p | f },
-		{ P | BIT(51), MMU_READ, base | p | rsvd },	/* KVM's MMIO entry */
-		{ NPT_ALL | BIT(46), MMU_WRITE, base | p | rsvd | w },
-		{ P | U, MMU_READ, 0 },
-		{ NPT_ALL | NX, MMU_WRITE, 0 },
-		{ NPT_ALL | PS, MMU_WRITE, 0 },			/* PAT in a PTE */
-	};
-
-	(void)unused;
-	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct guest g;
-
-		begin(&g, HW_VENDOR_AMD);
-		nested_set(&g, TARGET, 1, guest_hpa(&g, TARGET) | rows[i].flags);
-		assert_int_equal(again(&g, rows[i].access),
-				 rows[i].want ? MMU_NESTED_FAULT : MMU_OK);
-		if (rows[i].want) {
-			assert_int_equal(g.fault.info, rows[i].want);
-			assert_int_equal(g.fault.gpa.v, TARGET + 0x123);
-		}
 		guest_fini(&g);
 	}
 }
@@ -273,10 +181,8 @@ int main(void)
 	static enum hw_vendor intel = HW_VENDOR_INTEL, amd = HW_VENDOR_AMD;
 #define BOTH(t) cmocka_unit_test_prestate(t, &intel), cmocka_unit_test_prestate(t, &amd)
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(ept_misconfigurations),
 		cmocka_unit_test(ept_violations),
 		cmocka_unit_test(faults_on_guest_tables),
-		cmocka_unit_test(npf_error_codes),
 		BOTH(nested_flags_are_set),
 		BOTH(nested_large_pages_and_levels),
 		BOTH(host_faults),
