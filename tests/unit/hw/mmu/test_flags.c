@@ -5,6 +5,8 @@
  */
 #include "hw/mmu/a_guest.h"
 
+#include <string.h>
+
 #include "sync/crowd.h"
 
 #define LINEAR		0x400000ull
@@ -79,12 +81,70 @@ static void no_update_is_lost(void **state)
 	guest_fini(&c.g);
 }
 
+/*
+ * One entry after another at the same place, each with a page of its own and
+ * clean; who reached a page for writing has left the dirty bit in its entry.
+ */
+#define VERSIONS	1400u
+#define FIRST_PAGE	0x200000ull
+
+struct versions {
+	struct contest	c;
+	bool		reached[VERSIONS], dirty[VERSIONS];	/* one writer each */
+	atomic32_t	done;
+};
+
+static void replace_entries(struct versions *v, hpa_t at)
+{
+	for (unsigned i = 0; i < VERSIONS; i++) {
+		phys_store64(v->c.g.hw, at, (FIRST_PAGE + i * PAGE_SIZE) | P | W | U | A);
+		for (unsigned n = 0; n < i % 64; n++)
+			sync_relax();
+		v->dirty[i] = phys_xchg64(v->c.g.hw, at, 0) & D;
+	}
+	atomic32_store(&v->done, 1);
+}
+
+static void replace_or_write(void *arg, unsigned who)
+{
+	struct versions *v = arg;
+	struct guest *g = &v->c.g;
+	struct mmu_fault fault;
+	struct mmu_page page;
+
+	if (who == 1)
+		replace_entries(v, HPA(guest_hpa(g, (uint64_t)((uint8_t *)entry_at(g, LINEAR, 1) -
+							       g->bytes))));
+	while (who == 0 && !atomic32_load(&v->done)) {
+		if (mmu_translate(v->c.m[0], LINEAR, MMU_WRITE, &page, &fault) == MMU_OK)
+			v->reached[(page.gpa.v - FIRST_PAGE) / PAGE_SIZE] = true;
+	}
+}
+
+static void who_wrote_has_left_a_mark(void **state)
+{
+	static struct versions v;
+
+	for (unsigned round = 0; round < 20; round++) {
+		memset(&v, 0, sizeof(v));
+		guest_init(&v.c.g, *(enum hw_vendor *)*state);
+		map(&v.c.g, LINEAR, 0, 1);
+		v.c.m[0] = another_mmu(&v.c.g);
+		crowd_run(2, replace_or_write, &v);
+		for (unsigned i = 0; i < VERSIONS; i++)
+			assert_true(!v.reached[i] || v.dirty[i]);
+		guest_fini(&v.c.g);
+	}
+}
+
 int main(void)
 {
 	static enum hw_vendor intel = HW_VENDOR_INTEL, amd = HW_VENDOR_AMD;
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_prestate(no_update_is_lost, &intel),
 		cmocka_unit_test_prestate(no_update_is_lost, &amd),
+		cmocka_unit_test_prestate(who_wrote_has_left_a_mark, &intel),
+		cmocka_unit_test_prestate(who_wrote_has_left_a_mark, &amd),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
