@@ -94,7 +94,7 @@ struct x86_simd_table {
 	const struct x86_simd_row *rows;
 	size_t nr;
 };
-extern const struct x86_simd_table x86_simd_tables[];
+extern const struct x86_simd_table *const x86_simd_tables[];
 extern const size_t x86_nr_simd_tables;
 
 /* A row number is its position in all tables laid end to end.  -1: none. */

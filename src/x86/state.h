@@ -130,7 +130,7 @@ struct x86_fpu {
 	uint8_t		ftw;		/* abridged: 1 = in use */
 	uint64_t	fip, fdp;
 	uint32_t	mxcsr;
-	uint8_t		st[8][16];	/* 80 bits used */
+	uint8_t		st[8][16] __attribute__((aligned(16)));	/* 80 bits used */
 	uint8_t		xmm[16][16];
 	uint8_t		ymm_hi[16][16];
 } __attribute__((aligned(64)));
