@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * run.c - the fetch and execute loop.
+ *
+ * Between two blocks nothing translated is held and the state is whole: there
+ * the kick is seen, windows are checked, traps are taken.
+ */
+#include "hw/cpu/cpu_priv.h"
+
+#include <string.h>
+
+#include "hw/mem/machine.h"
+#include "os/uaccess.h"
+#include "trace/counters.h"
+
+bool cpu_leave(struct cpu *cpu, enum cpu_cause cause)
+{
+	cpu->exit.cause = cause;
+	cpu->x.why = cause == CPU_SHUTDOWN ? X86_WHY_SHUTDOWN : X86_WHY_EXIT;
+	return false;
+}
+
+/* Interrupts are possible: IF and no shadow. */
+static bool interrupts_open(const struct x86_state *s)
+{
+	return (s->rflags & X86_FLAGS_IF) && !(s->shadow & (X86_SHADOW_STI | X86_SHADOW_MOV_SS));
+}
+
+/* False: left. */
+static MUST_CHECK bool check_windows(struct cpu *cpu)
+{
+	const struct x86_state *s = cpu->x.st;
+
+	if (cpu->nmi_window && !(s->shadow & (X86_SHADOW_NMI | X86_SHADOW_MOV_SS)))
+		return cpu_leave(cpu, CPU_NMI_WINDOW);
+	if (cpu->int_window && interrupts_open(s))
+		return cpu_leave(cpu, CPU_INTERRUPT_WINDOW);
+	return true;
+}
+
+/* The instruction at x->at, or the fetch at x->rip, did not happen.  False: left. */
+static NOINLINE MUST_CHECK bool stopped(struct cpu *cpu, const struct x86_op *at)
+{
+	struct x86_exec *x = &cpu->x;
+	enum x86_why why = x->why;
+
+	if (at) {
+		x->rip = x86_op_rip(x, at);
+		if (at->flags & X86_OP_LEGACY)
+			x->rip = (uint32_t)x->rip;
+		x->retired += at->nr - 1u;
+	}
+	x->why = X86_WHY_NONE;
+	if (why != X86_WHY_EVENT) {
+		x->why = why;
+		cpu->exit.len = at ? at->len : 0;
+		return false;
+	}
+	x->event.insn_len = at ? at->len : 0;
+	return cpu_deliver(cpu, x->event);
+}
+
+/* One instruction with everything that goes with it.  False: left. */
+static NOINLINE MUST_CHECK bool step(struct cpu *cpu)
+{
+	struct x86_exec *x = &cpu->x;
+	bool trap = x->st->rflags & X86_FLAGS_TF;
+	unsigned shadow = x->st->shadow & (X86_SHADOW_STI | X86_SHADOW_MOV_SS);
+	uint64_t before = x->retired;
+	struct block *b;
+
+	if (!check_windows(cpu))
+		return false;
+	b = code_fetch(cpu, true);
+	if (!b)
+		return stopped(cpu, NULL);
+	x->r[X86_OFF_BASE / 8] = x->rip;
+	/* The shadow lasts for one instruction; the instruction may cast a new one. */
+	x->st->shadow &= (uint8_t)~shadow;
+	if (b->ops->fn(x, b->ops) == X86_STOP) {
+		x->st->shadow |= (uint8_t)shadow;
+		return stopped(cpu, x->at);
+	}
+	if (trap && x->retired != before && !(x->st->shadow & X86_SHADOW_MOV_SS)) {
+		struct x86_event db = { .kind = X86_EVENT_EXCEPTION, .vector = X86_DB,
+					.payload = BIT(14) };
+
+		return cpu_deliver(cpu, db);
+	}
+	return true;
+}
+
+static ALWAYS_INLINE bool needs_step(const struct cpu *cpu)
+{
+	return (cpu->x.st->shadow & (X86_SHADOW_STI | X86_SHADOW_MOV_SS)) |
+	       ((cpu->x.st->rflags & X86_FLAGS_TF) != 0);
+}
+
+void cpu_run(struct cpu *cpu, const struct x86_event *inject)
+{
+	struct x86_exec *x = &cpu->x;
+	struct block *b;
+
+	if (inject && !cpu_deliver(cpu, *inject))
+		return;
+	for (;;) {
+		if (unlikely(atomic32_load_relaxed(&cpu->kick))) {
+			cpu_leave(cpu, CPU_KICK);
+			return;
+		}
+		if (unlikely(needs_step(cpu))) {
+			if (!step(cpu))
+				return;
+			continue;
+		}
+		if (unlikely(cpu->int_window | cpu->nmi_window) && !check_windows(cpu))
+			return;
+		b = code_fetch(cpu, false);
+		if (unlikely(!b)) {
+			if (!stopped(cpu, NULL))
+				return;
+			continue;
+		}
+		x->r[X86_OFF_BASE / 8] = x->rip;
+		if (unlikely(b->ops->fn(x, b->ops) != X86_DONE) && !stopped(cpu, x->at))
+			return;
+	}
+}
+
+/* DecodeAssists: the bytes at RIP as far as they can be read without a fault. */
+static void collect_bytes(struct cpu *cpu)
+{
+	uint64_t lin = cpu->x.rip + cpu->x.seg_base[X86_CS];
+	const struct tlb_entry *e = tlb_code(&cpu->mmu.tlb, lin, 1);
+	unsigned n = (unsigned)MIN(PAGE_SIZE - (lin & ~PAGE_MASK), 15ul);
+
+	cpu->exit.nr_bytes = 0;
+	if (e && !os_copy_from(cpu->exit.bytes, (const void *)(uintptr_t)(e->addend + lin), n))
+		cpu->exit.nr_bytes = (uint8_t)n;
+}
+
+void cpu_begin(struct cpu *cpu, struct x86_state *state, const struct mmu_nested *nested,
+	       uint64_t tsc_offset)
+{
+	memset(&cpu->exit, 0, sizeof(cpu->exit));
+	cpu->tsc_offset = tsc_offset;
+	x86_exec_enter(&cpu->x, state);
+	mmu_enter(&cpu->mmu, nested, state);
+}
+
+void cpu_end(struct cpu *cpu)
+{
+	if (cpu->exit.cause == CPU_NESTED || cpu->exit.cause == CPU_EXCEPTION)
+		collect_bytes(cpu);
+	mmu_leave(&cpu->mmu);
+	x86_exec_leave(&cpu->x);
+	counter_add(cpu->hw->config.counters, COUNTER_GUEST_INSTRUCTIONS,
+		    cpu->x.retired - cpu->counted);
+	counter_add(cpu->hw->config.counters, COUNTER_GUEST_ENTRIES, 1);
+	cpu->counted = cpu->x.retired;
+	cpu->code.page = 0;
+}
