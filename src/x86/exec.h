@@ -35,6 +35,7 @@ struct x86_event {
 	uint8_t		kind;		/* enum x86_event_kind */
 	uint8_t		vector;
 	bool		has_error;
+	bool		injected;	/* by the hypervisor: not intercepted itself */
 	uint8_t		insn_len;	/* of a software event's instruction */
 	uint32_t	error;
 	uint64_t	payload;	/* #PF: CR2; #DB: bits to set in DR6 */
@@ -53,8 +54,8 @@ enum x86_intercept {
 	X86_ICPT_XSETBV, X86_ICPT_PAUSE, X86_ICPT_IRET, X86_ICPT_INVPCID,
 	X86_ICPT_TASK_SWITCH,	/* info: selector | source << 30 as SDM table 28-2 */
 	X86_ICPT_VMCALL, X86_ICPT_VMMCALL,
-	X86_ICPT_VMX,		/* info: ZydisMnemonic of another VMX instruction */
-	X86_ICPT_SVM,		/* info: ZydisMnemonic of another SVM instruction */
+	X86_ICPT_VMX,		/* info: exit reason of another VMX instruction */
+	X86_ICPT_SVM,		/* info: exit code of another SVM instruction */
 	X86_NR_ICPTS
 };
 

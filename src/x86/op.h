@@ -31,6 +31,7 @@ typedef int (*x86_fn)(struct x86_exec *x, const struct x86_op *op);
 #define X86_OFF_ZERO	(17 * 8)	/* always 0 */
 #define X86_OFF_2G	(18 * 8)	/* always 1 << 31: makes up for a disp that overflows */
 #define X86_NR_REGS	19
+#define X86_OFF_NONE	0xff
 
 /* flags */
 #define X86_OP_A16	0x01	/* 16-bit addressing */

@@ -260,6 +260,15 @@ static bool leave(struct x86_decoding *d)
 	return true;
 }
 
+/* Frame size in aux, nesting level in imm. */
+static bool enter(struct x86_decoding *d)
+{
+	stack_width(d);
+	d->op->aux = (uint16_t)d->o[0].imm.value.u;
+	d->op->imm = (int32_t)d->o[1].imm.value.u;
+	return choose(d, 0);
+}
+
 /* No visible operands or none that matter beyond what is filled in. */
 static bool plain(struct x86_decoding *d)
 {
@@ -428,10 +437,46 @@ static bool in_out(struct x86_decoding *d)
 	return choose(d, 0);
 }
 
-/* The mnemonic itself tells the handler more. */
-static bool with_mnemonic(struct x86_decoding *d)
+/* VMX and SVM instructions: aux is the manual's exit reason or code. */
+static bool hypervisor(struct x86_decoding *d)
 {
-	d->op->aux = (uint16_t)d->in->mnemonic;
+	static const struct { uint16_t mnemonic, code; } codes[] = {
+		{ ZYDIS_MNEMONIC_VMCLEAR, 19 }, { ZYDIS_MNEMONIC_VMLAUNCH, 20 },
+		{ ZYDIS_MNEMONIC_VMPTRLD, 21 }, { ZYDIS_MNEMONIC_VMPTRST, 22 },
+		{ ZYDIS_MNEMONIC_VMREAD, 23 }, { ZYDIS_MNEMONIC_VMRESUME, 24 },
+		{ ZYDIS_MNEMONIC_VMWRITE, 25 }, { ZYDIS_MNEMONIC_VMXOFF, 26 },
+		{ ZYDIS_MNEMONIC_VMXON, 27 }, { ZYDIS_MNEMONIC_INVEPT, 50 },
+		{ ZYDIS_MNEMONIC_INVVPID, 53 },
+		{ ZYDIS_MNEMONIC_VMRUN, 0x80 }, { ZYDIS_MNEMONIC_VMLOAD, 0x82 },
+		{ ZYDIS_MNEMONIC_VMSAVE, 0x83 }, { ZYDIS_MNEMONIC_STGI, 0x84 },
+		{ ZYDIS_MNEMONIC_CLGI, 0x85 }, { ZYDIS_MNEMONIC_SKINIT, 0x86 },
+		{ ZYDIS_MNEMONIC_INVLPGA, 0x7a },
+	};
+	unsigned i;
+
+	for (i = 0; i < ARRAY_SIZE(codes); i++)
+		if (codes[i].mnemonic == d->in->mnemonic)
+			d->op->aux = codes[i].code;
+	return choose(d, 0);
+}
+
+/* XSAVE and XRSTOR: aux bit 0 REX.W, bit 1 the OPT form */
+static bool xstate(struct x86_decoding *d)
+{
+	switch (d->in->mnemonic) {
+	case ZYDIS_MNEMONIC_XSAVE64: case ZYDIS_MNEMONIC_XRSTOR64:
+	case ZYDIS_MNEMONIC_FXSAVE64: case ZYDIS_MNEMONIC_FXRSTOR64:
+		d->op->aux = 1;
+		break;
+	case ZYDIS_MNEMONIC_XSAVEOPT:
+		d->op->aux = 2;
+		break;
+	case ZYDIS_MNEMONIC_XSAVEOPT64:
+		d->op->aux = 3;
+		break;
+	default:
+		d->op->aux = 0;
+	}
 	return choose(d, 0);
 }
 
@@ -439,6 +484,14 @@ static bool with_mnemonic(struct x86_decoding *d)
 static bool first_width(struct x86_decoding *d)
 {
 	d->op->width = (uint8_t)x86_width_of(&d->o[0]);
+	return choose(d, 0);
+}
+
+/* MASKMOVDQU: memory is [rDI] of the source segment. */
+static bool maskmov(struct x86_decoding *d)
+{
+	d->op->base = X86_RDI * 8;
+	d->op->seg = X86_DS;
 	return choose(d, 0);
 }
 

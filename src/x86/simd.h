@@ -161,3 +161,9 @@ void x86_xsave(const struct x86_fpu *fpu, uint8_t *image, uint64_t rfbm, bool re
 int x86_xrstor(struct x86_fpu *fpu, const uint8_t *image, uint64_t rfbm, uint64_t xcr0,
 	       bool rex_w);
 void x86_fninit(struct x86_fpu *fpu);
+
+/* An x87 exception that is not masked waits to be raised (FSW.ES). */
+static inline bool x86_fsw_is_pending(const struct x86_fpu *fpu)
+{
+	return fpu->fsw & ~fpu->fcw & 0x3f;
+}

@@ -114,6 +114,28 @@ acc_stack_store64(struct x86_exec *x, const struct x86_op *op, uint64_t lin, uin
 	return acc_store64_as(x, op, lin, v, true);
 }
 
+static ALWAYS_INLINE MUST_CHECK bool
+acc_load128(struct x86_exec *x, const struct x86_op *op, uint64_t lin, uint64_t v[2])
+{
+	const uint8_t *p = tlb_data(&cpu_of(x)->mmu.tlb, lin, 16, MMU_READ);
+
+	if (likely(p) && likely(os_load64(p, &v[0])) && likely(os_load64(p + 8, &v[1])))
+		return true;
+	return access_read(x, op, lin, v, 16, MMU_READ);
+}
+
+static ALWAYS_INLINE MUST_CHECK bool
+acc_store128(struct x86_exec *x, const struct x86_op *op, uint64_t lin, const uint64_t v[2])
+{
+	struct cpu *cpu = cpu_of(x);
+	uint8_t *p = tlb_data(&cpu->mmu.tlb, lin, 16, MMU_WRITE);
+
+	if (likely(p) && likely(!acc_is_code(cpu, p)) && likely(os_store64(p, v[0])) &&
+	    likely(os_store64(p + 8, v[1])))
+		return true;
+	return access_write(x, op, lin, v, 16, MMU_WRITE);
+}
+
 static ALWAYS_INLINE MUST_CHECK enum x86_cas
 acc_cas128(struct x86_exec *x, const struct x86_op *op, uint64_t lin, uint64_t old[2],
 	   const uint64_t new[2])
@@ -177,4 +199,4 @@ void env_cr0_written(struct x86_exec *x, uint64_t old, uint64_t old_efer);
 void env_cr3_written(struct x86_exec *x, bool keep);
 void env_cr4_written(struct x86_exec *x, uint64_t old);
 
-#define X86_FN(name)	cpu_##name
+#define X86_FN(name)	cpu_op_##name

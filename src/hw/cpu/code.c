@@ -14,7 +14,7 @@
 
 #define FETCH_MAX	(X86_BLOCK_MAX * X86_MAX_INSN)
 
-bool code_init(struct cpu *cpu)
+bool code_init_locked(struct cpu *cpu)
 {
 	cpu->code.arena = machine_alloc_locked(cpu->hw, CODE_ARENA);
 	cpu->code.slots = machine_alloc_locked(cpu->hw, CODE_SLOTS * sizeof(struct block *));

@@ -40,7 +40,7 @@ struct code {
 };
 
 /* The arena and the table; false when out of memory. */
-MUST_CHECK bool code_init(struct cpu *cpu);
+MUST_CHECK bool code_init_locked(struct cpu *cpu);
 
 /* The block at x->rip, of one instruction if @single.  NULL: stopped (x->why). */
 struct block *code_fetch(struct cpu *cpu, bool single);
