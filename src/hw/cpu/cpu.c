@@ -19,7 +19,7 @@ static struct cpu *create(struct hw *hw, unsigned index)
 	cpu->hw = hw;
 	cpu->index = index;
 	cpu->x.vendor_amd = hw->config.vendor == HW_VENDOR_AMD;
-	if (!mmu_init_locked(&cpu->mmu, hw) || !code_init_locked(cpu))
+	if (!mmu_init(&cpu->mmu, hw) || !code_init_locked(cpu))
 		return NULL;
 	return cpu;
 }
