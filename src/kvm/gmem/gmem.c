@@ -89,27 +89,25 @@ static unsigned filter_of(const struct gmem_file *file)
 static void invalidate_begin(struct gmem_file *file, uint64_t start, uint64_t end)
 {
 	struct kvm *kvm = file->kvm;
-	bool begun = false, flush = false;
-	struct range_node *n;
+	struct range_node *n = range_tree_first(&file->bindings, start, end);
+	bool flush = false;
 
-	range_tree_for_each(n, &file->bindings, start, end) {
+	if (!n)
+		return;
+	write_lock(&kvm->mmu_lock);
+	kvm_mmu_invalidate_begin(kvm);
+	for (; n; n = range_tree_next(n, start, end)) {
 		struct kvm_memory_slot *slot = slot_of(n);
 		uint64_t base = slot->base_gfn.v - slot->gmem.pgoff;
 		gfn_t from = GFN(base + MAX(start, n->start));
 		gfn_t to = GFN(base + MIN(end, n->end));
 
-		if (!begun) {
-			write_lock(&kvm->mmu_lock);
-			kvm_mmu_invalidate_begin(kvm);
-			begun = true;
-		}
 		kvm_mmu_invalidate_range_add(kvm, from, to);
 		flush |= kvm_mmu_unmap_range(kvm, slot, from, to, filter_of(file));
 	}
 	if (flush)
 		kvm_flush_remote_tlbs(kvm);
-	if (begun)
-		write_unlock(&kvm->mmu_lock);
+	write_unlock(&kvm->mmu_lock);
 	SYNC_POINT(gmem_after_begin);
 }
 

@@ -91,14 +91,9 @@ void tdp_iter_next(struct tdp_iter *it)
 	it->valid = false;
 }
 
-bool tdp_iter_yield(struct kvm *kvm, struct tdp_iter *it, bool flush, bool shared)
+/* Whichever side it is, it is held before and after. */
+static NO_LOCK_ANALYSIS void relock(struct kvm *kvm, bool shared)
 {
-	/* Without progress since the last one we would never come to an end. */
-	if (it->next.v == it->yielded_at.v || !rwlock_is_contended(&kvm->mmu_lock))
-		return false;
-	if (flush)
-		kvm_flush_remote_tlbs(kvm);
-	rcu_read_unlock();
 	if (shared) {
 		read_unlock(&kvm->mmu_lock);
 		SYNC_POINT(iter_yield);
@@ -108,6 +103,17 @@ bool tdp_iter_yield(struct kvm *kvm, struct tdp_iter *it, bool flush, bool share
 		SYNC_POINT(iter_yield);
 		write_lock(&kvm->mmu_lock);
 	}
+}
+
+bool tdp_iter_yield(struct kvm *kvm, struct tdp_iter *it, bool flush, bool shared)
+{
+	/* Without progress since the last one we would never come to an end. */
+	if (it->next.v == it->yielded_at.v || !rwlock_is_contended(&kvm->mmu_lock))
+		return false;
+	if (flush)
+		kvm_flush_remote_tlbs(kvm);
+	rcu_read_unlock();
+	relock(kvm, shared);
 	rcu_read_lock();
 	it->yielded = true;
 	return true;

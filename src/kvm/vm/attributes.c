@@ -14,27 +14,31 @@ static uint64_t supported(const struct kvm *kvm)
 	return kvm->has_private_mem ? KVM_MEMORY_ATTRIBUTE_PRIVATE : 0;
 }
 
+static bool any_slot(struct kvm *kvm, gfn_t start, gfn_t end)
+{
+	struct kvm_memslot_iter it;
+	bool any = false;
+
+	for (unsigned as_id = 0; as_id < kvm->nr_address_spaces; as_id++)
+		any |= kvm_memslot_first(&it, kvm, as_id, start, end) != NULL;
+	return any;
+}
+
 /* From here on no fault on the range installs anything; what is there goes. */
 static void begin(struct kvm *kvm, gfn_t start, gfn_t end, uint64_t attrs)
 {
 	struct kvm_memslot_iter it;
 	struct kvm_memory_slot *slot;
-	bool begun = false, flush = false;
+	bool flush = false;
 
-	for (unsigned as_id = 0; as_id < kvm->nr_address_spaces; as_id++) {
-		kvm_for_each_memslot_in_gfn_range(slot, &it, kvm, as_id, start, end) {
-			if (!begun) {
-				write_lock(&kvm->mmu_lock);
-				kvm_mmu_invalidate_begin(kvm);
-				begun = true;
-			}
+	write_lock(&kvm->mmu_lock);
+	kvm_mmu_invalidate_begin(kvm);
+	for (unsigned as_id = 0; as_id < kvm->nr_address_spaces; as_id++)
+		kvm_for_each_memslot_in_gfn_range(slot, &it, kvm, as_id, start, end)
 			flush |= kvm_mmu_pre_set_attributes(kvm, slot, start, end, attrs);
-		}
-	}
 	if (flush)
 		kvm_flush_remote_tlbs(kvm);
-	if (begun)
-		write_unlock(&kvm->mmu_lock);
+	write_unlock(&kvm->mmu_lock);
 }
 
 /*
@@ -45,24 +49,19 @@ static void end_and_update_mixed(struct kvm *kvm, gfn_t start, gfn_t end)
 {
 	struct kvm_memslot_iter it;
 	struct kvm_memory_slot *slot;
-	bool ended = false;
 
-	for (unsigned as_id = 0; as_id < kvm->nr_address_spaces; as_id++) {
-		kvm_for_each_memslot_in_gfn_range(slot, &it, kvm, as_id, start, end) {
-			if (!ended) {
-				write_lock(&kvm->mmu_lock);
-				kvm_mmu_invalidate_end(kvm);
-				ended = true;
-			}
+	write_lock(&kvm->mmu_lock);
+	kvm_mmu_invalidate_end(kvm);
+	for (unsigned as_id = 0; as_id < kvm->nr_address_spaces; as_id++)
+		kvm_for_each_memslot_in_gfn_range(slot, &it, kvm, as_id, start, end)
 			kvm_mmu_update_mixed(kvm, slot, start, end);
-		}
-	}
-	if (ended)
-		write_unlock(&kvm->mmu_lock);
+	write_unlock(&kvm->mmu_lock);
 }
 
 static int set_attributes(struct kvm *kvm, gfn_t start, gfn_t end, uint64_t attrs)
 {
+	/* Where no slot is nothing is mapped: no bracket, no new sequence number. */
+	bool bracket = any_slot(kvm, start, end);
 	int r;
 
 	if (kvm_range_has_memory_attributes(kvm, start, end, KVM_MEMORY_ATTRIBUTE_PRIVATE, attrs))
@@ -70,11 +69,13 @@ static int set_attributes(struct kvm *kvm, gfn_t start, gfn_t end, uint64_t attr
 	r = kvm_attributes_prepare(kvm, start, end, attrs);
 	if (r)
 		return r;
-	begin(kvm, start, end, attrs);
+	if (bracket)
+		begin(kvm, start, end, attrs);
 	SYNC_POINT(attr_after_pre);
 	kvm_attributes_store(kvm, start, end, attrs);
 	SYNC_POINT(attr_after_store);
-	end_and_update_mixed(kvm, start, end);
+	if (bracket)
+		end_and_update_mixed(kvm, start, end);
 	counter_add(kvm->module->counters, COUNTER_CONVERSIONS, 1);
 	return 0;
 }

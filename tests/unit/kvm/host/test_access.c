@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/* The host's hand in guest memory: only through slots, only where the host may. */
+#include "kvm/host/access.h"
+
+#include "kvm/mmu/a_slot.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/mman.h>
+
+#include "hw/insn/peek.h"
+#include "os/uaccess.h"
+
+static const struct hw_config machine = { HW_VENDOR_AMD, 46, 0, 0, 1, NULL };
+
+static void on_fault(int sig, siginfo_t *info, void *ucontext)
+{
+	(void)info;
+	if (!os_uaccess_fixup(sig, ucontext))
+		abort();
+}
+
+/* cmocka has put its own there when a test begins. */
+static void catch_faults(void)
+{
+	struct sigaction sa = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_NODEFER };
+
+	sigaction(SIGSEGV, &sa, NULL);
+	sigaction(SIGBUS, &sa, NULL);
+}
+
+/* Pages 0x100 to 0x103; what comes after is not mapped by the host. */
+#define BASE	0x100000ull
+
+static const struct row {
+	const char *why;
+	uint64_t    gpa, len;
+	uint32_t    flags;
+	int	    read, write;
+} rows[] = {
+	{ "a byte",			BASE + 5, 1, 0, 0, 0 },
+	{ "all of a page",		BASE, 4096, 0, 0, 0 },
+	{ "over a page's end",		BASE + 4000, 200, 0, 0, 0 },
+	{ "nothing",			0, 0, 0, 0, 0 },
+	{ "no slot",			0x5000, 8, 0, -EFAULT, -EFAULT },
+	{ "out of the slot",		BASE + 7 * 4096 - 4, 8, 0, -EFAULT, -EFAULT },
+	{ "no host memory",		BASE + 5 * 4096, 8, 0, -EFAULT, -EFAULT },
+	{ "into no host memory",	BASE + 4 * 4096 - 4, 8, 0, -EFAULT, -EFAULT },
+	{ "read-only slot",		BASE, 8, KVM_MEM_READONLY, 0, -EFAULT },
+	{ "slot on its way out",	BASE, 8, KVM_MEMSLOT_INVALID, -EFAULT, -EFAULT },
+	{ "private backing is not seen", BASE, 8, KVM_MEM_GUEST_MEMFD, 0, 0 },
+};
+
+static void accesses_go_by_the_slot(void **unused)
+{
+	(void)unused;
+	catch_faults();
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct row *r = &rows[i];
+		struct a_vm *vm = a_vm_create(&machine, true);
+		struct kvm_memory_slot *s = a_slot_add(vm, 0, BASE >> PAGE_SHIFT, 7, 0);
+		char *memory = (char *)(uintptr_t)s->userspace_addr.v;
+		char buf[4096] = "0123456789";
+		int got;
+
+		s->flags = r->flags;
+		assert_int_equal(mprotect(memory + 4 * 4096, 3 * 4096, PROT_NONE), 0);
+		got = kvm_write_guest(&vm->kvm, GPA(r->gpa), buf, r->len);
+		if (got != r->write)
+			print_error("row %zu: %s\n", i, r->why);
+		assert_int_equal(got, r->write);
+		if (!got)
+			assert_memory_equal(memory + (r->len ? r->gpa - BASE : 0), buf, r->len);
+		memset(buf, 0, sizeof(buf));
+		assert_int_equal(kvm_read_guest(&vm->kvm, GPA(r->gpa), buf, r->len), r->read);
+		if (!got && r->len)
+			assert_int_equal(buf[0], '0');
+		assert_int_equal(kvm_clear_guest(&vm->kvm, GPA(r->gpa), r->len), r->write);
+		if (!got && r->len)
+			assert_int_equal(memory[r->gpa - BASE], 0);
+		a_slot_remove(&vm->kvm, s);
+		a_vm_destroy(vm);
+	}
+}
+
+static void writes_are_logged(void **unused)
+{
+	struct a_vm *vm = a_vm_create(&machine, false);
+	struct kvm_memory_slot *s = a_slot_add(vm, 0, 0x100, 7, KVM_MEM_LOG_DIRTY_PAGES);
+
+	(void)unused;
+	assert_int_equal(kvm_write_guest(&vm->kvm, GPA(0x101ffe), "abcd", 4), 0);
+	assert_int_equal(s->dirty_bitmap[0], 6);
+	a_slot_remove(&vm->kvm, s);
+	a_vm_destroy(vm);
+}
+
+static void a_frame_is_named_only_when_the_host_has_it(void **unused)
+{
+	static const struct {
+		const char  *why;
+		int	     prot;
+		uint32_t     flags;
+		bool	     write;
+		enum kvm_gup want;
+	} cases[] = {
+		{ "read",		  PROT_READ | PROT_WRITE, 0, false, KVM_GUP_OK },
+		{ "write",		  PROT_READ | PROT_WRITE, 0, true, KVM_GUP_OK },
+		{ "read of read-only",	  PROT_READ, 0, false, KVM_GUP_OK },
+		{ "write to read-only",	  PROT_READ, 0, true, KVM_GUP_FAULT },
+		{ "nothing there",	  PROT_NONE, 0, false, KVM_GUP_FAULT },
+		{ "read-only slot",	  PROT_READ | PROT_WRITE, KVM_MEM_READONLY, true,
+		  KVM_GUP_READONLY },
+		{ "read-only slot, read", PROT_READ | PROT_WRITE, KVM_MEM_READONLY, false,
+		  KVM_GUP_OK },
+	};
+	struct a_vm *vm = a_vm_create(&machine, false);
+	struct kvm_memory_slot *s = a_slot_add(vm, 0, 0x100, 7, 0);
+	char *memory = (char *)(uintptr_t)s->userspace_addr.v;
+
+	(void)unused;
+	catch_faults();
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		hpa_t page = HPA_INVALID;
+		bool writable = false;
+		uint8_t level = 0;
+		enum kvm_gup got;
+
+		s->flags = cases[i].flags;
+		assert_int_equal(mprotect(memory + 4096, 4096, cases[i].prot), 0);
+		got = kvm_gup(&vm->kvm, s, GFN(0x101), cases[i].write, &page, &writable, &level);
+		if (got != cases[i].want)
+			print_error("case %zu: %s\n", i, cases[i].why);
+		assert_int_equal(got, cases[i].want);
+		if (got != KVM_GUP_OK)
+			continue;
+		assert_ptr_equal(peek_phys(vm->module.hw, page), memory + 4096);
+		assert_true(level >= PG_LEVEL_4K);
+		/* Never more than is true. */
+		assert_false(writable && (!(cases[i].prot & PROT_WRITE) || cases[i].flags));
+		if (cases[i].write)
+			assert_true(writable);
+	}
+	a_slot_remove(&vm->kvm, s);
+	a_vm_destroy(vm);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(accesses_go_by_the_slot),
+		cmocka_unit_test(writes_are_logged),
+		cmocka_unit_test(a_frame_is_named_only_when_the_host_has_it),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
