@@ -45,6 +45,18 @@ acc_stack_store64(struct x86_exec *x, const struct x86_op *op, uint64_t lin, uin
 	return emu_write(x, lin, &v, sizeof(v));
 }
 
+static inline MUST_CHECK bool
+acc_load128(struct x86_exec *x, const struct x86_op *op, uint64_t lin, uint64_t v[2])
+{
+	return emu_read(x, lin, v, 16, false);
+}
+
+static inline MUST_CHECK bool
+acc_store128(struct x86_exec *x, const struct x86_op *op, uint64_t lin, const uint64_t v[2])
+{
+	return emu_write(x, lin, v, 16);
+}
+
 static inline MUST_CHECK enum x86_cas
 acc_cas128(struct x86_exec *x, const struct x86_op *op, uint64_t lin, uint64_t old[2],
 	   const uint64_t new[2])
@@ -94,6 +106,13 @@ acc_fill(struct x86_exec *x, const struct x86_op *op, uint64_t to, uint64_t v, u
 	 uint64_t n)
 {
 	return 0;
+}
+
+/* Nothing is intercepted: what KVM does not emulate is not in its table. */
+static inline bool env_intercept(struct x86_exec *x, const struct x86_op *op,
+				 enum x86_intercept what, uint64_t info)
+{
+	return false;
 }
 
 #define X86_FN(name)	emu_##name

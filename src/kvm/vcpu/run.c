@@ -37,8 +37,6 @@ static int handle_requests(struct vcpu *v, struct cpu *cpu)
 		return 1;
 	if (kvm_check_request(KVM_REQ_VM_DEAD, b))
 		return -EIO;
-	if (kvm_check_request(KVM_REQ_MMU_FREE_OBSOLETE_ROOTS, b))
-		kvm_mmu_free_obsolete_roots(b);
 	if (kvm_check_request(KVM_REQ_TRIPLE_FAULT, b))
 		return exit_shutdown(v);
 	if (kvm_check_request(KVM_REQ_TLB_FLUSH, b))
@@ -64,18 +62,16 @@ static int enter_guest(struct vcpu *v)
 {
 	struct kvm *kvm = v->base.kvm;
 	struct cpu *cpu = atomicptr_load(&v->base.cpu);
-	hpa_t had = v->base.mmu.root;
 	uint64_t before;
 	int r;
 
-	r = handle_requests(v, cpu);
-	if (r <= 0)
-		return r;
+	/* A new root asks for a flush; obsolete ones are dropped here too. */
 	r = kvm_mmu_reload(&v->base);
 	if (r)
 		return r;
-	if (v->base.mmu.root.v != had.v)
-		v->backend->flush_tlb(v, cpu);
+	r = handle_requests(v, cpu);
+	if (r <= 0)
+		return r;
 
 	srcu_read_unlock(&kvm->srcu, v->base.srcu_idx);
 	if (!may_enter(v)) {
