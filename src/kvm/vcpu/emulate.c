@@ -170,6 +170,7 @@ static int execute(struct vcpu *v, struct x86_op ops[2], const uint8_t *bytes, u
 	x86_exec_leave(&e.x);
 	if (ret == X86_STOP)
 		return stopped(v, &e, bytes, nr);
+	vcpu_count_instruction(v);
 	v->state.shadow &= ~(X86_SHADOW_STI | X86_SHADOW_MOV_SS);
 	if (v->mmio.is_write && v->mmio.nr)
 		return mmio_exit(v);

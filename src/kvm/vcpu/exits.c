@@ -17,8 +17,15 @@ static struct counters *counters_of(struct vcpu *v)
 	return v->base.kvm->module->counters;
 }
 
+void vcpu_count_instruction(struct vcpu *v)
+{
+	atomic64_add(&v->base.kvm->nr_instructions, 1);
+	counter_add(counters_of(v), COUNTER_GUEST_INSTRUCTIONS, 1);
+}
+
 void vcpu_skip_instruction(struct vcpu *v)
 {
+	vcpu_count_instruction(v);
 	v->state.rip = v->next_rip;
 	if (!x86_in_64bit_mode(&v->state))
 		v->state.rip &= 0xffffffff;

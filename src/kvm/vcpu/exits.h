@@ -9,7 +9,10 @@
 
 #include "kvm/vcpu/vcpu.h"
 
-/* RIP past the instruction; the interrupt shadow ends. */
+/* KVM has finished an instruction for the guest: it counts like the processor's. */
+void vcpu_count_instruction(struct vcpu *v);
+
+/* RIP past the instruction, counted; the interrupt shadow ends. */
 void vcpu_skip_instruction(struct vcpu *v);
 
 int exit_cpuid(struct vcpu *v);
