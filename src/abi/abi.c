@@ -9,6 +9,7 @@
 #include "abi/file.h"
 #include "hw/insn/machine.h"
 #include "kvm/types/types.h"
+#include "kvm/vcpu/vcpu.h"
 #include "kvm/vm/vm.h"
 #include "os/memory.h"
 #include "os/process.h"
@@ -110,4 +111,9 @@ int abi_open(struct abi *abi, int flags)
 void abi_set_run_hook(struct abi *abi, abi_run_hook hook)
 {
 	abi->run_hook = hook;
+}
+
+void abi_notify_signal(struct vcpu *vcpu)
+{
+	vcpu_notify_signal(vcpu);
 }

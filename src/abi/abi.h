@@ -47,6 +47,8 @@ void abi_file_put(struct abi_file *file);
 MUST_CHECK int abi_file_alias(struct abi *abi, struct abi_file *file, int fd);
 /* @fd is about to be closed: the table's reference, or NULL; to be put after the close. */
 struct abi_file *abi_file_detach(struct abi *abi, int fd);
+/* No descriptor of ours has a greater number; -1 before the first. */
+int abi_highest_fd(struct abi *abi);
 
 long abi_ioctl(struct abi *abi, struct abi_file *file, unsigned long cmd, unsigned long arg);
 
@@ -65,6 +67,8 @@ void abi_fstat(struct abi_file *file, struct stat *st);
  */
 typedef void (*abi_run_hook)(struct vcpu *vcpu);
 void abi_set_run_hook(struct abi *abi, abi_run_hook hook);
+/* For that handler, on the thread that runs @vcpu: the run ends with -EINTR soon. */
+void abi_notify_signal(struct vcpu *vcpu);
 
 /* Text of a file under /sys/module/{kvm,kvm_amd,kvm_intel}/parameters, or NULL. */
 const char *abi_param_text(struct abi *abi, const char *module, const char *name);

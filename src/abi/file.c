@@ -76,8 +76,9 @@ struct abi_file *abi_file_get(struct abi *abi, int fd, bool check)
 		f = NULL;
 	rcu_read_unlock();
 	if (f && check && !is_same_object(f, fd)) {
-		/* Closed behind our back: a raw system call. */
-		abi_file_put(abi_file_detach(abi, fd));
+		/* Closed behind our back; in a vfork child the table is the parent's. */
+		if (getpid() == os_pid())
+			abi_file_put(abi_file_detach(abi, fd));
 		abi_file_put(f);
 		return NULL;
 	}
@@ -127,6 +128,8 @@ int abi_file_alias(struct abi *abi, struct abi_file *f, int fd)
 		old = *slot;
 		atomic32_add(&f->refs, 1);
 		rcu_assign_pointer(*slot, f);
+		if (atomic32_load_relaxed(&abi->table.nr) <= (uint32_t)fd)
+			atomic32_store(&abi->table.nr, (uint32_t)fd + 1);
 	}
 	mutex_unlock(&abi->table.lock);
 	abi_file_put(old);
@@ -144,6 +147,11 @@ struct abi_file *abi_file_detach(struct abi *abi, int fd)
 	rcu_assign_pointer(*slot, NULL);
 	mutex_unlock(&abi->table.lock);
 	return f;
+}
+
+int abi_highest_fd(struct abi *abi)
+{
+	return (int)atomic32_load(&abi->table.nr) - 1;
 }
 
 int abi_file_install(struct abi *abi, int fd, enum file_kind kind, void *object)

@@ -41,6 +41,7 @@ struct abi_file {
 struct fd_table {
 	struct mutex	 lock;
 	struct abi_file	***chunks;	/* FD_NR_CHUNKS pointers, RCU */
+	atomic32_t	 nr;		/* greatest number ever in it, plus 1; grows under lock */
 };
 
 struct abi {

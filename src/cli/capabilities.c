@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * capabilities.c - `softcvm --print-capabilities`: asked of the machine itself,
+ * not of a list beside it.
+ */
+#include <json-c/json.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "abi/abi.h"
+#include "abi/params.h"
+#include "base/log.h"
+#include "cli/verb.h"
+#include "softcvm/uapi/kvm.h"
+#include "trace/counters.h"
+
+static const struct { const char *name; enum hw_vendor vendor; } vendors[] = {
+	{ "amd", HW_VENDOR_AMD }, { "intel", HW_VENDOR_INTEL },
+};
+
+static const char *const vm_type_names[] = {
+	[KVM_X86_DEFAULT_VM] = "default", [KVM_X86_SW_PROTECTED_VM] = "sw_protected",
+	[KVM_X86_SEV_VM] = "sev", [KVM_X86_SEV_ES_VM] = "sev_es",
+	[KVM_X86_SNP_VM] = "snp", [KVM_X86_TDX_VM] = "tdx",
+};
+
+static void add_string(struct json_object *array, const char *text)
+{
+	json_object_array_add(array, json_object_new_string(text));
+}
+
+/* The VM types of a machine of @vendor, by KVM_CAP_VM_TYPES; NULL: no machine. */
+static struct json_object *vm_types(enum hw_vendor vendor)
+{
+	struct json_object *list;
+	struct abi_config config;
+	struct abi_file *file;
+	struct abi *abi;
+	long bits;
+	int fd;
+
+	abi_default_config(&config);
+	config.hw.vendor = vendor;
+	if (abi_create(&config, &abi))
+		return NULL;
+	fd = abi_open(abi, 0);
+	file = fd < 0 ? NULL : abi_file_get(abi, fd, true);
+	if (!file)
+		return NULL;
+	bits = abi_ioctl(abi, file, KVM_CHECK_EXTENSION, KVM_CAP_VM_TYPES);
+	abi_file_put(file);
+	abi_file_put(abi_file_detach(abi, fd));
+	close(fd);
+	list = json_object_new_array();
+	for (size_t i = 0; i < ARRAY_SIZE(vm_type_names); i++) {
+		if (bits > 0 && bits >> i & 1 && vm_type_names[i])
+			add_string(list, vm_type_names[i]);
+	}
+	return list;
+}
+
+static void add_param(const char *module, const char *name, bool settable, void *arg)
+{
+	struct json_object *param = json_object_new_object();
+	char full[128];
+
+	snprintf(full, sizeof(full), "%s.%s", module, name);
+	json_object_object_add(param, "name", json_object_new_string(full));
+	json_object_object_add(param, "settable", json_object_new_boolean(settable));
+	json_object_array_add(arg, param);
+}
+
+static struct json_object *list_of(const char *const *names, size_t n)
+{
+	struct json_object *list = json_object_new_array();
+
+	for (size_t i = 0; i < n; i++)
+		add_string(list, names[i]);
+	return list;
+}
+
+int verb_capabilities(int argc, char **argv)
+{
+	static const char *const abis[] = { "6.12", "6.16", "6.18" };
+	struct json_object *all = json_object_new_object(), *types = json_object_new_object();
+	struct json_object *params = json_object_new_array(), *names = json_object_new_array();
+	struct json_object *counters = json_object_new_array();
+
+	if (argc > 1)
+		return usage_error("%s takes no argument", argv[0]);
+	for (size_t i = 0; i < ARRAY_SIZE(vendors); i++) {
+		struct json_object *list = vm_types(vendors[i].vendor);
+
+		if (!list) {
+			log_error("cannot make a machine");
+			return 1;
+		}
+		json_object_object_add(types, vendors[i].name, list);
+	}
+	for (const struct verb *v = verbs; v->name; v++)
+		add_string(names, v->name);
+	for (int i = 0; i < NR_COUNTERS; i++)
+		add_string(counters, counter_name(i));
+	abi_param_each(add_param, params);
+	json_object_object_add(all, "version", json_object_new_string(SOFTCVM_VERSION));
+	json_object_object_add(all, "confidential", json_object_new_boolean(false));
+	json_object_object_add(all, "vm_types", types);
+	json_object_object_add(all, "kernel_abis", list_of(abis, ARRAY_SIZE(abis)));
+	json_object_object_add(all, "parameters", params);
+	json_object_object_add(all, "counters", counters);
+	json_object_object_add(all, "verbs", names);
+	puts(json_object_to_json_string_ext(all, JSON_C_TO_STRING_PRETTY |
+						 JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(all);
+	return fflush(stdout) ? 1 : 0;
+}

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * exec.c - `softcvm exec`: checks everything first, then becomes the program.
+ */
+#include <errno.h>
+#include <glob.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "cli/program.h"
+#include "cli/verb.h"
+#include "preload/config.h"
+#include "preload/stats.h"
+
+#define LIBRARY	"libsoftcvm-preload.so"
+
+struct request {
+	char	*config;		/* lines of EXEC_CONFIG_VARIABLE, owned */
+	bool	 quiet;
+	char	*stats;			/* absolute, owned, or NULL */
+	char	**program;		/* its argv */
+};
+
+/* Options that go to the library as they are. */
+static const char *const passed_on[] = {
+	"cpu", "kernel-abi", "param", "phys-bits", "phys-reduction", "c-bit", "cpus",
+};
+
+static int add_line(struct request *r, const char *key, const char *value)
+{
+	char *more;
+
+	if (strchr(value, '\n'))
+		return usage_error("--%s: the value has more than one line", key);
+	if (asprintf(&more, "%s%s=%s\n", r->config ? r->config : "", key, value) < 0) {
+		log_error("out of memory");
+		return 1;
+	}
+	free(r->config);
+	r->config = more;
+	return 0;
+}
+
+/* The program may go elsewhere: its folder is made absolute now. */
+static char *absolute(const char *path)
+{
+	char cwd[PATH_MAX], *out;
+
+	if (*path == '/')
+		return strdup(path);
+	if (!getcwd(cwd, sizeof(cwd)) || asprintf(&out, "%s/%s", cwd, path) < 0)
+		return NULL;
+	return out;
+}
+
+static int take_option(struct request *r, const char *key, const char *value)
+{
+	if (!strcmp(key, "stats")) {
+		free(r->stats);
+		r->stats = *value ? absolute(value) : NULL;
+		return r->stats ? 0 : usage_error("--stats: '%s' is no file", value);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(passed_on); i++) {
+		if (!strcmp(key, passed_on[i]))
+			return add_line(r, key, value);
+	}
+	return usage_error("exec has no option --%s", key);
+}
+
+static bool takes_value(const char *key)
+{
+	bool does = !strcmp(key, "stats");
+
+	for (size_t i = 0; i < ARRAY_SIZE(passed_on); i++)
+		does |= !strcmp(key, passed_on[i]);
+	return does;
+}
+
+/* --KEY VALUE and --KEY=VALUE; *at moves to the last word that was used. */
+static int parse_option(struct request *r, char **argv, int *at)
+{
+	char key[32];
+	const char *word = argv[*at] + 2, *eq = strchr(word, '='), *value;
+	size_t n = eq ? (size_t)(eq - word) : strlen(word);
+
+	if (n >= sizeof(key))
+		return usage_error("exec has no option %s", argv[*at]);
+	memcpy(key, word, n);
+	key[n] = '\0';
+	if (!strcmp(key, "quiet") && !eq) {
+		r->quiet = true;
+		return 0;
+	}
+	if (!takes_value(key))
+		return usage_error("exec has no option --%s", key);
+	value = eq ? eq + 1 : argv[++*at];
+	return value ? take_option(r, key, value) : usage_error("--%s needs a value", key);
+}
+
+static int parse(struct request *r, char **argv)
+{
+	int at = 1, status;
+
+	for (; argv[at] && !strncmp(argv[at], "--", 2); at++) {
+		if (!argv[at][2]) {
+			at++;
+			break;
+		}
+		status = parse_option(r, argv, &at);
+		if (status)
+			return status;
+	}
+	if (argv[at] && argv[at][0] == '-' && strcmp(argv[at - 1], "--"))
+		return usage_error("exec has no option %s", argv[at]);
+	if (!argv[at])
+		return usage_error("exec: which program?");
+	r->program = argv + at;
+	return 0;
+}
+
+/* The same reading that the library will do, with the reason given here. */
+static int check_config(struct request *r)
+{
+	struct exec_config config;
+	char why[2560];
+	int err;
+
+	if (r->stats && add_line(r, "stats", r->stats))
+		return EXIT_USAGE;
+	err = exec_config_parse(r->config ? r->config : "", &config, why, sizeof(why));
+	if (err)
+		return usage_error("--%s", why);
+	exec_config_free(&config);
+	return 0;
+}
+
+static int check_program(struct request *r, char *path, size_t size)
+{
+	char why[PATH_MAX + 256];
+	int err = program_find(r->program[0], path, size);
+
+	if (err) {
+		log_error("%s: %s", r->program[0], err == -ENOENT ? "not found" : strerror(-err));
+		return err == -ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
+	}
+	err = program_check(path, why, sizeof(why));
+	if (err)
+		log_error("%s", why);
+	return err ? EXIT_NOT_EXECUTABLE : 0;
+}
+
+/* Beside the build's own folder, or in the installed one. */
+static const char *const places[] = {
+	"../preload/" LIBRARY, "../" SOFTCVM_LIBDIR "/softcvm/" LIBRARY,
+	"../lib/softcvm/" LIBRARY, "../lib64/softcvm/" LIBRARY, "../lib/*/softcvm/" LIBRARY,
+};
+
+static char *find_library(void)
+{
+	char self[PATH_MAX], pattern[PATH_MAX + 128], *found = NULL;
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash;
+
+	if (n < 0)
+		return NULL;
+	self[n] = '\0';
+	slash = strrchr(self, '/');
+	*slash = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(places) && !found; i++) {
+		glob_t g;
+
+		snprintf(pattern, sizeof(pattern), "%s/%s", self, places[i]);
+		if (!glob(pattern, 0, NULL, &g))
+			found = realpath(g.gl_pathv[0], NULL);
+		globfree(&g);
+	}
+	return found;
+}
+
+static int set_environment(const struct request *r, const char *library)
+{
+	const char *before = getenv("LD_PRELOAD");
+	char *all;
+
+	if (strpbrk(library, " :")) {
+		log_error("%s: the loader takes no path with a space or colon in LD_PRELOAD", library);
+		return EXIT_NOT_EXECUTABLE;
+	}
+	if (asprintf(&all, "%s%s%s", library, before && *before ? ":" : "", before ? before : "") < 0 ||
+	    setenv("LD_PRELOAD", all, 1) ||
+	    setenv(EXEC_CONFIG_VARIABLE, r->config ? r->config : "", 1)) {
+		log_error("out of memory");
+		return 1;
+	}
+	free(all);
+	return 0;
+}
+
+static int become(const struct request *r)
+{
+	int err;
+
+	if (r->stats && (err = stats_create(r->stats))) {
+		log_error("%s: %s", r->stats, strerror(-err));
+		return 1;
+	}
+	if (!r->quiet)
+		fputs("softcvm: software model, NOT confidential\n", stderr);
+	execvp(r->program[0], r->program);
+	err = errno;
+	log_error("%s: %s", r->program[0], strerror(err));
+	return err == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
+}
+
+int verb_exec(int argc, char **argv)
+{
+	struct request r = { .config = NULL };
+	char path[PATH_MAX], *library;
+	int status = parse(&r, argv);
+
+	if (!status)
+		status = check_config(&r);
+	if (!status)
+		status = check_program(&r, path, sizeof(path));
+	if (status)
+		return status;
+	library = find_library();
+	if (!library) {
+		log_error(LIBRARY " is neither beside this program nor installed");
+		return EXIT_NOT_EXECUTABLE;
+	}
+	status = set_environment(&r, library);
+	return status ? status : become(&r);
+}

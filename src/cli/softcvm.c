@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * softcvm.c - the program: picks the verb.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/verb.h"
+
+const struct verb verbs[] = {
+	{ "exec", "[OPTIONS] -- PROGRAM [ARGS]", "run PROGRAM with a software /dev/kvm", verb_exec },
+	{ "--print-capabilities", "", "what this build can do, as JSON", verb_capabilities },
+	{ NULL, NULL, NULL, NULL },
+};
+
+static const char options[] =
+	"options of exec:\n"
+	"  --cpu amd|intel        vendor of the processor (default: this machine's)\n"
+	"  --kernel-abi R         the kernel to behave as: 6.12 (default), 6.16, 6.18\n"
+	"  --param M.NAME=VALUE   a module parameter, as kvm.mmio_caching=N; may be repeated\n"
+	"  --phys-bits N          width of a physical address, 36 to 52\n"
+	"  --phys-reduction N     bits of it that memory encryption takes (amd)\n"
+	"  --c-bit N              position of the encryption bit, 0: none (amd)\n"
+	"  --cpus N               logical processors\n"
+	"  --stats FILE           write counters there at the end, as JSON\n"
+	"  --quiet                no line on standard error at the start\n"
+	"\n"
+	"Exit status: that of PROGRAM; 126 it cannot be run this way, 127 it was not found,\n"
+	"2 wrong usage.\n";
+
+int usage_error(const char *fmt, ...)
+{
+	va_list ap;
+
+	fputs("softcvm: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputs("\nTry 'softcvm --help'.\n", stderr);
+	return EXIT_USAGE;
+}
+
+static int finish_output(void)
+{
+	return fflush(stdout) || ferror(stdout) ? 1 : 0;
+}
+
+static int help(void)
+{
+	puts("softcvm - a /dev/kvm made of software, with confidential VM types.\n"
+	     "It is a model: nothing in it is confidential.\n\nusage:");
+	for (const struct verb *v = verbs; v->name; v++)
+		printf("  softcvm %s%s%s\n%26s%s\n", v->name, *v->arguments ? " " : "", v->arguments,
+		       "", v->about);
+	printf("  softcvm --version\n  softcvm --help\n\n%s", options);
+	return finish_output();
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2)
+		return usage_error("what shall I do?");
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
+		return help();
+	if (!strcmp(argv[1], "--version")) {
+		puts("softcvm " SOFTCVM_VERSION);
+		return finish_output();
+	}
+	for (const struct verb *v = verbs; v->name; v++) {
+		if (!strcmp(argv[1], v->name))
+			return v->run(argc - 1, argv + 1);
+	}
+	return usage_error("'%s' is no verb", argv[1]);
+}

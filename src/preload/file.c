@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * file.c - reading, writing and asking about a descriptor that may be ours.
+ */
+#include <fcntl.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "preload/front.h"
+#include "preload/real.h"
+
+enum question { READ_WRITE, POSITIONED, SEEK, TRUNCATE };
+
+/* True when @fd is ours; *r is then the answer, with errno. */
+static NOINLINE bool ask(int fd, enum question what, long *r)
+{
+	struct front_frame frame;
+	struct abi_file *file;
+
+	front_enter(&frame);
+	file = front_file(fd);
+	if (file) {
+		switch (what) {
+		case READ_WRITE:
+		case POSITIONED:
+			*r = abi_read_write(file, what == POSITIONED);
+			break;
+		case SEEK:
+			*r = abi_lseek(file);
+			break;
+		case TRUNCATE:
+			*r = abi_ftruncate(file);
+			break;
+		}
+		abi_file_put(file);
+	}
+	front_leave(&frame);
+	if (!file)
+		return false;
+	*r = front_answer(*r);
+	return true;
+}
+
+static inline bool is_ours(int fd, enum question what, long *r)
+{
+	return unlikely(front_machine()) && ask(fd, what, r);
+}
+
+/* A function of libc's with descriptor @fd that ends in @call when it is not ours. */
+#define OURS_OR(fd, what, call)						\
+	do {								\
+		long r;							\
+		if (is_ours(fd, what, &r))				\
+			return r;					\
+		return call;						\
+	} while (0)
+
+EXPORT ssize_t read(int fd, void *p, size_t n)
+{
+	OURS_OR(fd, READ_WRITE, real()->read(fd, p, n));
+}
+
+EXPORT ssize_t write(int fd, const void *p, size_t n)
+{
+	OURS_OR(fd, READ_WRITE, real()->write(fd, p, n));
+}
+
+EXPORT ssize_t readv(int fd, const struct iovec *v, int n)
+{
+	OURS_OR(fd, READ_WRITE, real()->readv(fd, v, n));
+}
+
+EXPORT ssize_t writev(int fd, const struct iovec *v, int n)
+{
+	OURS_OR(fd, READ_WRITE, real()->writev(fd, v, n));
+}
+
+EXPORT ssize_t pread(int fd, void *p, size_t n, off_t at)
+{
+	OURS_OR(fd, POSITIONED, real()->pread(fd, p, n, at));
+}
+
+EXPORT ssize_t pread64(int fd, void *p, size_t n, off64_t at)
+{
+	OURS_OR(fd, POSITIONED, real()->pread64(fd, p, n, at));
+}
+
+EXPORT ssize_t pwrite(int fd, const void *p, size_t n, off_t at)
+{
+	OURS_OR(fd, POSITIONED, real()->pwrite(fd, p, n, at));
+}
+
+EXPORT ssize_t pwrite64(int fd, const void *p, size_t n, off64_t at)
+{
+	OURS_OR(fd, POSITIONED, real()->pwrite64(fd, p, n, at));
+}
+
+EXPORT ssize_t preadv(int fd, const struct iovec *v, int n, off_t at)
+{
+	OURS_OR(fd, POSITIONED, real()->preadv(fd, v, n, at));
+}
+
+EXPORT ssize_t preadv64(int fd, const struct iovec *v, int n, off64_t at)
+{
+	OURS_OR(fd, POSITIONED, real()->preadv64(fd, v, n, at));
+}
+
+EXPORT ssize_t pwritev(int fd, const struct iovec *v, int n, off_t at)
+{
+	OURS_OR(fd, POSITIONED, real()->pwritev(fd, v, n, at));
+}
+
+EXPORT ssize_t pwritev64(int fd, const struct iovec *v, int n, off64_t at)
+{
+	OURS_OR(fd, POSITIONED, real()->pwritev64(fd, v, n, at));
+}
+
+EXPORT ssize_t __read_chk(int fd, void *p, size_t n, size_t room);
+EXPORT ssize_t __read_chk(int fd, void *p, size_t n, size_t room)
+{
+	OURS_OR(fd, READ_WRITE, real()->__read_chk(fd, p, n, room));
+}
+
+EXPORT ssize_t __pread_chk(int fd, void *p, size_t n, off_t at, size_t room);
+EXPORT ssize_t __pread_chk(int fd, void *p, size_t n, off_t at, size_t room)
+{
+	OURS_OR(fd, POSITIONED, real()->__pread_chk(fd, p, n, at, room));
+}
+
+EXPORT ssize_t __pread64_chk(int fd, void *p, size_t n, off64_t at, size_t room);
+EXPORT ssize_t __pread64_chk(int fd, void *p, size_t n, off64_t at, size_t room)
+{
+	OURS_OR(fd, POSITIONED, real()->__pread64_chk(fd, p, n, at, room));
+}
+
+EXPORT off_t lseek(int fd, off_t at, int whence)
+{
+	OURS_OR(fd, SEEK, real()->lseek(fd, at, whence));
+}
+
+EXPORT off64_t lseek64(int fd, off64_t at, int whence)
+{
+	OURS_OR(fd, SEEK, real()->lseek64(fd, at, whence));
+}
+
+EXPORT int ftruncate(int fd, off_t length)
+{
+	OURS_OR(fd, TRUNCATE, real()->ftruncate(fd, length));
+}
+
+EXPORT int ftruncate64(int fd, off64_t length)
+{
+	OURS_OR(fd, TRUNCATE, real()->ftruncate64(fd, length));
+}
+
+/* setattr refuses a change of mode or owner as one of length. */
+EXPORT int fchmod(int fd, mode_t mode)
+{
+	OURS_OR(fd, TRUNCATE, real()->fchmod(fd, mode));
+}
+
+EXPORT int fchown(int fd, uid_t owner, gid_t group)
+{
+	OURS_OR(fd, TRUNCATE, real()->fchown(fd, owner, group));
+}
+
+static NOINLINE void correct_stat(int fd, struct stat *st)
+{
+	struct front_frame frame;
+	struct abi_file *file;
+
+	front_enter(&frame);
+	file = front_file(fd);
+	if (file)
+		abi_fstat(file, st);
+	abi_file_put(file);
+	front_leave(&frame);
+}
+
+static int stated(int r, int fd, void *st)
+{
+	if (!r && unlikely(front_machine()))
+		correct_stat(fd, st);
+	return r;
+}
+
+EXPORT int fstat(int fd, struct stat *st)
+{
+	return stated(real()->fstat(fd, st), fd, st);
+}
+
+EXPORT int fstat64(int fd, struct stat64 *st)
+{
+	return stated(real()->fstat64(fd, st), fd, st);
+}
+
+EXPORT int __fxstat(int version, int fd, struct stat *st);
+EXPORT int __fxstat(int version, int fd, struct stat *st)
+{
+	return stated(real()->__fxstat(version, fd, st), fd, st);
+}
+
+EXPORT int __fxstat64(int version, int fd, struct stat64 *st);
+EXPORT int __fxstat64(int version, int fd, struct stat64 *st)
+{
+	return stated(real()->__fxstat64(version, fd, st), fd, st);
+}
+
+/* True when @fd is ours; *r is 0 or a negative errno. */
+static NOINLINE bool allocate(int fd, int mode, off_t offset, off_t length, int *r)
+{
+	struct front_frame frame;
+	struct abi_file *file;
+
+	front_enter(&frame);
+	file = front_file(fd);
+	if (file)
+		*r = abi_fallocate(file, mode, offset, length);
+	abi_file_put(file);
+	front_leave(&frame);
+	return file;
+}
+
+#define DEFINE_FALLOCATE(name, type)					\
+EXPORT int name(int fd, int mode, type offset, type length)		\
+{									\
+	int r;								\
+	if (unlikely(front_machine()) && allocate(fd, mode, offset, length, &r)) \
+		return (int)front_answer(r);				\
+	return real()->name(fd, mode, offset, length);			\
+}
+
+/* Answers an errno.  Where fallocate is not supported libc writes zeros, which ours refuse. */
+#define DEFINE_POSIX_FALLOCATE(name, type)				\
+EXPORT int name(int fd, type offset, type length)			\
+{									\
+	int r;								\
+	if (unlikely(front_machine()) && allocate(fd, 0, offset, length, &r)) \
+		return r == -EOPNOTSUPP ? EINVAL : -r;			\
+	return real()->name(fd, offset, length);			\
+}
+
+DEFINE_FALLOCATE(fallocate, off_t)
+DEFINE_FALLOCATE(fallocate64, off64_t)
+DEFINE_POSIX_FALLOCATE(posix_fallocate, off_t)
+DEFINE_POSIX_FALLOCATE(posix_fallocate64, off64_t)

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * front.h - what every interposed function needs: the machine, and the frame
+ * that tells our signal handler that this thread is inside of us.
+ */
+#pragma once
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "abi/abi.h"
+#include "base/macros.h"
+#include "sync/atomic.h"
+#include "sync/wait.h"
+
+/* -- The machine (machine.c) -- */
+
+extern atomicptr_t front_machine_made;
+
+/* NULL as long as the program has asked for nothing of ours. */
+static inline struct abi *front_machine(void)
+{
+	return atomicptr_load_acquire(&front_machine_made);
+}
+
+/*
+ * Made by the first caller; the others wait.  0, or what open("/dev/kvm")
+ * says: -ENODEV (asked for a machine that cannot be), -ENOMEM; the reason has
+ * then been printed, once.
+ */
+MUST_CHECK int front_machine_make(struct abi **out);
+void front_remember_config(void);	/* from the constructor: the environment may change */
+const char *front_stats_path(void);	/* NULL: none asked for.  After front_machine_make() */
+void front_machine_in_child(void);
+
+/* -- Being inside (signal.c) -- */
+
+/*
+ * From front_enter to front_leave no handler of the program runs on this
+ * thread: the first signal is kept, all others wait in the kernel, and
+ * front_leave lets them happen.  Lives on the stack; nests.
+ */
+struct front_frame {
+	struct front_frame	*outer;
+	struct vcpu *volatile	 vcpu;		/* inside vcpu_run() */
+	volatile bool		 has_signal;
+	int			 sig;
+	uint64_t		 mask;		/* the thread's, before the signal */
+	siginfo_t		 info;
+};
+
+void front_deliver(struct front_frame *f);
+
+static inline void front_enter(struct front_frame *f)
+{
+	f->outer = sync_thread_get(THREAD_FRONT_END);
+	f->vcpu = NULL;
+	f->has_signal = false;
+	sync_thread_set(THREAD_FRONT_END, f);
+}
+
+static inline void front_leave(struct front_frame *f)
+{
+	sync_thread_set(THREAD_FRONT_END, f->outer);
+	if (unlikely(f->has_signal))
+		front_deliver(f);
+}
+
+void front_run_hook(struct vcpu *vcpu);		/* abi_run_hook */
+void front_catch_faults(void);			/* from the constructor */
+void front_signals_in_child(void);
+
+/* -- Answers -- */
+
+/* The one place where errno is set from our answers. */
+static inline long front_answer(long r)
+{
+	if (r >= 0 || r < -4095)
+		return r;
+	errno = (int)-r;
+	return -1;
+}
+
+/* A child made by vfork: it has the parent's memory and descriptors of its own. */
+bool front_is_vfork_child(void);
+
+/* The file behind @fd, with a reference, or NULL.  Inside a frame. */
+static inline struct abi_file *front_file(int fd)
+{
+	struct abi *abi = front_machine();
+
+	return likely(!abi) ? NULL : abi_file_get(abi, fd, true);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * ioctl.c - the way in.  KVM_RUN makes no system call here: its descriptor is
+ * believed; that of every other call is compared with the kernel's.
+ */
+#include <stdarg.h>
+#include <sys/ioctl.h>
+
+#include "preload/front.h"
+#include "preload/real.h"
+#include "softcvm/uapi/kvm.h"
+
+/* What the kernel answers for every file before the file is asked. */
+static bool is_of_every_file(unsigned int cmd)
+{
+	return cmd == FIOCLEX || cmd == FIONCLEX || cmd == FIONBIO || cmd == FIOASYNC;
+}
+
+static NOINLINE bool ioctl_ours(struct abi *abi, int fd, unsigned int cmd, unsigned long arg,
+				long *r)
+{
+	struct front_frame frame;
+	struct abi_file *file;
+
+	front_enter(&frame);
+	file = abi_file_get(abi, fd, cmd != KVM_RUN);
+	if (file) {
+		*r = abi_ioctl(abi, file, cmd, arg);
+		abi_file_put(file);
+	}
+	front_leave(&frame);
+	return file;
+}
+
+/* The kernel sees 32 bits of the number, and one word of argument. */
+EXPORT int ioctl(int fd, unsigned long request, ...)
+{
+	struct abi *abi = front_machine();
+	unsigned int cmd = (unsigned int)request;
+	unsigned long arg;
+	va_list ap;
+	long r;
+
+	va_start(ap, request);
+	arg = va_arg(ap, unsigned long);
+	va_end(ap);
+	if (abi && !is_of_every_file(cmd) && ioctl_ours(abi, fd, cmd, arg, &r))
+		return (int)front_answer(r);
+	return real()->ioctl(fd, request, arg);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * map.c - mmap of a descriptor of ours: the kernel's refusals, then the real
+ * thing on the memfd that stands for it.
+ */
+#include <sys/mman.h>
+
+#include "preload/front.h"
+#include "preload/real.h"
+
+static NOINLINE int refusal(size_t length, int prot, int flags, int fd, off_t offset)
+{
+	struct front_frame frame;
+	struct abi_file *file;
+	int r = 0;
+
+	front_enter(&frame);
+	file = front_file(fd);
+	if (file)
+		r = abi_mmap_check(file, prot, flags, offset, length);
+	abi_file_put(file);
+	front_leave(&frame);
+	return r;
+}
+
+static inline bool is_refused(size_t length, int prot, int flags, int fd, off_t offset)
+{
+	int r;
+
+	if ((flags & MAP_ANONYMOUS) || fd < 0 || likely(!front_machine()))
+		return false;
+	r = refusal(length, prot, flags, fd, offset);
+	return r && front_answer(r);
+}
+
+EXPORT void *mmap(void *at, size_t length, int prot, int flags, int fd, off_t offset)
+{
+	if (is_refused(length, prot, flags, fd, offset))
+		return MAP_FAILED;
+	return real()->mmap(at, length, prot, flags, fd, offset);
+}
+
+EXPORT void *mmap64(void *at, size_t length, int prot, int flags, int fd, off64_t offset)
+{
+	if (is_refused(length, prot, flags, fd, offset))
+		return MAP_FAILED;
+	return real()->mmap64(at, length, prot, flags, fd, offset);
+}
