@@ -101,6 +101,28 @@ static void nothing_is_installed_over_an_invalidation(void **unused)
 	for_each_machine(stale);
 }
 
+/* B9: a root that somebody else is about to zap still maps the page. */
+static void unmap_visits_invalid_roots(void **unused)
+{
+	struct a_vm *vm = a_vm_create(&machines[0], false);
+	struct kvm_memory_slot *s = a_slot_add(vm, 0, 0x100, 0x1000, 0);
+
+	(void)unused;
+	assert_int_equal(a_map(vm, 0, s, 0x123, true, PG_LEVEL_4K), RET_PF_FIXED);
+	write_lock(&vm->kvm.mmu_lock);
+	tdp_mmu_invalidate_roots(&vm->kvm, TDP_DIRECT_ROOTS);
+	write_unlock(&vm->kvm.mmu_lock);
+	assert_true(a_is_mapped(vm, 0, 0x123));
+	/* No flush is owed: nobody can enter with that root. */
+	assert_false(a_unmap(vm, s, 0x123, 0x124));
+	assert_false(a_is_mapped(vm, 0, 0x123));
+	read_lock(&vm->kvm.mmu_lock);
+	tdp_mmu_zap_invalidated_roots(&vm->kvm, true);
+	read_unlock(&vm->kvm.mmu_lock);
+	a_slot_remove(&vm->kvm, s);
+	a_vm_destroy(vm);
+}
+
 static void sizes(struct a_vm *vm)
 {
 	/* From 2M - 4K to 3G + 2M + 4K: both ends are ragged. */
@@ -278,6 +300,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_fault_maps_what_it_found),
 		cmocka_unit_test(nothing_is_installed_over_an_invalidation),
+		cmocka_unit_test(unmap_visits_invalid_roots),
 		cmocka_unit_test(pages_are_as_large_as_everybody_permits),
 		cmocka_unit_test(write_protection_is_lifted_without_a_lock),
 		cmocka_unit_test(mmio_is_known_for_one_generation),

@@ -64,6 +64,8 @@ static int fault_once(struct kvm_vcpu *vcpu, uint64_t gfn)
 
 	if (!r)
 		r = find_page(vcpu, &f);
+	if (gfn % 8 == 0)
+		os_yield();		/* what was found gets old */
 	if (r == RET_PF_CONTINUE)
 		r = kvm_mmu_map(vcpu, &f);
 	srcu_read_unlock(&vcpu->kvm->srcu, idx);
@@ -98,6 +100,32 @@ static bool is_over(struct soak *s)
 	return atomic32_load_acquire(&s->done) >= NR_FAULTERS;
 }
 
+/* I1, in the middle of it all: private frames have gmem pages, shared ones host pages. */
+static void audit_home(struct soak *s)
+{
+	struct kvm *kvm = &s->vm->kvm;
+	struct kvm_mmu_page *root;
+	struct tdp_iter it;
+
+	mutex_lock(&kvm->slots_lock);
+	write_lock(&kvm->mmu_lock);
+	for_each_tdp_mmu_root(root, kvm, 0, TDP_VALID_ROOTS) {
+		rcu_read_lock();
+		for_each_tdp_pte(it, kvm, root, GFN(HOME), GFN(HOME + PAGES)) {
+			hpa_t shared;
+
+			if (!spte_is_present_leaf(it.old, it.level))
+				continue;
+			shared = phys_publish(kvm->module->hw, s->memory + (it.gfn.v << PAGE_SHIFT));
+			assert_int_equal(spte_address(it.layout, it.old).v != shared.v,
+					 kvm_mem_is_private(kvm, it.gfn));
+		}
+		rcu_read_unlock();
+	}
+	write_unlock(&kvm->mmu_lock);
+	mutex_unlock(&kvm->slots_lock);
+}
+
 static void converts(void *arg)
 {
 	static const uint32_t sizes[] = { 1, 1, 7, 512, 700, 3000 };
@@ -113,6 +141,8 @@ static void converts(void *arg)
 
 		assert_int_equal(kvm_vm_set_memory_attributes(&s->vm->kvm, &a), 0);
 		os_yield();
+		if (a_vm_random(&seed, 4) == 0)
+			audit_home(s);
 	}
 	atomic32_add(&s->done, 1);
 }
