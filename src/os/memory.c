@@ -110,11 +110,12 @@ int os_object_fd(const char *name, bool cloexec)
 
 int os_shared_memfd(const char *name, size_t size, bool cloexec)
 {
-	int fd = memfd_create(name, cloexec ? MFD_CLOEXEC : 0);
+	int fd = memfd_create(name, MFD_ALLOW_SEALING | (cloexec ? MFD_CLOEXEC : 0));
 
 	if (fd < 0)
 		return -errno;
-	if (ftruncate(fd, (off_t)size)) {
+	if (ftruncate(fd, (off_t)size) ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW)) {
 		int err = -errno;
 
 		close(fd);

@@ -47,5 +47,8 @@ MUST_CHECK int os_populate(void *p, size_t size);
  */
 MUST_CHECK int os_object_fd(const char *name, bool cloexec);
 
-/* A shared memfd of @size bytes, for pages that the VMM maps (kvm_run). */
+/*
+ * A shared memfd of @size bytes, for pages that the VMM maps (kvm_run): sealed,
+ * so that nobody can take them away from under us.
+ */
 MUST_CHECK int os_shared_memfd(const char *name, size_t size, bool cloexec);
