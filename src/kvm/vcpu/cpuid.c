@@ -20,6 +20,7 @@
 #define L1_ECX_XSAVE		BIT(26)
 #define L1_ECX_PCID		BIT(17)
 #define L1_ECX_MONITOR		BIT(3)
+#define L1_EDX_APIC		BIT(9)
 #define L1_ECX_TSC_DEADLINE	BIT(24)
 #define L7_EBX_FSGSBASE		BIT(0)
 #define L7_EBX_SMEP		BIT(7)
@@ -179,7 +180,50 @@ static uint8_t guest_maxphyaddr(const struct vcpu *v)
 	if (!e || e->eax < 0x80000008)
 		return 36;
 	e = vcpu_find_cpuid(v, 0x80000008, 0);
-	return e && (e->eax & 0xff) ? e->eax & 0xff : 36;
+	return e ? e->eax & 0xff : 36;
+}
+
+uint64_t vcpu_reserved_gpa_bits(const struct vcpu *v)
+{
+	return v->maxphyaddr < 64 ? ~0ull << v->maxphyaddr : 0;
+}
+
+/* Bits that follow the guest's own control registers. */
+static void apply_dynamic(const struct vcpu *v, uint32_t leaf, struct kvm_cpuid_entry2 *e)
+{
+	if (leaf != 1)
+		return;
+	e->ecx &= ~(uint32_t)L1_ECX_OSXSAVE;
+	if (v->state.cr4 & X86_CR4_OSXSAVE)
+		e->ecx |= L1_ECX_OSXSAVE;
+	e->edx &= ~(uint32_t)L1_EDX_APIC;
+	if (v->apic_base & LAPIC_BASE_ENABLE)
+		e->edx |= L1_EDX_APIC;
+}
+
+void vcpu_get_cpuid(const struct vcpu *v, struct kvm_cpuid_entry2 *entries)
+{
+	for (unsigned i = 0; i < v->nr_cpuid; i++) {
+		entries[i] = v->cpuid[i];
+		apply_dynamic(v, entries[i].function, &entries[i]);
+	}
+}
+
+/* What KVM_GET_CPUID2 told may be given back: bits of the moment do not count. */
+static bool is_same_cpuid(const struct vcpu *v, const struct kvm_cpuid_entry2 *entries,
+			  unsigned nr)
+{
+	if (nr != v->nr_cpuid)
+		return false;
+	for (unsigned i = 0; i < nr; i++) {
+		struct kvm_cpuid_entry2 a = v->cpuid[i], b = entries[i];
+
+		apply_dynamic(v, a.function, &a);
+		apply_dynamic(v, b.function, &b);
+		if (memcmp(&a, &b, sizeof(a)))
+			return false;
+	}
+	return true;
 }
 
 int vcpu_set_cpuid(struct vcpu *v, const struct kvm_cpuid_entry2 *entries, unsigned nr)
@@ -188,11 +232,8 @@ int vcpu_set_cpuid(struct vcpu *v, const struct kvm_cpuid_entry2 *entries, unsig
 	struct kvm_cpuid_entry2 *copy;
 
 	/* After the first run the model may not change (6.12: only the same again). */
-	if (v->has_run) {
-		if (nr != v->nr_cpuid || (nr && memcmp(entries, v->cpuid, size)))
-			return -EINVAL;
-		return 0;
-	}
+	if (v->has_run)
+		return is_same_cpuid(v, entries, nr) ? 0 : -EINVAL;
 	if (!virtual_width_is_legal(entries, nr))
 		return -EINVAL;
 	copy = malloc(size + 1);
@@ -213,6 +254,17 @@ static bool is_intel_like(const struct vcpu *v)
 	return !e || memcmp(&e->ebx, "Auth", 4) != 0;
 }
 
+/* SDM vol. 2A CPUID, leaf 0BH: undefined levels still tell ECX[7:0] and the x2APIC id. */
+static struct kvm_cpuid_entry2 level_past_the_last(const struct vcpu *v, uint32_t leaf,
+						   uint32_t subleaf)
+{
+	const struct kvm_cpuid_entry2 *e = vcpu_find_cpuid(v, leaf, 1);
+
+	if (!e)
+		return (struct kvm_cpuid_entry2){ 0 };
+	return (struct kvm_cpuid_entry2){ .ecx = subleaf & 0xff, .edx = e->edx };
+}
+
 /* A leaf past the end of its block: the last basic leaf on Intel, else zeros. */
 static const struct kvm_cpuid_entry2 *out_of_range(const struct vcpu *v, uint32_t leaf,
 						   uint32_t subleaf)
@@ -223,25 +275,10 @@ static const struct kvm_cpuid_entry2 *out_of_range(const struct vcpu *v, uint32_
 	if (leaf >= 0x40000000 && leaf <= 0x4fffffff)
 		block = vcpu_find_cpuid(v, leaf & 0xffffff00, 0);
 	else if (leaf >= 0x80000000)
-		block = vcpu_find_cpuid(v, leaf & 0xffff0000, 0);
+		block = vcpu_find_cpuid(v, leaf >= 0xc0000000 ? 0xc0000000 : 0x80000000, 0);
 	if (!basic || !is_intel_like(v) || (block && leaf <= block->eax))
 		return NULL;
 	return vcpu_find_cpuid(v, basic->eax, subleaf);
-}
-
-/* Bits that follow the guest's own control registers. */
-static void apply_dynamic(const struct vcpu *v, uint32_t leaf, struct kvm_cpuid_entry2 *e)
-{
-	if (leaf == 1 && (e->ecx & L1_ECX_XSAVE)) {
-		e->ecx &= ~(uint32_t)L1_ECX_OSXSAVE;
-		if (v->state.cr4 & X86_CR4_OSXSAVE)
-			e->ecx |= L1_ECX_OSXSAVE;
-	}
-	if (leaf == 1) {
-		e->edx &= ~(1u << 9);	/* APIC: while it is enabled */
-		if (v->apic_base & LAPIC_BASE_ENABLE)
-			e->edx |= 1u << 9;
-	}
 }
 
 void vcpu_cpuid(const struct vcpu *v, uint32_t *eax, uint32_t *ebx, uint32_t *ecx, uint32_t *edx)
@@ -255,7 +292,7 @@ void vcpu_cpuid(const struct vcpu *v, uint32_t *eax, uint32_t *ebx, uint32_t *ec
 	if (found)
 		e = *found;
 	else if (leaf == 0xb || leaf == 0x1f)
-		e.ecx = subleaf & 0xff;
+		e = level_past_the_last(v, leaf, subleaf);
 	apply_dynamic(v, leaf, &e);
 	*eax = e.eax;
 	*ebx = e.ebx;
@@ -291,16 +328,28 @@ uint64_t vcpu_cpuid_cr4_allowed(const struct vcpu *v)
 	return ok;
 }
 
+/* SYSCALL is there in any case: KVM emulates it. */
+static uint64_t efer_of(uint32_t edx)
+{
+	uint64_t ok = X86_EFER_SCE;
+
+	if (edx & BIT(20))
+		ok |= X86_EFER_NX;
+	if (edx & BIT(29))
+		ok |= X86_EFER_LME | X86_EFER_LMA;
+	if (edx & BIT(25))
+		ok |= X86_EFER_FFXSR;
+	return ok;
+}
+
+uint64_t kvm_efer_supported(const struct kvm_module *module)
+{
+	return efer_of(hw_cpuid(module->hw, 0x80000001, 0).edx);
+}
+
 uint64_t vcpu_cpuid_efer_allowed(const struct vcpu *v)
 {
 	const struct kvm_cpuid_entry2 *e = vcpu_find_cpuid(v, 0x80000001, 0);
-	uint64_t ok = X86_EFER_SCE;
 
-	if (e && (e->edx & BIT(20)))
-		ok |= X86_EFER_NX;
-	if (e && (e->edx & BIT(29)))
-		ok |= X86_EFER_LME | X86_EFER_LMA;
-	if (e && (e->edx & BIT(25)))
-		ok |= X86_EFER_FFXSR;
-	return ok;
+	return efer_of(e ? e->edx : 0) & kvm_efer_supported(v->base.kvm->module);
 }

@@ -33,6 +33,13 @@ void vcpu_skip_instruction(struct vcpu *v)
 	v->state.rflags &= ~X86_FLAGS_RF;
 }
 
+static uint64_t linear_rip(const struct vcpu *v)
+{
+	if (x86_in_64bit_mode(&v->state))
+		return v->state.rip;
+	return (uint32_t)(v->state.rip + v->state.seg[X86_CS].base);
+}
+
 static void set_gpr32(struct vcpu *v, enum x86_gpr r, uint32_t value)
 {
 	v->state.gpr[r] = value;
@@ -42,6 +49,10 @@ int exit_cpuid(struct vcpu *v)
 {
 	uint32_t eax = v->state.gpr[X86_RAX], ecx = v->state.gpr[X86_RCX], ebx, edx;
 
+	if (v->state.cpl && vcpu_cpuid_faults(v)) {
+		vcpu_inject_gp(v);
+		return 1;
+	}
 	vcpu_cpuid(v, &eax, &ebx, &ecx, &edx);
 	set_gpr32(v, X86_RAX, eax);
 	set_gpr32(v, X86_RBX, ebx);
@@ -197,12 +208,10 @@ int exit_invalid_opcode(struct vcpu *v)
 {
 	static const uint8_t vmcall[3] = { 0x0f, 0x01, 0xc1 };
 	static const uint8_t vmmcall[3] = { 0x0f, 0x01, 0xd9 };
-	uint64_t linear = v->state.rip;
+	uint64_t linear = linear_rip(v);
 	struct vcpu_walk_fault fault;
 	uint8_t insn[3];
 
-	if (!x86_in_64bit_mode(&v->state))
-		linear = (uint32_t)(linear + v->state.seg[X86_CS].base);
 	if ((v->base.kvm->disabled_quirks & KVM_X86_QUIRK_FIX_HYPERCALL_INSN) ||
 	    !fetch_hypercall(v, linear, insn) ||
 	    (memcmp(insn, vmcall, 3) && memcmp(insn, vmmcall, 3)))
@@ -229,39 +238,63 @@ int exit_page_fault(struct vcpu *v, gpa_t gpa, uint64_t ec)
 	return r == RET_PF_EMULATE ? vcpu_emulate(v, gpa) : 1;
 }
 
+/* The VMM may have moved the vCPU meanwhile: then the instruction is no longer there. */
+static bool is_where_it_was(const struct vcpu *v)
+{
+	return linear_rip(v) == v->pio.linear_rip;
+}
+
 static int complete_pio_in(struct vcpu *v)
 {
 	uint64_t value = 0, mask = v->pio.size == 4 ? 0xffffffff : BIT(v->pio.size * 8) - 1;
 	uint64_t *rax = &v->state.gpr[X86_RAX];
 
+	if (!is_where_it_was(v))
+		return 1;
 	memcpy(&value, v->pio_data, v->pio.size);
 	*rax = v->pio.size == 4 ? value : (*rax & ~mask) | value;
 	vcpu_skip_instruction(v);
 	return 1;
 }
 
-/* OUT was done before the exit; nothing is left. */
+/* The VMM has seen OUT with RIP at the instruction; now it is over. */
 static int complete_pio_out(struct vcpu *v)
 {
+	if (is_where_it_was(v))
+		vcpu_skip_instruction(v);
 	return 1;
+}
+
+static int complete_pio_out_skipped(struct vcpu *v)
+{
+	return 1;
+}
+
+/* KVM_X86_QUIRK_OUT_7E_INC_RIP: on this port RIP has always been past it. */
+static bool out_skips_first(const struct vcpu *v, uint16_t port)
+{
+	return port == 0x7e && !(v->base.kvm->disabled_quirks & KVM_X86_QUIRK_OUT_7E_INC_RIP);
 }
 
 int exit_io(struct vcpu *v, uint16_t port, uint8_t size, bool in)
 {
 	struct kvm_run *run = v->base.run;
 
-	v->pio = (struct vcpu_pio){ .in = in, .size = size, .port = port, .count = 1 };
+	v->pio = (struct vcpu_pio){ .in = in, .size = size, .port = port, .count = 1,
+				    .linear_rip = linear_rip(v) };
 	run->exit_reason = KVM_EXIT_IO;
 	run->io.direction = in ? KVM_EXIT_IO_IN : KVM_EXIT_IO_OUT;
 	run->io.size = size;
 	run->io.port = port;
 	run->io.count = 1;
 	run->io.data_offset = VCPU_PIO_PAGE_OFFSET * PAGE_SIZE;
-	if (!in) {
-		memcpy(v->pio_data, &v->state.gpr[X86_RAX], size);
-		vcpu_skip_instruction(v);
-	}
 	v->complete = in ? complete_pio_in : complete_pio_out;
+	if (!in)
+		memcpy(v->pio_data, &v->state.gpr[X86_RAX], size);
+	if (!in && out_skips_first(v, port)) {
+		vcpu_skip_instruction(v);
+		v->complete = complete_pio_out_skipped;
+	}
 	counter_add(counters_of(v), COUNTER_IO_EXITS, 1);
 	return 0;
 }

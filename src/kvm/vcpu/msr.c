@@ -23,6 +23,9 @@ enum msr_flags {
 	MSR_FEATURE	= 1 << 3,	/* in the feature list too */
 	MSR_AMD		= 1 << 4,	/* only on that vendor */
 	MSR_INTEL	= 1 << 5,
+	MSR_FIXED	= 1 << 6,	/* nobody writes it */
+	MSR_HOST_WRITES	= 1 << 7,	/* guest writes: nothing happens */
+	MSR_MTRR	= 1 << 8,	/* is_mtrr_value() */
 };
 
 struct msr_row {
@@ -31,18 +34,28 @@ struct msr_row {
 	uint64_t	reset;
 	size_t		place;		/* offset in struct vcpu, 0: in msrs[] */
 	uint64_t	reserved;	/* bits that must be 0 */
+	uint64_t	ignored;	/* bits that are dropped */
 	int		(*get)(struct vcpu *v, uint64_t *value);
 	int		(*set)(struct vcpu *v, bool host, uint64_t value);
 };
 
 #define PLACE(member) offsetof(struct vcpu, member)
 
-static bool is_canonical(const struct vcpu *v, uint64_t a)
+static uint64_t canonical(const struct vcpu *v, uint64_t a)
 {
 	unsigned bits = v->state.cr4 & X86_CR4_LA57 ? 57 : 48;
-	int64_t s = (int64_t)(a << (64 - bits)) >> (64 - bits);
 
-	return (uint64_t)s == a;
+	return (uint64_t)((int64_t)(a << (64 - bits)) >> (64 - bits));
+}
+
+static bool is_canonical(const struct vcpu *v, uint64_t a)
+{
+	return canonical(v, a) == a;
+}
+
+static bool is_amd(const struct vcpu *v)
+{
+	return hw_config(v->base.kvm->module->hw)->vendor == HW_VENDOR_AMD;
 }
 
 static int get_tsc(struct vcpu *v, uint64_t *value)
@@ -57,10 +70,21 @@ static int set_tsc(struct vcpu *v, bool host, uint64_t value)
 	return 0;
 }
 
+/* The guest moves its clock by moving the adjustment. */
+static int set_tsc_adjust(struct vcpu *v, bool host, uint64_t value)
+{
+	if (!host)
+		v->tsc_offset += value - v->tsc_adjust;
+	v->tsc_adjust = value;
+	return 0;
+}
+
 static int set_efer(struct vcpu *v, bool host, uint64_t value)
 {
 	uint64_t old = v->state.efer;
 
+	if (value & ~kvm_efer_supported(v->base.kvm->module))
+		return 1;
 	if (!host) {
 		if (value & ~vcpu_cpuid_efer_allowed(v))
 			return 1;
@@ -80,13 +104,37 @@ static int set_apic_base(struct vcpu *v, bool host, uint64_t value)
 	uint64_t mode = LAPIC_BASE_ENABLE | LAPIC_BASE_X2APIC;
 	uint64_t was = v->apic_base & mode, now = value & mode;
 
-	if ((value >> v->maxphyaddr) || (value & 0x2ff) || (!x2 && (value & LAPIC_BASE_X2APIC)))
+	if ((value & (vcpu_reserved_gpa_bits(v) | 0x2ff)) || (!x2 && (value & LAPIC_BASE_X2APIC)))
 		return 1;
 	if (now == LAPIC_BASE_X2APIC)
 		return 1;
 	if (!host && ((was == mode && now == LAPIC_BASE_ENABLE) || (was == 0 && now == mode)))
 		return 1;
+	if (v->lapic)
+		lapic_mode_changed(v->lapic, v->base.id, v->apic_base, value);
 	v->apic_base = value;
+	return 0;
+}
+
+/* 64-bit SYSENTER is Intel's; AMD takes any value.  Made canonical for both, as KVM does. */
+static int set_sysenter_esp(struct vcpu *v, bool host, uint64_t value)
+{
+	v->state.msr.sysenter_esp = canonical(v, value);
+	return 0;
+}
+
+static int set_sysenter_eip(struct vcpu *v, bool host, uint64_t value)
+{
+	v->state.msr.sysenter_eip = canonical(v, value);
+	return 0;
+}
+
+/* Intel reserves the upper half, AMD ignores it. */
+static int set_tsc_aux(struct vcpu *v, bool host, uint64_t value)
+{
+	if (!is_amd(v) && value >> 32)
+		return 1;
+	v->state.msr.tsc_aux = (uint32_t)value;
 	return 0;
 }
 
@@ -120,40 +168,88 @@ static int set_pat(struct vcpu *v, bool host, uint64_t value)
 	return 0;
 }
 
+#define MTRR_DEF_TYPE	0x2ff
+#define MTRR_FIXED_LO	0x250
+#define MTRR_FIXED_HI	0x26f
+
+static bool is_mtrr_type(unsigned type)
+{
+	return type < 8 && (0x73 & 1u << type);		/* UC WC WT WP WB */
+}
+
+/* SDM vol. 3A 12.11: default type, fixed ranges, base and mask of variable ones. */
+static bool is_mtrr_value(const struct vcpu *v, uint32_t index, uint64_t value)
+{
+	if (index == MTRR_DEF_TYPE)
+		return !(value & ~0xcffull) && is_mtrr_type(value & 0xff);
+	if (index >= MTRR_FIXED_LO && index <= MTRR_FIXED_HI) {
+		for (unsigned i = 0; i < 64; i += 8) {
+			if (!is_mtrr_type(value >> i & 0xff))
+				return false;
+		}
+		return true;
+	}
+	if (index & 1)
+		return !(value & (vcpu_reserved_gpa_bits(v) | 0x7ff));
+	return is_mtrr_type(value & 0xff) && !(value & (vcpu_reserved_gpa_bits(v) | 0xf00));
+}
+
+#define MISC_ENABLE_PMU_RO 0x1800ull
+#define MISC_ENABLE_EMON BIT(3)
+
+/* The guest may not change what says that BTS and PEBS are missing; EMON stays. */
+static int set_misc_enable(struct vcpu *v, bool host, uint64_t value)
+{
+	uint64_t old = v->misc_enable;
+
+	if (!host && ((old ^ value) & MISC_ENABLE_PMU_RO))
+		return 1;
+	v->misc_enable = host ? value : (value & ~MISC_ENABLE_EMON) | (old & MISC_ENABLE_EMON);
+	return 0;
+}
+
 #define MTRR_CAP	0x508ull	/* 8 variable, fixed, WC */
 #define PAT_RESET	0x0007040600070406ull
-#define MISC_ENABLE	0x1ull		/* fast strings */
+#define MISC_ENABLE	0x1800ull	/* neither BTS nor PEBS */
+#define MCE_BANKS	32
+#define UCODE_AMD	0x01000065ull
+#define UCODE_INTEL	0x100000000ull
+#define HWCR_IGNORED	0x148ull	/* bits that old guests set */
+#define FEAT_CTL_LOCKED	BIT(0)
+#define CPUID_FAULTING	BIT(0)
+#define DEBUGCTL_IGNORED 0x3ull		/* LBR and BTF, not modelled */
 #define PLATFORM_INFO	0x80000000ull	/* CPUID faulting may be turned on */
 
 static const struct msr_row rows[] = {
 	{ 0x010, MSR_SAVED, .get = get_tsc, .set = set_tsc },
-	{ 0x017, MSR_RO },				/* PLATFORM_ID */
+	{ 0x017, MSR_FIXED },				/* PLATFORM_ID */
 	{ 0x01b, 0, LAPIC_DEFAULT_BASE | LAPIC_BASE_ENABLE, PLACE(apic_base),
 	  .set = set_apic_base },
-	{ 0x03a, MSR_SAVED | MSR_INTEL, .reserved = ~1ull },	/* FEAT_CTL */
-	{ 0x03b, MSR_SAVED },				/* TSC_ADJUST */
-	{ 0x08b, MSR_FEATURE, 0x100000000ull },		/* UCODE_REV */
-	{ 0x0ce, MSR_SAVED | MSR_FEATURE, PLATFORM_INFO, .reserved = ~BIT(31) },
-	{ 0x0fe, MSR_RO, MTRR_CAP },
+	{ 0x03a, MSR_SAVED | MSR_INTEL, .reserved = ~FEAT_CTL_LOCKED },
+	{ 0x03b, MSR_SAVED, 0, PLACE(tsc_adjust), .set = set_tsc_adjust },
+	{ 0x08b, MSR_SAVED | MSR_FEATURE | MSR_HOST_WRITES | MSR_AMD, UCODE_AMD },
+	{ 0x08b, MSR_SAVED | MSR_FEATURE | MSR_HOST_WRITES | MSR_INTEL, UCODE_INTEL },
+	{ 0x0ce, MSR_SAVED | MSR_RO, PLATFORM_INFO },
+	{ 0x0fe, MSR_FIXED, MTRR_CAP },
 	{ 0x10a, MSR_SAVED | MSR_FEATURE | MSR_RO | MSR_INTEL },	/* ARCH_CAPABILITIES */
-	{ 0x140, MSR_SAVED, .reserved = ~1ull },	/* MISC_FEATURES_ENABLES */
+	{ 0x140, MSR_SAVED, 0, PLACE(misc_features), .reserved = ~CPUID_FAULTING },
 	{ 0x174, MSR_SAVED, 0, PLACE(state.msr.sysenter_cs) },
-	{ 0x175, MSR_SAVED | MSR_CANONICAL, 0, PLACE(state.msr.sysenter_esp) },
-	{ 0x176, MSR_SAVED | MSR_CANONICAL, 0, PLACE(state.msr.sysenter_eip) },
-	{ 0x179, MSR_RO, 0x100ull | 32 },		/* MCG_CAP */
+	{ 0x175, MSR_SAVED, 0, PLACE(state.msr.sysenter_esp), .set = set_sysenter_esp },
+	{ 0x176, MSR_SAVED, 0, PLACE(state.msr.sysenter_eip), .set = set_sysenter_eip },
+	{ 0x179, MSR_FIXED, MCE_BANKS },		/* MCG_CAP */
 	{ 0x17a, MSR_SAVED },				/* MCG_STATUS */
-	{ 0x1a0, MSR_SAVED, MISC_ENABLE },		/* MISC_ENABLE */
-	{ 0x1d9, MSR_SAVED, .reserved = ~0ull },	/* DEBUGCTL */
-	{ 0x250, MSR_SAVED }, { 0x258, MSR_SAVED }, { 0x259, MSR_SAVED },
-	{ 0x268, MSR_SAVED }, { 0x269, MSR_SAVED }, { 0x26a, MSR_SAVED }, { 0x26b, MSR_SAVED },
-	{ 0x26c, MSR_SAVED }, { 0x26d, MSR_SAVED }, { 0x26e, MSR_SAVED }, { 0x26f, MSR_SAVED },
-	{ 0x200, MSR_SAVED }, { 0x201, MSR_SAVED }, { 0x202, MSR_SAVED }, { 0x203, MSR_SAVED },
-	{ 0x204, MSR_SAVED }, { 0x205, MSR_SAVED }, { 0x206, MSR_SAVED }, { 0x207, MSR_SAVED },
-	{ 0x208, MSR_SAVED }, { 0x209, MSR_SAVED }, { 0x20a, MSR_SAVED }, { 0x20b, MSR_SAVED },
-	{ 0x20c, MSR_SAVED }, { 0x20d, MSR_SAVED }, { 0x20e, MSR_SAVED }, { 0x20f, MSR_SAVED },
+	{ 0x1a0, MSR_SAVED, MISC_ENABLE, PLACE(misc_enable), .set = set_misc_enable },
+	{ 0x1d9, MSR_SAVED, .reserved = ~DEBUGCTL_IGNORED, .ignored = DEBUGCTL_IGNORED },
+	{ 0x250, MSR_MTRR }, { 0x258, MSR_MTRR }, { 0x259, MSR_MTRR }, { 0x268, MSR_MTRR },
+	{ 0x269, MSR_MTRR }, { 0x26a, MSR_MTRR }, { 0x26b, MSR_MTRR }, { 0x26c, MSR_MTRR },
+	{ 0x26d, MSR_MTRR }, { 0x26e, MSR_MTRR }, { 0x26f, MSR_MTRR },
+	{ 0x200, MSR_MTRR }, { 0x201, MSR_MTRR }, { 0x202, MSR_MTRR }, { 0x203, MSR_MTRR },
+	{ 0x204, MSR_MTRR }, { 0x205, MSR_MTRR }, { 0x206, MSR_MTRR }, { 0x207, MSR_MTRR },
+	{ 0x208, MSR_MTRR }, { 0x209, MSR_MTRR }, { 0x20a, MSR_MTRR }, { 0x20b, MSR_MTRR },
+	{ 0x20c, MSR_MTRR }, { 0x20d, MSR_MTRR }, { 0x20e, MSR_MTRR }, { 0x20f, MSR_MTRR },
 	{ 0x277, MSR_SAVED, PAT_RESET, PLACE(state.msr.pat), .set = set_pat },
-	{ 0x2ff, MSR_SAVED, .reserved = ~0xcffull },	/* MTRR_DEF_TYPE */
-	{ 0xda0, MSR_SAVED, .set = set_xss },		/* XSS */
+	{ MTRR_DEF_TYPE, MSR_MTRR },
+	{ 0xda0, 0, .set = set_xss },			/* XSS */
 	{ 0xc0000080, 0, 0, PLACE(state.efer), .set = set_efer },
 	{ 0xc0000081, MSR_SAVED, 0, PLACE(state.msr.star) },
 	{ 0xc0000082, MSR_SAVED | MSR_CANONICAL, 0, PLACE(state.msr.lstar) },
@@ -162,13 +258,14 @@ static const struct msr_row rows[] = {
 	{ 0xc0000100, MSR_CANONICAL, 0, PLACE(state.seg[X86_FS].base) },
 	{ 0xc0000101, MSR_CANONICAL, 0, PLACE(state.seg[X86_GS].base) },
 	{ 0xc0000102, MSR_SAVED | MSR_CANONICAL, .get = get_kernel_gs, .set = set_kernel_gs },
-	{ 0xc0000103, MSR_SAVED, 0, PLACE(state.msr.tsc_aux), .reserved = ~0xffffffffull },
-	{ 0xc0010010, MSR_AMD },			/* SYSCFG */
-	{ 0xc0010015, MSR_SAVED | MSR_AMD, .reserved = ~0x1000158ull },	/* HWCR */
-	{ 0xc0010114, MSR_AMD },			/* VM_CR */
+	{ 0xc0000103, MSR_SAVED, 0, PLACE(state.msr.tsc_aux), .set = set_tsc_aux },
+	{ 0xc0010010, MSR_AMD | MSR_FIXED },		/* SYSCFG */
+	{ 0xc0010015, MSR_SAVED, .reserved = ~(0x1040000ull | HWCR_IGNORED),
+	  .ignored = HWCR_IGNORED },
+	{ 0xc0010114, MSR_AMD, .reserved = ~0ull },	/* VM_CR */
 	{ 0xc0010117, MSR_SAVED | MSR_AMD, .reserved = 0xfff },	/* VM_HSAVE_PA */
-	{ 0xc001011f, MSR_SAVED | MSR_AMD },		/* VIRT_SPEC_CTRL */
-	{ 0xc0011029, MSR_FEATURE | MSR_AMD, 0x2 },	/* DE_CFG: LFENCE serialises */
+	{ 0xc001011f, MSR_SAVED | MSR_AMD, .reserved = ~BIT(2) },	/* VIRT_SPEC_CTRL: SSBD */
+	{ 0xc0011029, MSR_FEATURE | MSR_AMD | MSR_HOST_WRITES, 0x2 },	/* DE_CFG: LFENCE serialises */
 };
 
 #define NR_ROWS	ARRAY_SIZE(rows)
@@ -187,8 +284,8 @@ static const struct msr_row *find(const struct kvm_module *module, uint32_t inde
 	enum hw_vendor vendor = hw_config(module->hw)->vendor;
 
 	for (size_t i = 0; i < NR_ROWS; i++) {
-		if (rows[i].index == index)
-			return row_exists(&rows[i], vendor) ? &rows[i] : NULL;
+		if (rows[i].index == index && row_exists(&rows[i], vendor))
+			return &rows[i];
 	}
 	return NULL;
 }
@@ -214,10 +311,26 @@ void vcpu_msrs_reset(struct vcpu *v)
 	}
 }
 
+#define X2APIC_FIRST	0x800u
+#define X2APIC_LAST	0x8ffu
+
+static bool is_x2apic_msr(uint32_t index)
+{
+	return index >= X2APIC_FIRST && index <= X2APIC_LAST;
+}
+
+static bool reaches_x2apic(const struct vcpu *v)
+{
+	return v->lapic && (v->apic_base & LAPIC_BASE_X2APIC);
+}
+
 int vcpu_get_msr(struct vcpu *v, uint32_t index, bool host, uint64_t *value)
 {
 	const struct msr_row *r = find(v->base.kvm->module, index);
 
+	if (is_x2apic_msr(index))
+		return !reaches_x2apic(v) ||
+		       !lapic_x2_read(v->lapic, (index - X2APIC_FIRST) << 4, value);
 	if (!r) {
 		*value = 0;
 		return v->base.kvm->module->params.ignore_msrs ? 0 : 1;
@@ -228,21 +341,49 @@ int vcpu_get_msr(struct vcpu *v, uint32_t index, bool host, uint64_t *value)
 	return 0;
 }
 
+static bool is_locked(struct vcpu *v, const struct msr_row *r)
+{
+	return r->index == 0x3a && (*place_of(v, r) & FEAT_CTL_LOCKED);
+}
+
+/* TPR is CR8 by another name. */
+static int set_x2apic(struct vcpu *v, uint32_t reg, uint64_t value)
+{
+	if (!reaches_x2apic(v) || !lapic_x2_write(v->lapic, reg, value))
+		return 1;
+	if (reg == LAPIC_REG_TPR)
+		v->state.cr8 = value >> 4 & 0xf;
+	return 0;
+}
+
+bool vcpu_cpuid_faults(const struct vcpu *v)
+{
+	return v->misc_features & CPUID_FAULTING;
+}
+
 int vcpu_set_msr(struct vcpu *v, uint32_t index, bool host, uint64_t value)
 {
 	const struct msr_row *r = find(v->base.kvm->module, index);
 
+	if (is_x2apic_msr(index))
+		return set_x2apic(v, (index - X2APIC_FIRST) << 4, value);
 	if (!r)
 		return v->base.kvm->module->params.ignore_msrs ? 0 : 1;
-	if ((r->flags & MSR_RO) && !host)
+	if ((r->flags & MSR_FIXED) || ((r->flags & MSR_RO) && !host))
+		return 1;
+	if ((r->flags & MSR_HOST_WRITES) && !host)
+		return 0;
+	if (is_locked(v, r) && !host)
 		return 1;
 	if (value & r->reserved)
+		return 1;
+	if ((r->flags & MSR_MTRR) && !is_mtrr_value(v, index, value))
 		return 1;
 	if ((r->flags & MSR_CANONICAL) && !is_canonical(v, value))
 		return 1;
 	if (r->set)
 		return r->set(v, host, value);
-	*place_of(v, r) = value;
+	*place_of(v, r) = value & ~r->ignored;
 	return 0;
 }
 

@@ -8,9 +8,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define DR6_RESERVED_ONES	0xffff0ff0ull
-#define DR7_RESERVED_ONE	0x400ull
-
 /* kvm_regs has the GPRs in an order of its own; x86_gpr by position. */
 static const uint8_t regs_order[X86_NR_GPRS] = {
 	X86_RAX, X86_RBX, X86_RCX, X86_RDX, X86_RSI, X86_RDI, X86_RSP, X86_RBP,
@@ -39,7 +36,9 @@ void vcpu_set_regs(struct vcpu *v, const struct kvm_regs *regs)
 		v->state.gpr[regs_order[i]] = gpr[i];
 	v->state.rip = regs->rip;
 	v->state.rflags = regs->rflags | X86_FLAGS_FIXED;
-	memset(&v->event, 0, sizeof(v->event));
+	/* An exception that waits belonged to the old state; an interrupt stays. */
+	if (!v->event.is_intr && !v->event.is_nmi)
+		memset(&v->event, 0, sizeof(v->event));
 	kvm_make_request(KVM_REQ_EVENT, &v->base);
 }
 
@@ -86,9 +85,32 @@ int vcpu_set_debugregs(struct vcpu *v, const struct kvm_debugregs *d)
 	if (d->flags || d->dr6 >> 32 || d->dr7 >> 32)
 		return -EINVAL;
 	memcpy(v->state.dr, d->db, sizeof(v->state.dr));
-	v->state.dr6 = d->dr6 | DR6_RESERVED_ONES;
-	v->state.dr7 = d->dr7 | DR7_RESERVED_ONE;
+	v->state.dr6 = d->dr6;
+	v->state.dr7 = d->dr7;
 	return 0;
+}
+
+/* SDM vol. 3A 9.4.4.1: the vector names the page where the processor begins. */
+static void begin_at(struct vcpu *v, uint8_t vector)
+{
+	struct x86_segment *cs = &v->state.seg[X86_CS];
+
+	cs->selector = (uint16_t)(vector << 8);
+	cs->base = (uint64_t)vector << PAGE_SHIFT;
+	v->state.rip = 0;
+}
+
+void vcpu_get_lapic(const struct vcpu *v, struct kvm_lapic_state *state)
+{
+	lapic_save(v->lapic, v->apic_base & LAPIC_BASE_X2APIC, state->regs, sizeof(state->regs));
+}
+
+void vcpu_set_lapic(struct vcpu *v, const struct kvm_lapic_state *state)
+{
+	lapic_load(v->lapic, v->base.id, v->apic_base & LAPIC_BASE_X2APIC, state->regs,
+		   sizeof(state->regs));
+	v->state.cr8 = lapic_get(v->lapic, LAPIC_REG_TPR) >> 4 & 0xf;
+	kvm_make_request(KVM_REQ_EVENT, &v->base);
 }
 
 int vcpu_set_mp_state(struct vcpu *v, uint32_t state)
@@ -106,6 +128,11 @@ int vcpu_set_mp_state(struct vcpu *v, uint32_t state)
 		break;
 	default:
 		return -EINVAL;
+	}
+	/* SIPI is an event: with no vector asked for, the processor starts at 0. */
+	if (state == KVM_MP_STATE_SIPI_RECEIVED) {
+		begin_at(v, 0);
+		state = KVM_MP_STATE_RUNNABLE;
 	}
 	v->mp_state = state;
 	kvm_make_request(KVM_REQ_EVENT, &v->base);

@@ -92,7 +92,7 @@ static bool is_valid_cr4(const struct vcpu *v, uint64_t cr4)
 
 static bool is_valid_cr3(const struct vcpu *v, uint64_t cr3)
 {
-	return !(cr3 >> v->maxphyaddr);
+	return !(cr3 & vcpu_reserved_gpa_bits(v));
 }
 
 /* kvm_is_valid_sregs(): the modes that EFER, CR0, CR4 and CS agree on. */
@@ -106,7 +106,8 @@ static bool sregs_are_valid(const struct vcpu *v, const struct kvm_sregs *s)
 	} else if ((s->efer & X86_EFER_LMA) || s->cs.l) {
 		return false;
 	}
-	return is_valid_cr4(v, s->cr4) && is_valid_cr0(s->cr0);
+	return is_valid_cr4(v, s->cr4) && is_valid_cr0(s->cr0) &&
+	       !(s->efer & ~vcpu_cpuid_efer_allowed(v));
 }
 
 static int pending_interrupt(const struct kvm_sregs *s)
@@ -133,11 +134,23 @@ static void load_segments(struct x86_state *st, const struct kvm_sregs *s)
 	st->cpl = FIELD_GET(X86_AR_DPL, st->seg[X86_SS].ar);
 }
 
+/* A VMM that resets the boot processor by hand may forget to wake it. */
+static void wake_after_reset(struct vcpu *v)
+{
+	const struct x86_state *st = &v->state;
+	const struct x86_segment *cs = &st->seg[X86_CS];
+
+	if (v->base.id == v->base.kvm->caps.bsp_vcpu_id && st->rip == 0xfff0 &&
+	    cs->selector == 0xf000 && cs->base == 0xffff0000 && !(st->cr0 & X86_CR0_PE))
+		v->mp_state = KVM_MP_STATE_RUNNABLE;
+}
+
 int vcpu_set_sregs(struct vcpu *v, const struct kvm_sregs *s)
 {
 	struct x86_state *st = &v->state;
 	int vector;
 
+	/* The APIC base is the last that can be refused, and changes nothing then. */
 	if (!sregs_are_valid(v, s))
 		return -EINVAL;
 	if (vcpu_set_msr(v, 0x1b /* IA32_APIC_BASE */, true, s->apic_base))
@@ -147,12 +160,14 @@ int vcpu_set_sregs(struct vcpu *v, const struct kvm_sregs *s)
 	st->cr2 = s->cr2;
 	st->cr3 = s->cr3;
 	st->cr4 = s->cr4;
-	st->cr8 = s->cr8 & 0xf;
 	st->efer = s->efer;
+	(void)vcpu_set_cr8(v, s->cr8);		/* a bad one is not taken, and not refused */
+	wake_after_reset(v);
 	vector = pending_interrupt(s);
 	if (vector >= 0)
 		v->event = (struct vcpu_event){ .pending = true, .is_intr = true,
 						.vector = vector };
+	kvm_make_request(KVM_REQ_EVENT, &v->base);
 	kvm_make_request(KVM_REQ_TLB_FLUSH, &v->base);
 	return 0;
 }
@@ -196,7 +211,7 @@ int vcpu_set_cr3(struct vcpu *v, uint64_t value)
 {
 	if (v->state.cr4 & X86_CR4_PCIDE)
 		value &= ~CR3_NO_FLUSH;
-	if (x86_in_long_mode(&v->state) && !is_valid_cr3(v, value))
+	if (!is_valid_cr3(v, value))
 		return 1;
 	v->state.cr3 = value;
 	kvm_make_request(KVM_REQ_TLB_FLUSH, &v->base);

@@ -12,6 +12,7 @@
 #include "kvm/core/request.h"
 #include "kvm/mmu/mmu.h"
 #include "kvm/vcpu/backend.h"
+#include "os/clock.h"
 #include "trace/counters.h"
 
 #define CR0_RESET	0x60000010ull	/* CD NW ET */
@@ -25,8 +26,12 @@
 
 #define AR_DATA_RESET	(X86_AR_P | X86_AR_S | 3)
 #define AR_CODE_RESET	(X86_AR_P | X86_AR_S | 11)
+#define AR_CODE_RESET_AMD (X86_AR_P | X86_AR_S | 10)	/* not yet accessed */
 #define AR_LDT_RESET	(X86_AR_P | 2)
 #define AR_TSS_RESET	(X86_AR_P | 11)
+#define AR_TSS_RESET_AMD (X86_AR_P | 3)		/* of 16 bits */
+
+#define MAXPHYADDR_UNTOLD 36	/* until CPUID says more */
 
 static struct x86_segment segment(uint16_t sel, uint64_t base, uint32_t ar)
 {
@@ -34,7 +39,7 @@ static struct x86_segment segment(uint16_t sel, uint64_t base, uint32_t ar)
 }
 
 /* SDM vol. 3A table 10-1, as KVM's vCPU is after creation. */
-static void reset_state(struct x86_state *s)
+static void reset_state(struct x86_state *s, bool amd)
 {
 	memset(s, 0, sizeof(*s));
 	s->gpr[X86_RDX] = RDX_RESET;
@@ -46,9 +51,9 @@ static void reset_state(struct x86_state *s)
 	s->xcr0 = 1;
 	for (unsigned i = 0; i < X86_NR_SEGS; i++)
 		s->seg[i] = segment(0, 0, AR_DATA_RESET);
-	s->seg[X86_CS] = segment(0xf000, 0xffff0000, AR_CODE_RESET);
+	s->seg[X86_CS] = segment(0xf000, 0xffff0000, amd ? AR_CODE_RESET_AMD : AR_CODE_RESET);
 	s->seg[X86_LDTR] = segment(0, 0, AR_LDT_RESET);
-	s->seg[X86_TR] = segment(0, 0, AR_TSS_RESET);
+	s->seg[X86_TR] = segment(0, 0, amd ? AR_TSS_RESET_AMD : AR_TSS_RESET);
 	s->gdtr.limit = 0xffff;
 	s->idtr.limit = 0xffff;
 	s->fpu.fcw = FCW_INIT;
@@ -57,15 +62,17 @@ static void reset_state(struct x86_state *s)
 
 void vcpu_reset(struct vcpu *v)
 {
-	bool bsp = v->base.id == v->base.kvm->caps.bsp_vcpu_id;
+	const struct kvm *kvm = v->base.kvm;
+	bool bsp = v->base.id == kvm->caps.bsp_vcpu_id;
 
-	reset_state(&v->state);
+	reset_state(&v->state, v->backend == &svm_backend);
 	vcpu_msrs_reset(v);
 	v->apic_base = LAPIC_DEFAULT_BASE | LAPIC_BASE_ENABLE | (bsp ? LAPIC_BASE_BSP : 0);
 	memset(&v->event, 0, sizeof(v->event));
 	v->complete = NULL;
 	if (v->lapic)
-		lapic_reset(v->lapic, v->base.id);
+		lapic_reset(v->lapic, v->base.id,
+			    bsp && !(kvm->disabled_quirks & KVM_X86_QUIRK_LINT0_REENABLED));
 	v->mp_state = !v->lapic || bsp ? KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_UNINITIALIZED;
 }
 
@@ -104,7 +111,7 @@ int vcpu_create(struct kvm *kvm, unsigned id, void *run_pages, struct vcpu **out
 	v->pio_data = (uint8_t *)run_pages + VCPU_PIO_PAGE_OFFSET * PAGE_SIZE;
 	v->backend = backend_of(kvm->module);
 	v->last_cpu = NO_CPU;
-	v->maxphyaddr = kvm->module->maxphyaddr;
+	v->maxphyaddr = MAXPHYADDR_UNTOLD;
 	v->tsc_khz = kvm->caps.tsc_khz;
 	if (kvm->caps.irqchip)
 		v->lapic = calloc(1, sizeof(*v->lapic));
@@ -116,6 +123,17 @@ int vcpu_create(struct kvm *kvm, unsigned id, void *run_pages, struct vcpu **out
 	vcpu_reset(v);
 	counter_add(kvm->module->counters, COUNTER_VCPUS, 1);
 	*out = v;
+	return 0;
+}
+
+/* This machine scales no TSC: as fast as it is or faster, within 250 ppm. */
+int vcpu_set_tsc_khz(struct vcpu *v, uint32_t khz)
+{
+	uint32_t host = os_tsc_khz();
+
+	if (khz && khz < host - host / 4000)
+		return -EINVAL;
+	v->tsc_khz = khz ? khz : host;
 	return 0;
 }
 

@@ -60,6 +60,7 @@ struct vcpu_pio {
 	uint16_t	port;
 	uint32_t	count;
 	bool		answered;	/* INS: the element is in pio_data */
+	uint64_t	linear_rip;	/* of the instruction */
 };
 
 struct vcpu {
@@ -85,6 +86,9 @@ struct vcpu {
 	uint64_t	 apic_base;
 	uint64_t	*msrs;		/* values of the plain ones, msr.c */
 	uint64_t	 tsc_offset;
+	uint64_t	 tsc_adjust;
+	uint64_t	 misc_features;	/* MISC_FEATURES_ENABLES */
+	uint64_t	 misc_enable;
 	uint32_t	 tsc_khz;
 
 	/* What the next KVM_RUN has to finish first; NULL: nothing. */
@@ -96,6 +100,8 @@ struct vcpu {
 	atomic32_t	 in_run;	/* [a] inside KVM_RUN, for signals */
 	atomic32_t	 signal;	/* [a] a signal came for the runner */
 	bool		 wants_to_run;	/* immediate_exit, sampled once */
+	bool		 has_signal_mask;	/* KVM_SET_SIGNAL_MASK: blocked inside KVM_RUN */
+	uint64_t	 signal_mask;	/* bit n - 1 for signal n */
 };
 
 static inline struct vcpu *to_vcpu(struct kvm_vcpu *base)
@@ -126,6 +132,11 @@ void vcpu_get_fpu(const struct vcpu *v, struct kvm_fpu *fpu);
 void vcpu_set_fpu(struct vcpu *v, const struct kvm_fpu *fpu);
 void vcpu_get_debugregs(const struct vcpu *v, struct kvm_debugregs *d);
 MUST_CHECK int vcpu_set_debugregs(struct vcpu *v, const struct kvm_debugregs *d);
+/* 0: the host's rate.  -EINVAL: slower than the host, which does not scale. */
+MUST_CHECK int vcpu_set_tsc_khz(struct vcpu *v, uint32_t khz);
+/* The local APIC's registers; v->lapic is there. */
+void vcpu_get_lapic(const struct vcpu *v, struct kvm_lapic_state *state);
+void vcpu_set_lapic(struct vcpu *v, const struct kvm_lapic_state *state);
 MUST_CHECK int vcpu_set_mp_state(struct vcpu *v, uint32_t state);
 
 /* Control registers written by the guest: 0, or 1 for #GP. */
@@ -139,6 +150,8 @@ void vcpu_msrs_reset(struct vcpu *v);
 /* MSRs (msr.c).  0, or 1 when the guest would get #GP. */
 int vcpu_get_msr(struct vcpu *v, uint32_t index, bool host, uint64_t *value);
 int vcpu_set_msr(struct vcpu *v, uint32_t index, bool host, uint64_t value);
+/* MISC_FEATURES_ENABLES: CPUID above ring 0 is #GP. */
+bool vcpu_cpuid_faults(const struct vcpu *v);
 /* KVM_GET_MSR_INDEX_LIST and the feature list: how many; fills at most @max. */
 unsigned vcpu_msr_list(const struct kvm_module *module, uint32_t *list, unsigned max);
 unsigned vcpu_feature_msr_list(const struct kvm_module *module, uint32_t *list, unsigned max);

@@ -35,11 +35,6 @@ static int nr_vcpus(const struct kvm_module *module, const struct kvm *kvm)
 	return MIN(os_nr_cpus(), (unsigned)KVM_MAX_VCPUS_LIMIT);
 }
 
-static int max_vcpu_id(const struct kvm_module *module, const struct kvm *kvm)
-{
-	return kvm && kvm->max_vcpu_ids ? (int)kvm->max_vcpu_ids : KVM_MAX_VCPU_IDS_LIMIT;
-}
-
 static int address_spaces(const struct kvm_module *module, const struct kvm *kvm)
 {
 	return kvm ? (int)kvm->nr_address_spaces : KVM_MAX_ADDRESS_SPACES;
@@ -103,7 +98,7 @@ static const struct cap_row caps[] = {
 	{ KVM_CAP_CHECK_EXTENSION_VM, 1 },
 	{ KVM_CAP_DISABLE_QUIRKS, 1 },
 	{ KVM_CAP_MULTI_ADDRESS_SPACE, .fn = address_spaces },
-	{ KVM_CAP_MAX_VCPU_ID, .fn = max_vcpu_id },
+	{ KVM_CAP_MAX_VCPU_ID, KVM_MAX_VCPU_IDS_LIMIT },
 	{ KVM_CAP_IMMEDIATE_EXIT, 1 },
 	{ KVM_CAP_GET_MSR_FEATURES, 1 },
 	{ KVM_CAP_SMALLER_MAXPHYADDR, .fn = smaller_maxphyaddr },

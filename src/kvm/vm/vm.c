@@ -131,13 +131,12 @@ out_free:
  * local APIC exists; AMD does so only with AVIC, which is off by default
  * (kvm_alloc_apic_access_page()).
  */
-static int alloc_apic_access_page(struct kvm *kvm)
+static int alloc_apic_access_page_locked(struct kvm *kvm)
 {
 	void *page;
 	int r;
 
-	if (hw_config(kvm->module->hw)->vendor != HW_VENDOR_INTEL || !kvm->caps.irqchip ||
-	    kvm->arch->apic_access_page)
+	if (kvm->arch->apic_access_page)
 		return 0;
 	page = os_map_private(PAGE_SIZE, PAGE_SIZE);
 	if (!page)
@@ -148,6 +147,18 @@ static int alloc_apic_access_page(struct kvm *kvm)
 		os_unmap(page, PAGE_SIZE);
 	else
 		kvm->arch->apic_access_page = page;
+	return r;
+}
+
+static int alloc_apic_access_page(struct kvm *kvm)
+{
+	int r;
+
+	if (hw_config(kvm->module->hw)->vendor != HW_VENDOR_INTEL || !kvm->caps.irqchip)
+		return 0;
+	mutex_lock(&kvm->lock);
+	r = alloc_apic_access_page_locked(kvm);
+	mutex_unlock(&kvm->lock);
 	return r;
 }
 
@@ -256,17 +267,13 @@ int kvm_vm_set_identity_map_addr(struct kvm *kvm, uint64_t addr)
 	return r;
 }
 
+/* For vCPUs to come; those that there are keep theirs. */
 int kvm_vm_set_tsc_khz(struct kvm *kvm, uint32_t khz)
 {
-	int r = 0;
-
 	mutex_lock(&kvm->lock);
-	if (atomic32_load(&kvm->created_vcpus))
-		r = -EINVAL;
-	else
-		kvm->caps.tsc_khz = khz ? khz : os_tsc_khz();
+	kvm->caps.tsc_khz = khz ? khz : os_tsc_khz();
 	mutex_unlock(&kvm->lock);
-	return r;
+	return 0;
 }
 
 /* Bounds the shadow MMU, which we do not have; the number is kept. */
@@ -287,7 +294,7 @@ int kvm_vm_set_boot_cpu_id(struct kvm *kvm, unsigned long id)
 	mutex_lock(&kvm->lock);
 	if (atomic32_load(&kvm->created_vcpus))
 		r = -EBUSY;
-	else if (id > KVM_MAX_VCPU_IDS_LIMIT || (kvm->max_vcpu_ids && id >= kvm->max_vcpu_ids))
+	else if (id > KVM_MAX_VCPU_IDS_LIMIT || (kvm->max_vcpu_ids && id > kvm->max_vcpu_ids))
 		r = -EINVAL;
 	else
 		kvm->caps.bsp_vcpu_id = id;
