@@ -70,6 +70,8 @@ static long call_with_copy(const struct ioctl_row *row, struct ioctl_call *call)
 			return -EFAULT;
 	}
 	r = call_locked(row, call);
+	if (row->flags & IOC_IN_ONLY)
+		return r;
 	if ((dir & _IOC_READ) && (r >= 0 || (row->flags & IOC_COPY_BACK))) {
 		if (os_copy_to(user, data, size))
 			return -EFAULT;

@@ -17,6 +17,7 @@ enum ioctl_flags {
 	IOC_RAW		= 1 << 2,	/* the handler copies itself */
 	IOC_COPY_BACK	= 1 << 3,	/* copy out even when it failed */
 	IOC_LOCK_VCPU	= 1 << 4,	/* vcpu->mutex */
+	IOC_IN_ONLY	= 1 << 5,	/* nothing is copied out, whatever the number says */
 };
 
 struct ioctl_call {

@@ -10,10 +10,9 @@
 #include "kvm/vcpu/cpuid.h"
 #include "kvm/vcpu/vcpu.h"
 #include "kvm/vm/vm.h"
+#include "os/file.h"
 #include "os/memory.h"
 #include "os/uaccess.h"
-
-
 
 static long get_api_version(struct ioctl_call *c)
 {
@@ -24,15 +23,18 @@ static long create_vm(struct ioctl_call *c)
 {
 	struct kvm_module *module = &c->abi->module;
 	const struct vm_type_ops *ops = vm_type_find(module, c->arg);
+	int fd = os_object_fd("kvm-vm", true);	/* before the type is looked at */
 	struct kvm *kvm;
 	long r;
 
-	if (!ops)
-		return -EINVAL;
-	r = kvm_vm_create(module, ops, &kvm);
-	if (r)
+	if (fd < 0)
+		return fd;
+	r = ops ? kvm_vm_create(module, ops, &kvm) : -EINVAL;
+	if (r) {
+		os_close(fd);
 		return r;
-	r = abi_file_install(c->abi, os_object_fd("kvm-vm", true), FILE_VM, kvm);
+	}
+	r = abi_file_install(c->abi, fd, FILE_VM, kvm);
 	if (r < 0)
 		kvm_put(kvm);
 	return r;

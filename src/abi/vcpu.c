@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "abi/counted.h"
 #include "abi/ioctl.h"
@@ -93,15 +92,20 @@ static long get_lapic(struct ioctl_call *c)
 {
 	if (!vcpu_of(c)->lapic)
 		return -EINVAL;
-	memcpy(c->data, vcpu_of(c)->lapic->regs, sizeof(struct kvm_lapic_state));
+	vcpu_get_lapic(vcpu_of(c), c->data);
 	return 0;
 }
 
+/* Without a local APIC it is EINVAL, before the pointer is looked at. */
 static long set_lapic(struct ioctl_call *c)
 {
+	struct kvm_lapic_state state;
+
 	if (!vcpu_of(c)->lapic)
 		return -EINVAL;
-	memcpy(vcpu_of(c)->lapic->regs, c->data, sizeof(struct kvm_lapic_state));
+	if (os_copy_from(&state, (void *)c->arg, sizeof(state)))
+		return -EFAULT;
+	vcpu_set_lapic(vcpu_of(c), &state);
 	return 0;
 }
 
@@ -122,13 +126,15 @@ static long set_cpuid2(struct ioctl_call *c)
 static long get_cpuid2(struct ioctl_call *c)
 {
 	const struct vcpu *v = vcpu_of(c);
+	struct kvm_cpuid_entry2 e[KVM_MAX_CPUID_ENTRIES];
 	struct kvm_cpuid2 header;
 
 	if (os_copy_from(&header, (void *)c->arg, sizeof(header)))
 		return -EFAULT;
 	if (header.nent < v->nr_cpuid)
 		return -E2BIG;
-	return counted_cpuid_out(c->arg, v->cpuid, v->nr_cpuid);
+	vcpu_get_cpuid(v, e);
+	return counted_cpuid_out(c->arg, e, v->nr_cpuid);
 }
 
 static int read_msr(void *who, uint32_t index, uint64_t *value)
@@ -156,7 +162,38 @@ static long get_tsc_khz(struct ioctl_call *c)
 	return vcpu_of(c)->tsc_khz;
 }
 
-/* KVM_INTERRUPT: only without a local APIC in the kernel. */
+static long set_tsc_khz(struct ioctl_call *c)
+{
+	return vcpu_set_tsc_khz(vcpu_of(c), c->arg);
+}
+
+/* The mask lasts until the next one; NULL takes it away. */
+static long set_signal_mask(struct ioctl_call *c)
+{
+	struct vcpu *v = vcpu_of(c);
+	struct kvm_signal_mask mask;
+	uint64_t set;
+
+	if (!c->arg) {
+		v->has_signal_mask = false;
+		return 0;
+	}
+	if (os_copy_from(&mask, (void *)c->arg, sizeof(mask)))
+		return -EFAULT;
+	if (mask.len != sizeof(set))
+		return -EINVAL;
+	if (os_copy_from(&set, (char *)c->arg + sizeof(mask), sizeof(set)))
+		return -EFAULT;
+	v->signal_mask = set;
+	v->has_signal_mask = true;
+	return 0;
+}
+
+/*
+ * KVM_INTERRUPT: only without a local APIC in the kernel.  A second one takes
+ * the place of the first, as in the kernel; an exception on its way does not
+ * yield.
+ */
 static long interrupt(struct ioctl_call *c)
 {
 	uint32_t irq = ((struct kvm_interrupt *)c->data)->irq;
@@ -166,7 +203,7 @@ static long interrupt(struct ioctl_call *c)
 		return -EINVAL;
 	if (v->lapic)
 		return -ENXIO;
-	if (v->event.pending)
+	if (v->event.pending && !v->event.is_intr)
 		return -EEXIST;
 	v->event = (struct vcpu_event){ .pending = true, .is_intr = true, .vector = irq };
 	kvm_make_request(KVM_REQ_EVENT, &v->base);
@@ -193,12 +230,14 @@ static const struct ioctl_row rows[] = {
 	ROW(KVM_GET_MP_STATE, 0, get_mp_state),
 	ROW(KVM_SET_MP_STATE, 0, set_mp_state),
 	ROW(KVM_GET_LAPIC, 0, get_lapic),
-	ROW(KVM_SET_LAPIC, 0, set_lapic),
+	ROW(KVM_SET_LAPIC, IOC_RAW, set_lapic),
 	ROW(KVM_SET_CPUID2, IOC_RAW, set_cpuid2),
 	ROW(KVM_GET_CPUID2, IOC_RAW, get_cpuid2),
 	ROW(KVM_GET_MSRS, IOC_RAW, get_msrs),
 	ROW(KVM_SET_MSRS, IOC_RAW, set_msrs),
 	ROW(KVM_GET_TSC_KHZ, IOC_VALUE, get_tsc_khz),
+	ROW(KVM_SET_TSC_KHZ, IOC_VALUE, set_tsc_khz),
+	ROW(KVM_SET_SIGNAL_MASK, IOC_RAW, set_signal_mask),
 	ROW(KVM_INTERRUPT, 0, interrupt),
 	ROW(KVM_PRE_FAULT_MEMORY, IOC_COPY_BACK, pre_fault_memory),
 };

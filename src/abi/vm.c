@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "abi/ioctl.h"
+#include "kvm/core/vm_type_ops.h"
 #include "kvm/gmem/gmem.h"
 #include "kvm/vcpu/vcpu.h"
 #include "kvm/vm/memory.h"
@@ -26,11 +27,14 @@ static long check_extension(struct ioctl_call *c)
  */
 static long create_vcpu(struct ioctl_call *c)
 {
-	int fd = os_shared_memfd("kvm-vcpu", RUN_BYTES, true);
 	struct vcpu *v;
 	void *pages;
 	long r;
+	int fd;
 
+	if (c->arg >= KVM_MAX_VCPU_IDS_LIMIT)
+		return -EINVAL;
+	fd = os_shared_memfd("kvm-vcpu", RUN_BYTES, true);
 	if (fd < 0)
 		return fd;
 	pages = os_map_shared(fd, RUN_BYTES);
@@ -129,9 +133,16 @@ static long set_tss_addr(struct ioctl_call *c)
 	return kvm_vm_set_tss_addr(c->file->kvm, c->arg);
 }
 
+/* After the first vCPU it is EINVAL, before the pointer is looked at. */
 static long set_identity_map_addr(struct ioctl_call *c)
 {
-	return kvm_vm_set_identity_map_addr(c->file->kvm, *(uint64_t *)c->data);
+	uint64_t addr;
+
+	if (atomic32_load(&c->file->kvm->created_vcpus))
+		return -EINVAL;
+	if (os_copy_from(&addr, (void *)c->arg, sizeof(addr)))
+		return -EFAULT;
+	return kvm_vm_set_identity_map_addr(c->file->kvm, addr);
 }
 
 static long get_tsc_khz(struct ioctl_call *c)
@@ -154,21 +165,53 @@ static long set_boot_cpu_id(struct ioctl_call *c)
 	return kvm_vm_set_boot_cpu_id(c->file->kvm, c->arg);
 }
 
+static long memory_encrypt_op(struct ioctl_call *c)
+{
+	struct kvm *kvm = c->file->kvm;
+
+	return kvm->ops->mem_enc_ioctl(kvm, (void *)c->arg);
+}
+
+/* _IOR by its number, and yet it is read: copied by hand. */
+static long memory_encrypt_region(struct ioctl_call *c, bool add)
+{
+	struct kvm *kvm = c->file->kvm;
+	struct kvm_enc_region region;
+
+	if (os_copy_from(&region, (void *)c->arg, sizeof(region)))
+		return -EFAULT;
+	return add ? kvm->ops->mem_enc_register_region(kvm, &region)
+		   : kvm->ops->mem_enc_unregister_region(kvm, &region);
+}
+
+static long memory_encrypt_reg_region(struct ioctl_call *c)
+{
+	return memory_encrypt_region(c, true);
+}
+
+static long memory_encrypt_unreg_region(struct ioctl_call *c)
+{
+	return memory_encrypt_region(c, false);
+}
+
 static const struct ioctl_row rows[] = {
 	IOC(KVM_CHECK_EXTENSION, IOC_VALUE, check_extension),
 	IOC(KVM_CREATE_VCPU, IOC_VALUE, create_vcpu),
 	IOC(KVM_SET_USER_MEMORY_REGION, 0, set_user_memory_region),
 	IOC(KVM_SET_USER_MEMORY_REGION2, 0, set_user_memory_region2),
 	IOC(KVM_SET_MEMORY_ATTRIBUTES, 0, set_memory_attributes),
-	IOC(KVM_CREATE_GUEST_MEMFD, 0, create_guest_memfd),
+	IOC(KVM_CREATE_GUEST_MEMFD, IOC_IN_ONLY, create_guest_memfd),
 	IOC(KVM_ENABLE_CAP, 0, enable_cap),
 	IOC(KVM_CREATE_IRQCHIP, IOC_VALUE, create_irqchip),
 	IOC(KVM_SET_TSS_ADDR, IOC_VALUE, set_tss_addr),
-	IOC(KVM_SET_IDENTITY_MAP_ADDR, 0, set_identity_map_addr),
+	IOC(KVM_SET_IDENTITY_MAP_ADDR, IOC_RAW, set_identity_map_addr),
 	IOC(KVM_GET_TSC_KHZ, IOC_VALUE, get_tsc_khz),
 	IOC(KVM_SET_TSC_KHZ, IOC_VALUE, set_tsc_khz),
 	IOC(KVM_SET_NR_MMU_PAGES, IOC_VALUE, set_nr_mmu_pages),
 	IOC(KVM_SET_BOOT_CPU_ID, IOC_VALUE, set_boot_cpu_id),
+	IOC(KVM_MEMORY_ENCRYPT_OP, IOC_RAW, memory_encrypt_op),
+	IOC(KVM_MEMORY_ENCRYPT_REG_REGION, IOC_RAW, memory_encrypt_reg_region),
+	IOC(KVM_MEMORY_ENCRYPT_UNREG_REGION, IOC_RAW, memory_encrypt_unreg_region),
 };
 
 const struct ioctl_table vm_ioctls = { rows, ARRAY_SIZE(rows), -ENOTTY };
