@@ -49,6 +49,11 @@ static void fill_mem(struct x86_decoding *d, const ZydisDecodedOperand *o, bool 
 
 	op->flags |= X86_OP_MEM | (first ? X86_OP_MEM_DST : 0);
 	op->base = x86_reg_off(o->mem.base);
+	/* With REX.B, Zydis 4.0 gives a base register where "no base" is encoded. */
+	if (d->in->address_width != 16 && d->in->raw.modrm.mod == 0 &&
+	    d->in->raw.modrm.rm == 4 && d->in->raw.sib.base == 5 &&
+	    (d->in->attributes & ZYDIS_ATTRIB_HAS_SIB))
+		op->base = X86_OFF_ZERO;
 	op->index = x86_reg_off(o->mem.index);
 	op->scale = (uint8_t)scale_shift(o->mem.scale);
 	op->seg = seg_of(o->mem.segment);

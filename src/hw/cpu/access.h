@@ -191,6 +191,17 @@ bool env_intercept(struct x86_exec *x, const struct x86_op *op, enum x86_interce
 		   uint64_t info);
 uint64_t env_tsc(struct x86_exec *x);
 uint64_t env_random(struct x86_exec *x);
+/* As the guest asks for: the host's own. */
+static inline void env_pause(struct x86_exec *x)
+{
+	sync_relax();
+}
+
+static inline void env_fence(struct x86_exec *x)
+{
+	sync_fence();
+}
+
 unsigned env_phys_bits(const struct x86_exec *x);
 void env_invlpg(struct x86_exec *x, uint64_t lin);
 void env_invpcid(struct x86_exec *x, unsigned type, uint16_t pcid, uint64_t lin);

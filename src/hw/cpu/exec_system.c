@@ -3,7 +3,6 @@
  * exec_system.c - transfers, segments and the system, on this processor's TLB.
  */
 #include "hw/cpu/access.h"
-#include "sync/atomic.h"
 #include "x86/exec/begin.inc"
 
 #include "x86/exec/cond.inc"
