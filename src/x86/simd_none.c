@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "x86/simd.h"
-int x86_simd_find(uint16_t mnemonic, uint8_t dst_kind, uint8_t src_kind) { return -1; }
-const struct x86_simd_row *x86_simd_row(unsigned nr) { return NULL; }
 int x86_x87_find(uint16_t mnemonic, uint16_t mem_size, uint8_t dst_form) { return -1; }
 const struct x86_x87_row *x86_x87_row(unsigned nr) { return NULL; }
 size_t x86_xsave_size(uint64_t xcr0) { return 576; }

@@ -19,7 +19,7 @@
 #include "x86/flat.h"
 #include "x86/native.h"
 
-static uint64_t seed = 1, count = 150000;
+static uint64_t seed = 1, count = 300000;
 static unsigned tested[X86_NR_HANDLERS];
 
 static uint64_t rnd(void)
