@@ -286,7 +286,8 @@ int kvm_gmem_get_pfn(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn, h
 	if (!hpa_is_valid(*page))
 		return -ENOMEM;
 	*max_level = PG_LEVEL_4K;	/* a file's folios are of order 0 */
-	if (prepared)
+	/* Where nothing is to be prepared, nothing need be remembered either. */
+	if (prepared || kvm->ops->gmem_prepare == vm_type_no_gmem_prepare)
 		return 0;
 	r = kvm->ops->gmem_prepare(kvm, *page, gfn, *max_level);
 	if (!r)
