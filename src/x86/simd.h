@@ -124,6 +124,7 @@ struct x86_x87 {
 	uint16_t	ax;
 	uint8_t		width;		/* operand size: 2 or 4 (FNSTENV, FNSAVE layouts) */
 	bool		real;		/* real-mode layout of the environment */
+	bool		no_store;	/* out: an unmasked exception leaves memory as it is */
 };
 
 typedef int (*x86_x87_fn)(uint8_t *mem, struct x86_x87 *x);
