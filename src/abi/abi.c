@@ -11,6 +11,7 @@
 #include "kvm/types/types.h"
 #include "kvm/vcpu/vcpu.h"
 #include "kvm/vm/vm.h"
+#include "os/file.h"
 #include "os/memory.h"
 #include "os/process.h"
 #include "os/processor.h"
@@ -36,33 +37,32 @@ void abi_default_config(struct abi_config *c)
 	};
 }
 
-static int create_machine(struct abi *abi, const struct abi_config *config)
+/* A machine and its module, from abi->config. */
+static int create_machine(struct abi *abi)
 {
-	struct hw_config hw = config->hw;
+	struct hw_config hw = abi->config.hw;
+	struct kvm_module fresh = {
+		.counters = abi->module.counters,
+		.abi = abi->config.kernel_abi,
+		.params = abi->config.params,
+	};
+	int r;
 
-	abi->module.counters = counters_create();
-	if (!abi->module.counters)
-		return -ENOMEM;
-	hw.counters = abi->module.counters;
-	switch (hw_create(&hw, &abi->module.hw)) {
+	hw.counters = fresh.counters;
+	switch (hw_create(&hw, &fresh.hw)) {
 	case HW_OK:
-		return 0;
+		break;
 	case HW_NO_MEMORY:
-		counters_destroy(abi->module.counters);
 		return -ENOMEM;
 	case HW_BAD_CONFIG:
-		break;
+		return -EINVAL;
 	}
-	counters_destroy(abi->module.counters);
-	return -EINVAL;
-}
-
-static int load_module(struct abi *abi, const struct abi_config *config)
-{
-	abi->module.abi = config->kernel_abi;
-	abi->module.params = config->params;
+	abi->module = fresh;
 	abi->module.vm_types = vm_types_supported(&abi->module);
-	return kvm_module_load(&abi->module);
+	r = kvm_module_load(&abi->module);
+	if (r)
+		hw_destroy(fresh.hw);
+	return r;
 }
 
 int abi_create(const struct abi_config *config, struct abi **out)
@@ -77,24 +77,42 @@ int abi_create(const struct abi_config *config, struct abi **out)
 		free(abi);
 		return -ENOMEM;
 	}
-	*abi->pid = os_pid();
-	r = fd_table_init(&abi->table);
+	abi->config = *config;
+	abi->module.counters = counters_create();
+	r = abi->module.counters ? fd_table_init(&abi->table) : -ENOMEM;
 	if (!r)
-		r = create_machine(abi, config);
+		r = create_machine(abi);
 	if (r)
 		goto out_free;
-	r = load_module(abi, config);
-	if (r)
-		goto out_machine;
+	*abi->pid = os_pid();
 	*out = abi;
 	return 0;
 
-out_machine:
-	hw_destroy(abi->module.hw);
-	counters_destroy(abi->module.counters);
 out_free:
+	counters_destroy(abi->module.counters);
 	os_unmap(abi->pid, PAGE_SIZE);
 	free(abi);
+	return r;
+}
+
+void abi_after_fork_child(struct abi *abi)
+{
+	mutex_init(&abi->table.lock, "abi fd table", RANK_ABI_TABLE);
+}
+
+int abi_renew(struct abi *abi)
+{
+	int r = 0;
+
+	if (likely(*abi->pid))
+		return 0;
+	mutex_lock(&abi->table.lock);
+	if (!*abi->pid) {
+		r = create_machine(abi);
+		if (!r)
+			*abi->pid = os_pid();
+	}
+	mutex_unlock(&abi->table.lock);
 	return r;
 }
 
@@ -105,7 +123,13 @@ struct counters *abi_counters(struct abi *abi)
 
 int abi_open(struct abi *abi, int flags)
 {
-	return abi_file_install(abi, os_object_fd("kvm", flags & O_CLOEXEC), FILE_SYSTEM, NULL);
+	int fd = abi_renew(abi);
+
+	if (!fd)
+		fd = os_object_fd("kvm", flags & O_CLOEXEC);
+	if (fd >= 0)
+		os_reopen(fd, flags & (O_ACCMODE | O_CLOEXEC | O_NONBLOCK));
+	return abi_file_install(abi, fd, FILE_SYSTEM, NULL);
 }
 
 void abi_set_run_hook(struct abi *abi, abi_run_hook hook)

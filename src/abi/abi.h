@@ -33,6 +33,9 @@ void abi_default_config(struct abi_config *config);
 MUST_CHECK int abi_create(const struct abi_config *config, struct abi **out);
 struct counters *abi_counters(struct abi *abi);
 
+/* In a forked child, before anything else: locks that the parent's threads held are free. */
+void abi_after_fork_child(struct abi *abi);
+
 /* open("/dev/kvm", flags): a new descriptor. */
 MUST_CHECK int abi_open(struct abi *abi, int flags);
 
@@ -47,6 +50,11 @@ void abi_file_put(struct abi_file *file);
 MUST_CHECK int abi_file_alias(struct abi *abi, struct abi_file *file, int fd);
 /* @fd is about to be closed: the table's reference, or NULL; to be put after the close. */
 struct abi_file *abi_file_detach(struct abi *abi, int fd);
+/*
+ * @fd came from somewhere else (a socket): if it is one of our objects, it
+ * becomes another name of it.  -ENOMEM.
+ */
+MUST_CHECK int abi_file_adopt(struct abi *abi, int fd);
 /* No descriptor of ours has a greater number; -1 before the first. */
 int abi_highest_fd(struct abi *abi);
 

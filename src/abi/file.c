@@ -93,7 +93,7 @@ static void free_file(struct rcu_head *head)
 static void release_object(struct abi_file *f)
 {
 	/* A forked child's copies of our objects are nobody's. */
-	if (!*f->abi->pid)
+	if (f->owner != *f->abi->pid)
 		return;
 	switch (f->kind) {
 	case FILE_VM:
@@ -149,6 +149,35 @@ struct abi_file *abi_file_detach(struct abi *abi, int fd)
 	return f;
 }
 
+static struct abi_file *find_object(struct abi *abi, const struct stat *st)
+{
+	int highest = abi_highest_fd(abi);
+
+	for (int fd = 0; fd <= highest; fd++) {
+		struct abi_file *f = abi_file_get(abi, fd, false);
+
+		if (f && f->dev == st->st_dev && f->ino == st->st_ino)
+			return f;
+		abi_file_put(f);
+	}
+	return NULL;
+}
+
+int abi_file_adopt(struct abi *abi, int fd)
+{
+	struct abi_file *f;
+	struct stat st;
+	int r = 0;
+
+	if (os_fstat(fd, &st))
+		return 0;
+	f = find_object(abi, &st);
+	if (f)
+		r = abi_file_alias(abi, f, fd);
+	abi_file_put(f);
+	return r;
+}
+
 int abi_highest_fd(struct abi *abi)
 {
 	return (int)atomic32_load(&abi->table.nr) - 1;
@@ -167,6 +196,7 @@ int abi_file_install(struct abi *abi, int fd, enum file_kind kind, void *object)
 		goto out_close;
 	f->kind = kind;
 	f->abi = abi;
+	f->owner = *abi->pid;
 	f->dev = st.st_dev;
 	f->ino = st.st_ino;
 	f->kvm = object;
@@ -189,7 +219,7 @@ bool abi_is_owner(const struct abi *abi, const struct kvm *kvm)
 
 ssize_t abi_read_write(struct abi_file *f, bool positioned)
 {
-	return f->kind == FILE_GMEM && positioned ? -ESPIPE : -EINVAL;
+	return f->kind != FILE_SYSTEM && positioned ? -ESPIPE : -EINVAL;
 }
 
 int abi_mmap_check(struct abi_file *f, int prot, int flags, off_t offset, size_t length)
@@ -201,7 +231,7 @@ int abi_fallocate(struct abi_file *f, int mode, off_t offset, off_t length)
 {
 	if (f->kind != FILE_GMEM)
 		return -ENODEV;
-	if (!*f->abi->pid)
+	if (f->owner != *f->abi->pid)
 		return -EIO;
 	return kvm_gmem_fallocate(f->gmem, mode, offset, length);
 }
@@ -218,6 +248,6 @@ off_t abi_lseek(struct abi_file *f)
 
 void abi_fstat(struct abi_file *f, struct stat *st)
 {
-	if (f->kind == FILE_GMEM && *f->abi->pid)
+	if (f->kind == FILE_GMEM)
 		kvm_gmem_stat(f->gmem, st);
 }

@@ -25,6 +25,7 @@ struct abi_file {
 	dev_t		dev;		/* the memfd that stands for it */
 	ino_t		ino;
 	struct abi	*abi;
+	int		owner;		/* process in which it was made */
 	union {
 		struct kvm	*kvm;	/* FILE_VM: one reference on the VM */
 		struct vcpu	*vcpu;	/* FILE_VCPU: one reference on its VM */
@@ -45,6 +46,7 @@ struct fd_table {
 };
 
 struct abi {
+	struct abi_config config;	/* as asked for */
 	struct kvm_module module;
 	struct fd_table	 table;
 	abi_run_hook	 run_hook;
@@ -58,6 +60,13 @@ MUST_CHECK int fd_table_init(struct fd_table *t);
  * @kind.  @fd or -errno.  The object's reference goes to the file on success.
  */
 MUST_CHECK int abi_file_install(struct abi *abi, int fd, enum file_kind kind, void *object);
+
+/*
+ * The machine's memory is not in a forked child: there it is made anew before
+ * the first use of /dev/kvm, and files of the parent's machine stay dead.
+ * 0, -ENOMEM.
+ */
+MUST_CHECK int abi_renew(struct abi *abi);
 
 /* False in a process that did not create the VM: EIO. */
 bool abi_is_owner(const struct abi *abi, const struct kvm *kvm);

@@ -103,5 +103,7 @@ long abi_ioctl(struct abi *abi, struct abi_file *file, unsigned long cmd, unsign
 	row = find_row(abi, table, cmd);
 	if (!row)
 		return table->unknown;
+	if (file->kind == FILE_SYSTEM && abi_renew(abi))
+		return -ENOMEM;
 	return run_row(row, &(struct ioctl_call){ .abi = abi, .file = file, .arg = arg });
 }

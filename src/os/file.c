@@ -2,6 +2,8 @@
 #include "os/file.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -14,4 +16,19 @@ int os_fstat(int fd, struct stat *st)
 void os_close(int fd)
 {
 	syscall(SYS_close, fd);
+}
+
+bool os_reopen(int fd, int flags)
+{
+	char path[40];
+	long again;
+	bool done;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	again = syscall(SYS_openat, AT_FDCWD, path, flags);
+	if (again < 0)
+		return false;
+	done = syscall(SYS_dup3, again, fd, flags & O_CLOEXEC) == fd;
+	os_close((int)again);
+	return done;
 }

@@ -4,6 +4,7 @@
  * that our own front end interposes.  Any thread, async-signal-safe.
  */
 #pragma once
+#include <stdbool.h>
 #include <sys/stat.h>
 
 #include "base/macros.h"
@@ -11,3 +12,9 @@
 /* 0 or -errno. */
 MUST_CHECK int os_fstat(int fd, struct stat *st);
 void os_close(int fd);
+
+/*
+ * Opens what @fd is again with other @flags of open(2), under the same number.
+ * False, and nothing changed, where /proc is not there.
+ */
+bool os_reopen(int fd, int flags);

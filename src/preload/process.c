@@ -48,6 +48,8 @@ static void in_child(void)
 	read_counters(&at_birth);
 	atomic32_store(&has_written, 0);
 	front_machine_in_child();
+	if (front_machine())
+		abi_after_fork_child(front_machine());
 	front_signals_in_child();
 }
 
