@@ -4,8 +4,9 @@
  *
  * Each form that a row accepts is encoded (Zydis), executed for itself on
  * random and special operands under random MXCSR values, unmasked exceptions
- * included, and compared with what the row's function makes of the same:
- * destination, flags, MXCSR, RCX, XMM0.  A form that this processor lacks is
+ * included, and compared with what the row's function makes of the same, and
+ * the whole model with the instruction's bytes: destination, flags, MXCSR,
+ * RCX, XMM0, memory, signal.  A form that this processor lacks is
  * counted as skipped.  SIMD_SEED=N repeats a run.
  */
 #include <setjmp.h>
@@ -23,6 +24,7 @@
 #include <Zydis/Zydis.h>
 
 #include "base/macros.h"
+#include "x86/flat.h"
 #include "x86/simd.h"
 
 #define ROUNDS		1000		/* of one form */
@@ -220,6 +222,52 @@ static void native(const struct form *f, struct regs *r, uint8_t imm)
 	native_call(r, code);
 }
 
+/* The instruction's bytes, decoded and executed by the model as a whole. */
+static int executed(const struct form *f, struct regs *r, uint8_t imm)
+{
+	static struct flat flat;
+	struct x86_state *st = &flat.state;
+	uint8_t bytes[16];
+
+	memcpy(bytes, f->bytes, sizeof(bytes));
+	if (f->has_imm)
+		bytes[f->length - 1] = imm;
+	st->cr0 = X86_CR0_PE | X86_CR0_PG;
+	st->cr4 = X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT;
+	st->efer = X86_EFER_LMA | X86_EFER_LME;
+	st->seg[X86_CS].ar = X86_AR_L | X86_AR_P;
+	st->cpl = 3;
+	st->fpu.fcw = 0x37f;
+	st->fpu.fsw = (uint16_t)(rnd() & 0x3800);	/* TOP: MMX registers are turned by it */
+	memcpy(st->fpu.xmm, r->xmm, sizeof(r->xmm));
+	memcpy(st->fpu.st[(0 - (st->fpu.fsw >> 11)) & 7], &r->mm[0], 8);
+	memcpy(st->fpu.st[(1 - (st->fpu.fsw >> 11)) & 7], &r->mm[1], 8);
+	st->fpu.mxcsr = r->mxcsr;
+	st->gpr[X86_RAX] = r->rax;
+	st->gpr[X86_RCX] = r->rcx;
+	st->gpr[X86_RDX] = r->rdx;
+	st->gpr[X86_R8] = r->r8;
+	st->gpr[X86_R9] = r->r9;
+	st->gpr[X86_RSI] = flat.base = r->rsi;
+	st->rflags = r->rflags;
+	flat.mem = (uint8_t *)r->rsi;
+	flat.size = 16;
+	if (flat_one(&flat, bytes, (unsigned)f->length, 0x10000) == X86_STOP &&
+	    flat.x.why != X86_WHY_EVENT)
+		return -1;
+	memcpy(r->xmm, st->fpu.xmm, sizeof(r->xmm));
+	memcpy(&r->mm[0], st->fpu.st[(0 - (st->fpu.fsw >> 11)) & 7], 8);
+	memcpy(&r->mm[1], st->fpu.st[(1 - (st->fpu.fsw >> 11)) & 7], 8);
+	r->mxcsr = st->fpu.mxcsr;
+	r->rax = st->gpr[X86_RAX];
+	r->rcx = st->gpr[X86_RCX];
+	r->rdx = st->gpr[X86_RDX];
+	r->r8 = st->gpr[X86_R8];
+	r->r9 = st->gpr[X86_R9];
+	r->rflags = st->rflags;
+	return flat.x.why == X86_WHY_EVENT ? flat.x.event.vector : 0;
+}
+
 /* As the processor uses a row: operands fetched, the function, results put away. */
 static int modelled(const struct form *f, struct regs *r, uint8_t imm)
 {
@@ -292,6 +340,19 @@ static void report(const struct form *f, const struct regs *in, const struct reg
 				    w[k], g[k], w[k] == g[k] ? "" : " <--");
 }
 
+/* @mem: the memory operands of @want and @got */
+static void compare(const struct form *f, const struct regs *in, struct regs want, struct regs got,
+		    const union x86_vec *mem, uint8_t imm, int vector)
+{
+	want.rsi = got.rsi = 0;
+	/* Whether something besides an unmasked overflow or underflow was inexact is not told. */
+	if (caught == SIGFPE && (want.mxcsr & got.mxcsr & ~in->mxcsr >> 7 & 0x18))
+		want.mxcsr |= 0x20, got.mxcsr |= 0x20;
+	if (memcmp(&want, &got, sizeof(want)) || memcmp(&mem[0], &mem[1], sizeof(mem[0])) ||
+	    vector != (caught == SIGFPE ? X86_XM : 0))
+		report(f, in, &want, &got, imm, vector);
+}
+
 static void compare_once(const struct form *f)
 {
 	union x86_vec mem[2], before;
@@ -320,14 +381,16 @@ static void compare_once(const struct form *f)
 	want.rsi = (uint64_t)&mem[0];
 	got.rsi = (uint64_t)&mem[1];
 	native(f, &want, imm);
-	vector = modelled(f, &got, imm);
-	want.rsi = got.rsi = 0;
-	/* Whether something besides an unmasked overflow or underflow was inexact is not told. */
-	if (caught == SIGFPE && (want.mxcsr & got.mxcsr & ~in.mxcsr >> 7 & 0x18))
-		want.mxcsr |= 0x20, got.mxcsr |= 0x20;
-	if (memcmp(&want, &got, sizeof(want)) || memcmp(&mem[0], &mem[1], sizeof(mem[0])) ||
-	    (caught == SIGFPE) != (vector == X86_XM))
-		report(f, &in, &want, &got, imm, vector);
+	if (f->row->fn) {
+		vector = modelled(f, &got, imm);
+		compare(f, &in, want, got, mem, imm, vector);
+	}
+
+	got = in;
+	mem[1] = before;
+	got.rsi = (uint64_t)&mem[1];
+	vector = executed(f, &got, imm);
+	compare(f, &in, want, got, mem, imm, vector);
 }
 
 /* Does a memory operand that is not a multiple of 16 fault, as the row says? */
@@ -362,7 +425,9 @@ static void check_decoded(const struct form *f, unsigned row)
 	ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
 	assert_true(ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, f->bytes, f->length, &in, o)));
 	assert_int_equal(in.mnemonic, f->row->mnemonic);
-	assert_int_equal(x86_simd_find(f->row->mnemonic, (uint8_t)f->dst, (uint8_t)f->src), row);
+	if (f->row->fn)
+		assert_int_equal(x86_simd_find(f->row->mnemonic, (uint8_t)f->dst,
+					       (uint8_t)f->src), row);
 	for (i = 0; i < in.operand_count; i++)
 		if (o[i].type == ZYDIS_OPERAND_TYPE_MEMORY && f->row->mem_size &&
 		    o[i].size != f->row->mem_size * 8)
@@ -372,6 +437,15 @@ static void check_decoded(const struct form *f, unsigned row)
 }
 
 static unsigned forms, skipped;
+
+/* Within the test: cmocka has put its own handlers in place. */
+static void catch_signals(void)
+{
+	struct sigaction sa = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO };
+
+	assert_int_equal(sigaction(SIGFPE, &sa, NULL) | sigaction(SIGILL, &sa, NULL) |
+			 sigaction(SIGSEGV, &sa, NULL), 0);
+}
 
 static void try_form(struct form *f, unsigned row)
 {
@@ -411,33 +485,64 @@ static void try_kinds(const struct x86_simd_row *row, unsigned nr, unsigned dst,
 	}
 }
 
+static void try_row(const struct x86_simd_row *row, unsigned nr)
+{
+	unsigned dst, src, before = forms + skipped;
+
+	for (dst = X86_SIMD_XMM; dst <= X86_SIMD_MEM; dst <<= 1)
+		for (src = X86_SIMD_XMM; src <= X86_SIMD_MEM; src <<= 1)
+			if ((row->dst & dst) && (row->src & src))
+				try_kinds(row, nr, dst, src);
+	for (dst = X86_SIMD_XMM; dst <= X86_SIMD_MEM && !row->src; dst <<= 1)
+		if (row->dst & dst)
+			try_kinds(row, nr, dst, X86_SIMD_NONE);
+	if (forms + skipped == before) {
+		print_error("row %u (%s) has no form\n", nr,
+			    ZydisMnemonicGetString(row->mnemonic));
+		failures++;
+	}
+}
+
 static void rows_do_what_this_processor_does(void **unused)
 {
-	/* Within the test: cmocka has put its own in place. */
-	struct sigaction sa = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO };
 	const struct x86_simd_row *row;
-	unsigned nr, dst, src, before;
+	unsigned nr;
 
 	(void)unused;
-	assert_int_equal(sigaction(SIGFPE, &sa, NULL) | sigaction(SIGILL, &sa, NULL) |
-			 sigaction(SIGSEGV, &sa, NULL), 0);
-	for (nr = 0; (row = x86_simd_row(nr)); nr++) {
-		before = forms + skipped;
-		for (dst = X86_SIMD_XMM; dst <= X86_SIMD_MEM; dst <<= 1)
-			for (src = X86_SIMD_XMM; src <= X86_SIMD_MEM; src <<= 1)
-				if ((row->dst & dst) && (row->src & src))
-					try_kinds(row, nr, dst, src);
-		for (dst = X86_SIMD_XMM; dst <= X86_SIMD_MEM && !row->src; dst <<= 1)
-			if (row->dst & dst)
-				try_kinds(row, nr, dst, X86_SIMD_NONE);
-		if (forms + skipped == before) {
-			print_error("row %u (%s) has no form\n", nr,
-				    ZydisMnemonicGetString(row->mnemonic));
-			failures++;
-		}
-	}
+	catch_signals();
+	for (nr = 0; (row = x86_simd_row(nr)); nr++)
+		try_row(row, nr);
 	print_message("%u rows, %u forms compared, %u that this processor lacks\n", nr, forms,
 		      skipped);
+	assert_int_equal(failures, 0);
+}
+
+/* Moves that have handlers instead of rows: only executed as a whole. */
+static const struct x86_simd_row moves[] = {
+#define MOVE(m, d, s, size, f) \
+	{ ZYDIS_MNEMONIC_##m, X86_SIMD_##d, X86_SIMD_##s, size, f, X86_SET_SSE, NULL },
+#define MOVE128(m, f) MOVE(m, XMM, XM, 16, f) MOVE(m, MEM, XMM, 16, f)
+	MOVE128(MOVAPS, X86_SIMD_ALIGNED) MOVE128(MOVAPD, X86_SIMD_ALIGNED)
+	MOVE128(MOVDQA, X86_SIMD_ALIGNED)
+	MOVE128(MOVUPS, 0) MOVE128(MOVUPD, 0) MOVE128(MOVDQU, 0)
+	MOVE(LDDQU, XMM, MEM, 16, 0)
+	MOVE(MOVNTDQA, XMM, MEM, 16, X86_SIMD_ALIGNED)
+	MOVE(MOVNTDQ, MEM, XMM, 16, X86_SIMD_ALIGNED)
+	MOVE(MOVNTPS, MEM, XMM, 16, X86_SIMD_ALIGNED)
+	MOVE(MOVNTPD, MEM, XMM, 16, X86_SIMD_ALIGNED)
+	MOVE(MOVQ, XMM, XM, 8, 0) MOVE(MOVQ, MEM, XMM, 8, 0)
+	MOVE(MOVQ, XMM, GPR, 8, 0) MOVE(MOVQ, GPR, XMM, 8, 0)
+	MOVE(MOVD, XMM, GM, 4, 0) MOVE(MOVD, GM, XMM, 4, 0)
+};
+
+static void moves_do_what_this_processor_does(void **unused)
+{
+	unsigned i;
+
+	(void)unused;
+	catch_signals();
+	for (i = 0; i < ARRAY_SIZE(moves); i++)
+		try_row(&moves[i], i);
 	assert_int_equal(failures, 0);
 }
 
@@ -461,6 +566,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rows_do_what_this_processor_does),
+		cmocka_unit_test(moves_do_what_this_processor_does),
 	};
 
 	return cmocka_run_group_tests(tests, prepare, NULL);

@@ -21,6 +21,7 @@
 #include <Zydis/Zydis.h>
 
 #include "base/macros.h"
+#include "x86/flat.h"
 #include "x86/simd.h"
 
 #define ROUNDS	200		/* of one form */
@@ -219,6 +220,37 @@ static void modelled(const struct form *f, struct image *s)
 		s->rflags = (s->rflags & ~X86_FLAGS_STATUS) | x.eflags;
 }
 
+/* The instruction's bytes, decoded and executed by the model as a whole. */
+static void executed(const struct form *f, struct image *s)
+{
+	static struct flat flat;
+	struct x86_state *st = &flat.state;
+
+	st->cr0 = X86_CR0_PE | X86_CR0_PG;
+	st->cr4 = X86_CR4_OSFXSR;
+	st->efer = X86_EFER_LMA | X86_EFER_LME;
+	st->seg[X86_CS].ar = X86_AR_L | X86_AR_P;
+	st->cpl = 3;
+	st->fpu.fcw = s->fcw;
+	st->fpu.fsw = s->fsw;
+	st->fpu.ftw = (uint8_t)s->ftw;
+	memcpy(st->fpu.st, s->st, sizeof(s->st));
+	st->gpr[X86_RAX] = s->rax;
+	st->gpr[X86_RDI] = flat.base = (uint64_t)s->mem;
+	st->rflags = s->rflags;
+	flat.mem = s->mem;
+	flat.size = sizeof(s->mem);
+	if (flat_one(&flat, f->bytes, (unsigned)f->length, 0x10000) == X86_STOP)
+		fail_msg("%s stops: why %d vector %d", ZydisMnemonicGetString(f->row->mnemonic),
+			 (int)flat.x.why, (int)flat.x.event.vector);
+	s->fcw = st->fpu.fcw;
+	s->fsw = st->fpu.fsw;
+	s->ftw = st->fpu.ftw;
+	memcpy(s->st, st->fpu.st, sizeof(s->st));
+	s->rax = st->gpr[X86_RAX];
+	s->rflags = st->rflags;
+}
+
 /* Where the last instruction was is not kept by the rows: its fields are blanked. */
 static void blank_pointers(const struct form *f, struct image *s)
 {
@@ -251,21 +283,26 @@ static void report(const struct form *f, const struct image *in, const struct im
 
 static void compare_once(const struct form *f)
 {
+	static void (*const models[])(const struct form *, struct image *) = { modelled, executed };
 	static struct image in, want, got;
+	unsigned i;
 
 	random_state(&in);
 	random_operand(in.mem, f->row->mem_size);
-	want = got = in;
+	want = in;
 	memcpy(code, f->bytes, f->length + 1);
 	native_x87(&want, code);
-	modelled(f, &got);
 	want.fop = 0;
 	want.fip = want.fdp = 0;
 	want.mxcsr_mask = 0;
 	blank_pointers(f, &want);
-	blank_pointers(f, &got);
-	if (memcmp(&want, &got, sizeof(want)))
-		report(f, &in, &want, &got);
+	for (i = 0; i < ARRAY_SIZE(models); i++) {
+		got = in;
+		models[i](f, &got);
+		blank_pointers(f, &got);
+		if (memcmp(&want, &got, sizeof(want)))
+			report(f, &in, &want, &got);
+	}
 }
 
 static unsigned forms;
