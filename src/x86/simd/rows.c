@@ -7,8 +7,9 @@
 #include "x86/simd/rows_priv.h"
 
 const struct x86_simd_table *const x86_simd_tables[] = {
-	&x86_simd_packed, &x86_simd_shuffle, &x86_simd_move, &x86_simd_float,
-	&x86_simd_convert, &x86_simd_string, &x86_simd_crypto,
+	/* the usual ones first */
+	&x86_simd_move, &x86_simd_packed, &x86_simd_float, &x86_simd_convert,
+	&x86_simd_shuffle, &x86_simd_string, &x86_simd_crypto,
 };
 const size_t x86_nr_simd_tables = ARRAY_SIZE(x86_simd_tables);
 
