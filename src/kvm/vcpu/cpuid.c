@@ -20,7 +20,11 @@
 #define L1_ECX_XSAVE		BIT(26)
 #define L1_ECX_PCID		BIT(17)
 #define L1_ECX_MONITOR		BIT(3)
+#define L1_ECX_VMX		BIT(5)
+#define L1_ECX_X2APIC		BIT(21)
 #define L1_EDX_APIC		BIT(9)
+#define L1_EDX_HTT		BIT(28)
+#define XL1_ECX_SVM		BIT(2)
 #define L1_ECX_TSC_DEADLINE	BIT(24)
 #define L7_EBX_FSGSBASE		BIT(0)
 #define L7_EBX_SMEP		BIT(7)
@@ -61,7 +65,46 @@ static void put_basic_1(struct filler *f)
 		return;
 	e->ebx &= 0x0000ffff;	/* APIC id and thread count: the VMM's */
 	e->ecx |= L1_ECX_HYPERVISOR;
-	e->ecx &= ~(uint32_t)(L1_ECX_OSXSAVE | L1_ECX_MONITOR | L1_ECX_TSC_DEADLINE);
+	e->ecx &= ~(uint32_t)(L1_ECX_OSXSAVE | L1_ECX_MONITOR | L1_ECX_TSC_DEADLINE | L1_ECX_VMX);
+	e->ecx |= L1_ECX_X2APIC;	/* emulated, whatever the machine has */
+	e->edx &= ~(uint32_t)L1_EDX_HTT;
+}
+
+/* There, and with nothing in it. */
+static void put_empty(struct filler *f, uint32_t leaf)
+{
+	struct kvm_cpuid_entry2 *e = put(f, leaf, 0, 0);
+
+	if (e)
+		e->eax = e->ebx = e->ecx = e->edx = 0;
+}
+
+/* Without the virtualization that only a nested hypervisor would use. */
+static void put_extended_features(struct filler *f)
+{
+	struct kvm_cpuid_entry2 *e = put(f, 0x80000001, 0, 0);
+
+	if (e)
+		e->ecx &= ~(uint32_t)XL1_ECX_SVM;
+}
+
+/* Widths: physical as the bare machine has it, for reductions do not touch guests. */
+static void put_address_sizes(struct filler *f)
+{
+	struct kvm_cpuid_entry2 *e = put(f, 0x80000008, 0, 0);
+
+	if (!e)
+		return;
+	e->eax &= 0xffff;
+	e->ecx = e->edx = 0;
+}
+
+static void put_topology(struct filler *f, uint32_t leaf)
+{
+	struct kvm_cpuid_entry2 *e = put(f, leaf, 0, SIGNIFICANT);
+
+	if (e)
+		e->eax = e->ebx = e->ecx = 0;
 }
 
 static void put_subleaves(struct filler *f, uint32_t leaf)
@@ -92,10 +135,20 @@ static void put_subleaves(struct filler *f, uint32_t leaf)
 		}
 		return;
 	case 0xb: case 0x1f:	/* topology: made by the VMM */
-		put(f, leaf, 0, SIGNIFICANT);
+		put_topology(f, leaf);
+		return;
+	case 0x80000001:
+		put_extended_features(f);
+		return;
+	case 0x80000008:
+		put_address_sizes(f);
+		return;
+	case 0: case 2: case 6: case 0x80000000: case 0x80000002: case 0x80000003:
+	case 0x80000004: case 0x80000005: case 0x80000006: case 0x80000007: case 0x80000021:
+		put(f, leaf, 0, 0);
 		return;
 	default:
-		put(f, leaf, 0, 0);
+		put_empty(f, leaf);
 	}
 }
 
