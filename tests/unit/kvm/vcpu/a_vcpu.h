@@ -20,6 +20,7 @@
 #include "kvm/vcpu/vcpu.h"
 #include "kvm/vm/memory.h"
 #include "kvm/vm/vm.h"
+#include "os/file.h"
 #include "os/memory.h"
 #include "os/uaccess.h"
 #include "trace/counters.h"
@@ -62,6 +63,7 @@ static inline struct vcpu *a_vcpu_add(struct a_vcpu *a, unsigned id)
 	void *pages = os_map_shared(fd, VCPU_RUN_PAGES * PAGE_SIZE);
 
 	assert_non_null(pages);
+	os_close(fd);
 	assert_int_equal(kvm_vm_create_vcpu(a->kvm, id, pages, &v), 0);
 	return v;
 }

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/* test_msr.c - index x who x value: taken, dropped or #GP; what is then read. */
+#include <errno.h>
+
+#include "a_vcpu.h"
+
+enum who { GUEST, HOST };
+enum on { ON_BOTH, ON_AMD, ON_INTEL };
+#define GP	1
+#define NOT_CANONICAL	0x8000000000000000ull
+#define LOW_CANONICAL	0x00007fffffffffffull
+#define WB8	0x0606060606060606ull
+#define APIC	(LAPIC_DEFAULT_BASE | LAPIC_BASE_ENABLE | LAPIC_BASE_BSP)
+
+static const struct row {
+	const char	*why;
+	enum on		on;
+	uint32_t	index;
+	enum who	who;
+	uint64_t	value;
+	int		want;
+	uint64_t	is;		/* read by the host afterwards */
+} rows[] = {
+	{ "nobody's register", ON_BOTH, 0xdeadbeef, GUEST, 0, GP, 0 },
+	{ "nobody's register", ON_BOTH, 0xdeadbeef, HOST, 0, GP, 0 },
+	{ "EFER: NX", ON_BOTH, 0xc0000080, GUEST, X86_EFER_NX, 0, X86_EFER_NX },
+	{ "EFER: LMA is not written", ON_BOTH, 0xc0000080, HOST, X86_EFER_LMA, 0, 0 },
+	{ "EFER: a reserved bit", ON_BOTH, 0xc0000080, HOST, 2, GP, 0 },
+	{ "EFER: SVME, not nested", ON_BOTH, 0xc0000080, GUEST, X86_EFER_SVME, GP, 0 },
+	{ "STAR takes anything", ON_BOTH, 0xc0000081, GUEST, ~0ull, 0, ~0ull },
+	{ "LSTAR: canonical", ON_BOTH, 0xc0000082, GUEST, LOW_CANONICAL, 0, LOW_CANONICAL },
+	{ "LSTAR: the kernel's half", ON_BOTH, 0xc0000082, GUEST, ~0ull << 47, 0, ~0ull << 47 },
+	{ "LSTAR: not canonical", ON_BOTH, 0xc0000082, GUEST, BIT(47), GP, 0 },
+	{ "LSTAR: not canonical, host", ON_BOTH, 0xc0000082, HOST, NOT_CANONICAL, GP, 0 },
+	{ "CSTAR: not canonical", ON_BOTH, 0xc0000083, GUEST, NOT_CANONICAL, GP, 0 },
+	{ "FS base: not canonical", ON_BOTH, 0xc0000100, GUEST, NOT_CANONICAL, GP, 0 },
+	{ "FS base", ON_BOTH, 0xc0000100, GUEST, 0x1234, 0, 0x1234 },
+	{ "GS base", ON_BOTH, 0xc0000101, GUEST, 0x1234, 0, 0x1234 },
+	{ "kernel GS base", ON_BOTH, 0xc0000102, GUEST, 0x1234, 0, 0x1234 },
+	{ "kernel GS base: not canonical", ON_BOTH, 0xc0000102, HOST, NOT_CANONICAL, GP, 0 },
+	{ "SYSENTER_ESP is made canonical", ON_BOTH, 0x175, GUEST, BIT(47), 0, ~0ull << 47 },
+	{ "SYSENTER_EIP is made canonical", ON_BOTH, 0x176, HOST, NOT_CANONICAL, 0, 0 },
+	{ "TSC_AUX", ON_BOTH, 0xc0000103, GUEST, 7, 0, 7 },
+	{ "TSC_AUX: 33 bits", ON_INTEL, 0xc0000103, GUEST, BIT(32), GP, 0 },
+	{ "TSC_AUX: upper half ignored", ON_AMD, 0xc0000103, GUEST, BIT(32) | 5, 0, 5 },
+	{ "PAT: write back everywhere", ON_BOTH, 0x277, GUEST, WB8, 0, WB8 },
+	{ "PAT: type 2", ON_BOTH, 0x277, GUEST, 2, GP, 0x0007040600070406ull },
+	{ "PAT: type 8", ON_BOTH, 0x277, HOST, 8ull << 56, GP, 0x0007040600070406ull },
+	{ "MTRR default: write back, on", ON_BOTH, 0x2ff, GUEST, 0xc06, 0, 0xc06 },
+	{ "MTRR default: type 2", ON_BOTH, 0x2ff, GUEST, 0xc02, GP, 0 },
+	{ "MTRR default: a reserved bit", ON_BOTH, 0x2ff, GUEST, 0x1000, GP, 0 },
+	{ "fixed MTRR", ON_BOTH, 0x250, GUEST, WB8, 0, WB8 },
+	{ "fixed MTRR: type 7", ON_BOTH, 0x26f, GUEST, 7ull << 32, GP, 0 },
+	{ "variable MTRR: base", ON_BOTH, 0x200, GUEST, 0xc0000006, 0, 0xc0000006 },
+	{ "variable MTRR: base, reserved", ON_BOTH, 0x200, GUEST, 0x106, GP, 0 },
+	{ "variable MTRR: mask", ON_BOTH, 0x201, GUEST, 0xc0000800, 0, 0xc0000800 },
+	{ "variable MTRR: mask, reserved", ON_BOTH, 0x20f, GUEST, 0x400, GP, 0 },
+	{ "variable MTRR: beyond MAXPHYADDR", ON_BOTH, 0x201, HOST, BIT(46), GP, 0 },
+	{ "MTRRcap is nobody's to write", ON_BOTH, 0x0fe, HOST, 0x508, GP, 0x508 },
+	{ "MCG_CAP is nobody's to write", ON_BOTH, 0x179, HOST, 32, GP, 32 },
+	{ "microcode: the guest's is dropped", ON_AMD, 0x8b, GUEST, 1, 0, 0x01000065 },
+	{ "microcode: the guest's is dropped", ON_INTEL, 0x8b, GUEST, 1, 0, 0x100000000ull },
+	{ "microcode: the host's is kept", ON_BOTH, 0x8b, HOST, 0x5500000000ull, 0, 0x5500000000ull },
+	{ "PLATFORM_INFO is the host's", ON_BOTH, 0xce, GUEST, 0, GP, 0x80000000 },
+	{ "PLATFORM_INFO is the host's", ON_BOTH, 0xce, HOST, 0, 0, 0 },
+	{ "CPUID faulting", ON_BOTH, 0x140, GUEST, 1, 0, 1 },
+	{ "CPUID faulting has one bit", ON_BOTH, 0x140, GUEST, 2, GP, 0 },
+	{ "MISC_ENABLE: fast strings", ON_BOTH, 0x1a0, GUEST, 0x1801, 0, 0x1801 },
+	{ "MISC_ENABLE: there is no PEBS", ON_BOTH, 0x1a0, GUEST, 0x800, GP, 0x1800 },
+	{ "MISC_ENABLE: the host may", ON_BOTH, 0x1a0, HOST, 0, 0, 0 },
+	{ "MISC_ENABLE: EMON stays", ON_BOTH, 0x1a0, GUEST, 0x1808, 0, 0x1800 },
+	{ "DEBUGCTL: LBR is dropped", ON_BOTH, 0x1d9, GUEST, 1, 0, 0 },
+	{ "DEBUGCTL: reserved", ON_BOTH, 0x1d9, GUEST, BIT(15), GP, 0 },
+	{ "HWCR: what old guests set is dropped", ON_BOTH, 0xc0010015, GUEST, 0x148, 0, 0 },
+	{ "HWCR: TscFreqSel", ON_BOTH, 0xc0010015, GUEST, BIT(24), 0, BIT(24) },
+	{ "HWCR: others", ON_BOTH, 0xc0010015, GUEST, 1, GP, 0 },
+	{ "VM_HSAVE_PA", ON_AMD, 0xc0010117, GUEST, 0x1000, 0, 0x1000 },
+	{ "VM_HSAVE_PA: alignment", ON_AMD, 0xc0010117, GUEST, 0x1001, GP, 0 },
+	{ "VM_HSAVE_PA is AMD's", ON_INTEL, 0xc0010117, GUEST, 0x1000, GP, 0 },
+	{ "VIRT_SPEC_CTRL: SSBD", ON_AMD, 0xc001011f, HOST, 4, 0, 4 },
+	{ "VIRT_SPEC_CTRL: others", ON_AMD, 0xc001011f, HOST, 1, GP, 0 },
+	{ "FEAT_CTL is Intel's", ON_AMD, 0x3a, HOST, 1, GP, 0 },
+	{ "FEAT_CTL: VMX is not there", ON_INTEL, 0x3a, HOST, 5, GP, 0 },
+	{ "FEAT_CTL: locked", ON_INTEL, 0x3a, GUEST, 1, 0, 1 },
+	{ "XSS has no bits", ON_BOTH, 0xda0, GUEST, 1, GP, 0 },
+	{ "APIC base moves", ON_BOTH, 0x1b, GUEST, 0xfed00900, 0, 0xfed00900 },
+	{ "APIC base: reserved", ON_BOTH, 0x1b, GUEST, APIC | BIT(9), GP, APIC },
+	{ "x2APIC", ON_BOTH, 0x1b, GUEST, APIC | BIT(10), 0, APIC | BIT(10) },
+	{ "x2APIC without APIC", ON_BOTH, 0x1b, HOST, BIT(10), GP, APIC },
+	{ "x2APIC's registers in xAPIC mode", ON_BOTH, 0x808, GUEST, 0x10, GP, 0 },
+};
+
+static void each_register_by_its_rule(enum hw_vendor vendor)
+{
+	struct a_vcpu a;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct row *r = &rows[i];
+		uint64_t is = 0;
+		int got;
+
+		if ((r->on == ON_AMD && vendor != AMD) || (r->on == ON_INTEL && vendor != INTEL))
+			continue;
+		a_vcpu_make(&a, vendor, KVM_X86_DEFAULT_VM, true);
+		a_vcpu_all_cpuid(&a);
+		got = vcpu_set_msr(a.v, r->index, r->who == HOST, r->value);
+		if (vcpu_get_msr(a.v, r->index, true, &is))
+			is = 0;
+		if (got != r->want || is != r->is)
+			fail_msg("%s: %d, reads %#llx", r->why, got, (unsigned long long)is);
+		a_vcpu_free(&a);
+	}
+}
+
+static void each_register_by_its_rule_on_amd(void **unused)
+{
+	(void)unused;
+	each_register_by_its_rule(AMD);
+}
+
+static void each_register_by_its_rule_on_intel(void **unused)
+{
+	(void)unused;
+	each_register_by_its_rule(INTEL);
+}
+
+/* Every listed register can be read, and the same value written back. */
+static void what_is_listed_can_be_saved_and_restored(void **unused)
+{
+	static const enum hw_vendor vendors[] = { AMD, INTEL };
+	uint32_t list[256];
+
+	(void)unused;
+	for (size_t k = 0; k < ARRAY_SIZE(vendors); k++) {
+		struct a_vcpu a;
+		unsigned nr;
+
+		a_vcpu_make(&a, vendors[k], KVM_X86_DEFAULT_VM, true);
+		a_vcpu_all_cpuid(&a);
+		nr = vcpu_msr_list(&a.module, list, ARRAY_SIZE(list));
+		assert_in_range(nr, 10, ARRAY_SIZE(list));
+		for (unsigned i = 0; i < nr; i++) {
+			uint64_t value;
+
+			if (vcpu_get_msr(a.v, list[i], true, &value) ||
+			    vcpu_set_msr(a.v, list[i], true, value))
+				fail_msg("register %#x", list[i]);
+			for (unsigned j = 0; j < i; j++)
+				assert_int_not_equal(list[i], list[j]);
+		}
+		nr = vcpu_feature_msr_list(&a.module, list, ARRAY_SIZE(list));
+		for (unsigned i = 0; i < nr; i++) {
+			uint64_t value;
+
+			assert_int_equal(vcpu_get_feature_msr(&a.module, list[i], &value), 0);
+		}
+		assert_int_equal(vcpu_msr_list(&a.module, NULL, 0), vcpu_msr_list(&a.module, list, 256));
+		a_vcpu_free(&a);
+	}
+}
+
+static void unknown_registers_can_be_ignored(void **unused)
+{
+	struct a_vcpu a;
+	uint64_t value = 5;
+
+	(void)unused;
+	a_vcpu_make(&a, INTEL, KVM_X86_DEFAULT_VM, true);
+	a.module.params.ignore_msrs = true;
+	assert_int_equal(vcpu_get_msr(a.v, 0xdeadbeef, false, &value), 0);
+	assert_int_equal(value, 0);
+	assert_int_equal(vcpu_set_msr(a.v, 0xdeadbeef, false, 1), 0);
+	assert_int_equal(vcpu_set_msr(a.v, 0xc0000082, false, BIT(47)), 1);
+	a_vcpu_free(&a);
+}
+
+static void x2apic_mode_opens_its_registers(void **unused)
+{
+	struct a_vcpu a;
+	uint64_t value;
+
+	(void)unused;
+	a_vcpu_make(&a, AMD, KVM_X86_DEFAULT_VM, true);
+	a_vcpu_all_cpuid(&a);
+	assert_int_equal(vcpu_set_msr(a.v, 0x1b, false, APIC | BIT(10)), 0);
+	assert_int_equal(vcpu_set_msr(a.v, 0x808, false, 0x30), 0);
+	assert_int_equal(a.v->state.cr8, 3);
+	assert_int_equal(vcpu_get_msr(a.v, 0x808, false, &value), 0);
+	assert_int_equal(value, 0x30);
+	assert_int_equal(vcpu_get_msr(a.v, 0x802, false, &value), 0);
+	assert_int_equal(value, 0);
+	assert_int_equal(vcpu_set_msr(a.v, 0x802, false, 1), GP);
+	assert_int_equal(vcpu_set_msr(a.v, 0x1b, false, APIC), GP);	/* not back to xAPIC */
+	assert_int_equal(vcpu_set_msr(a.v, 0x1b, false, LAPIC_DEFAULT_BASE), 0);
+	assert_int_equal(vcpu_get_msr(a.v, 0x808, false, &value), GP);
+	assert_int_equal(vcpu_set_msr(a.v, 0x1b, false, APIC | BIT(10)), GP);	/* from off */
+	a_vcpu_free(&a);
+}
+
+static void the_clock_moves_with_its_adjustment(void **unused)
+{
+	struct a_vcpu a;
+	uint64_t before;
+
+	(void)unused;
+	a_vcpu_make(&a, AMD, KVM_X86_DEFAULT_VM, true);
+	assert_int_equal(vcpu_set_msr(a.v, 0x10, true, 0), 0);
+	before = a.v->tsc_offset;
+	assert_int_equal(vcpu_set_msr(a.v, 0x3b, false, 1000), 0);
+	assert_int_equal(a.v->tsc_offset, before + 1000);
+	assert_int_equal(vcpu_set_msr(a.v, 0x3b, true, 5000), 0);
+	assert_int_equal(a.v->tsc_offset, before + 1000);
+	a_vcpu_free(&a);
+}
+
+static void locked_feature_control_stays(void **unused)
+{
+	struct a_vcpu a;
+
+	(void)unused;
+	a_vcpu_make(&a, INTEL, KVM_X86_DEFAULT_VM, true);
+	assert_int_equal(vcpu_set_msr(a.v, 0x3a, false, 1), 0);
+	assert_int_equal(vcpu_set_msr(a.v, 0x3a, false, 0), GP);
+	assert_int_equal(vcpu_set_msr(a.v, 0x3a, true, 0), 0);
+	a_vcpu_free(&a);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_register_by_its_rule_on_amd),
+		cmocka_unit_test(each_register_by_its_rule_on_intel),
+		cmocka_unit_test(what_is_listed_can_be_saved_and_restored),
+		cmocka_unit_test(unknown_registers_can_be_ignored),
+		cmocka_unit_test(x2apic_mode_opens_its_registers),
+		cmocka_unit_test(the_clock_moves_with_its_adjustment),
+		cmocka_unit_test(locked_feature_control_stays),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
