@@ -2,9 +2,9 @@
 /*
  * walk.c - the guest's page tables, read by KVM (SDM vol. 3A chapter 4).
  *
- * Like the kernel's gva_to_gpa it sets Accessed and Dirty nowhere: the
- * processor sets them when the instruction really runs, and what KVM emulates
- * has been walked by the processor just before.
+ * It sets Accessed and Dirty nowhere: the processor does when the instruction
+ * really runs, and what KVM emulates has been walked by the processor just
+ * before (but for the pages that a string reaches later: docs/caveats.md).
  */
 #include "kvm/vcpu/walk.h"
 
@@ -12,6 +12,7 @@
 
 #include "kvm/host/access.h"
 #include "kvm/mmu/fault.h"
+#include "kvm/vcpu/cpuid.h"
 
 #define PTE_P	BIT(0)
 #define PTE_W	BIT(1)
@@ -58,11 +59,12 @@ static bool allowed(const struct walk *w)
 	return by_user || !w->user || !(s->cr4 & X86_CR4_SMAP) || (s->rflags & X86_FLAGS_AC);
 }
 
-static enum walk_answer fail(const struct walk *w, uint64_t linear, bool present,
+/* @why: 0, PFERR_PRESENT, or that and PFERR_RSVD. */
+static enum walk_answer fail(const struct walk *w, uint64_t linear, uint32_t why,
 			     struct vcpu_walk_fault *fault)
 {
 	const struct x86_state *s = &w->v->state;
-	uint32_t error = (present ? PFERR_PRESENT : 0) | (w->access & (WALK_WRITE | WALK_USER));
+	uint32_t error = why | (w->access & (WALK_WRITE | WALK_USER));
 
 	if ((w->access & WALK_FETCH) &&
 	    ((s->efer & X86_EFER_NX) || (s->cr4 & X86_CR4_SMEP)))
@@ -78,6 +80,27 @@ static bool is_leaf(const struct vcpu *v, const struct mode *m, unsigned level, 
 	if (m->levels == 2)
 		return (pte & PTE_PS) && (v->state.cr4 & X86_CR4_PSE);
 	return (pte & PTE_PS) && level <= 3 && (m->levels > 3 || level == 2);
+}
+
+/* What each mode reserves in an entry that is present: SDM vol. 3A 4.3 to 4.5. */
+static uint64_t reserved_bits(const struct vcpu *v, const struct mode *m, unsigned level,
+			      bool leaf)
+{
+	uint64_t bits = vcpu_reserved_gpa_bits(v) & PTE_ADDR;
+
+	if (m->entry_size == 4)		/* PSE-36 keeps bit 21 */
+		return leaf && level == 2 ? BIT(21) : 0;
+	if (m->levels == 3)
+		bits |= BITS(62, 52);
+	if (!(v->state.efer & X86_EFER_NX))
+		bits |= PTE_NX;
+	if (m->levels == 3 && level == 3)
+		return bits | PTE_NX | BITS(8, 5) | BITS(2, 1);
+	if (level >= 4)
+		bits |= PTE_PS;
+	if (leaf && level > 1)		/* the address below the page, but for PAT */
+		bits |= BITS(PAGE_SHIFT + 9 * (level - 1) - 1, 13);
+	return bits;
 }
 
 static void narrow(struct walk *w, const struct mode *m, unsigned level, uint64_t pte)
@@ -107,24 +130,30 @@ enum walk_answer vcpu_walk(struct vcpu *v, uint64_t linear, unsigned access, gpa
 	struct walk w = { v, access, true, true, true };
 	uint64_t table = m.root;
 
+	if (!x86_in_long_mode(&v->state))
+		linear = (uint32_t)linear;
 	if (!m.levels) {
-		*gpa = GPA(linear & 0xffffffff);
+		*gpa = GPA(linear);
 		return WALK_OK;
 	}
 	for (unsigned level = m.levels; level >= 1; level--) {
 		unsigned shift = PAGE_SHIFT + (level - 1) * m.index_bits;
 		uint64_t index = (linear >> shift) & ((1u << m.index_bits) - 1);
 		uint64_t pte = 0;
+		bool leaf;
 
 		if (kvm_read_guest(v->base.kvm, GPA(table + index * m.entry_size), &pte,
 				   m.entry_size))
-			return fail(&w, linear, false, fault);
+			return fail(&w, linear, 0, fault);
 		if (!(pte & PTE_P))
-			return fail(&w, linear, false, fault);
+			return fail(&w, linear, 0, fault);
+		leaf = is_leaf(v, &m, level, pte);
+		if (pte & reserved_bits(v, &m, level, leaf))
+			return fail(&w, linear, PFERR_PRESENT | PFERR_RSVD, fault);
 		narrow(&w, &m, level, pte);
-		if (is_leaf(v, &m, level, pte)) {
+		if (leaf) {
 			if (!allowed(&w))
-				return fail(&w, linear, true, fault);
+				return fail(&w, linear, PFERR_PRESENT, fault);
 			*gpa = GPA(leaf_address(&m, pte, shift, linear));
 			return WALK_OK;
 		}
