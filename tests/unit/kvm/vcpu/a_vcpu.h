@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * a_vcpu.h - a whole machine with KVM loaded, one VM and its first vCPU, all of
- * it real; nothing runs.
+ * a_vcpu.h - a machine, its module, a plain VM and its first vCPU, as the room
+ * below kvm/vm sees them; nothing runs.
  */
 #pragma once
 #include <setjmp.h>
@@ -14,12 +14,13 @@
 #include <cmocka.h>
 
 #include "hw/insn/machine.h"
+#include "kvm/core/memslot.h"
 #include "kvm/core/request.h"
-#include "kvm/types/types.h"
+#include "kvm/core/vm_type_ops.h"
+#include "kvm/mmu/mmu.h"
 #include "kvm/vcpu/cpuid.h"
+#include "kvm/vcpu/load.h"
 #include "kvm/vcpu/vcpu.h"
-#include "kvm/vm/memory.h"
-#include "kvm/vm/vm.h"
 #include "os/file.h"
 #include "os/memory.h"
 #include "os/uaccess.h"
@@ -30,28 +31,40 @@
 
 struct a_vcpu {
 	struct kvm_module	 module;
+	struct vm_type_ops	 ops;
 	struct kvm		*kvm;
 	struct vcpu		*v;
-	struct kvm_run		*run;
 };
+
+static inline int a_vm_init(struct kvm *kvm)
+{
+	return 0;
+}
+
+/* The fixture takes the VM apart itself. */
+static inline void a_vm_last_put(struct kvm *kvm)
+{
+}
 
 static inline void a_module_make(struct kvm_module *m, enum hw_vendor vendor, uint8_t phys_bits)
 {
 	struct hw_config c = { .vendor = vendor, .phys_bits = phys_bits, .nr_cpus = 2 };
 
-	*m = (struct kvm_module){ .abi = KERNEL_ABI_6_12,
+	*m = (struct kvm_module){ .abi = KERNEL_ABI_6_12, .maxphyaddr = phys_bits,
 				  .params = { .mmio_caching = true, .tdp_mmu = true } };
 	m->counters = counters_create();
 	assert_non_null(m->counters);
 	c.counters = m->counters;
 	assert_int_equal(hw_create(&c, &m->hw), HW_OK);
-	m->vm_types = vm_types_supported(m);
-	assert_int_equal(kvm_module_load(m), 0);
+	assert_int_equal(kvm_mmu_module_init(m), 0);
+	m->lp_pool = lp_pool_create(m->hw);
+	assert_non_null(m->lp_pool);
 }
 
 static inline void a_module_free(struct kvm_module *m)
 {
-	kvm_module_unload(m);
+	lp_pool_destroy(m->lp_pool);
+	kvm_mmu_module_fini(m);
 	hw_destroy(m->hw);
 	counters_destroy(m->counters);
 }
@@ -59,25 +72,37 @@ static inline void a_module_free(struct kvm_module *m)
 static inline struct vcpu *a_vcpu_add(struct a_vcpu *a, unsigned id)
 {
 	struct vcpu *v;
-	int fd = os_shared_memfd("run", VCPU_RUN_PAGES * PAGE_SIZE, true);
-	void *pages = os_map_shared(fd, VCPU_RUN_PAGES * PAGE_SIZE);
+	void *pages = os_map_inherited(VCPU_RUN_PAGES * PAGE_SIZE);
 
 	assert_non_null(pages);
-	os_close(fd);
-	assert_int_equal(kvm_vm_create_vcpu(a->kvm, id, pages, &v), 0);
+	assert_int_equal(vcpu_create(a->kvm, id, pages, &v), 0);
+	mutex_lock(&a->kvm->lock);
+	assert_int_equal(kvm_reserve_vcpu(a->kvm), 0);
+	kvm_publish_vcpu(a->kvm, &v->base);
+	mutex_unlock(&a->kvm->lock);
 	return v;
 }
 
-/* A VM of @type with an irqchip when @apic, and vCPU 0. */
-static inline void a_vcpu_make(struct a_vcpu *a, enum hw_vendor vendor, unsigned long type,
-			       bool apic)
+/* A VM, with a local APIC for each vCPU when @apic, and vCPU 0. */
+static inline void a_vcpu_make(struct a_vcpu *a, enum hw_vendor vendor, bool apic)
 {
 	a_module_make(&a->module, vendor, 46);
-	assert_int_equal(kvm_vm_create(&a->module, vm_type_find(&a->module, type), &a->kvm), 0);
-	if (apic)
-		assert_int_equal(kvm_vm_create_irqchip(a->kvm), 0);
+	a->ops = (struct vm_type_ops){
+		.name = "test",
+#define OP(ret, op, args)
+#define OPT(ret, op, args, ...) .op = vm_type_no_##op,
+#include "kvm/core/vm_type_ops.def"
+#undef OPT
+#undef OP
+		.vm_init = a_vm_init,
+	};
+	a->kvm = aligned_alloc(64, ALIGN_UP(sizeof(*a->kvm), 64));
+	assert_non_null(a->kvm);
+	*a->kvm = (struct kvm){ .ops = &a->ops, .nr_address_spaces = 1 };
+	a->kvm->caps.irqchip = apic;
+	assert_int_equal(kvm_core_init(a->kvm, &a->module, a_vm_last_put), 0);
+	assert_int_equal(kvm_mmu_init_vm(a->kvm), 0);
 	a->v = a_vcpu_add(a, 0);
-	a->run = a->v->base.run;
 }
 
 /* Gives the vCPU all that KVM supports. */
@@ -90,13 +115,19 @@ static inline void a_vcpu_all_cpuid(struct a_vcpu *a)
 	assert_int_equal(vcpu_set_cpuid(a->v, e, nr), 0);
 }
 
-/* vCPUs @nr each hold a reference, and the VM's own. */
 static inline void a_vcpu_free(struct a_vcpu *a)
 {
 	unsigned nr = atomic32_load(&a->kvm->nr_vcpus);
 
-	for (unsigned i = 0; i < nr; i++)
-		kvm_put(a->kvm);
-	kvm_put(a->kvm);
+	for (unsigned i = 0; i < nr; i++) {
+		struct kvm_vcpu *b = kvm_get_vcpu(a->kvm, i);
+		void *pages = b->run;
+
+		vcpu_destroy(to_vcpu(b));
+		os_unmap(pages, VCPU_RUN_PAGES * PAGE_SIZE);
+	}
+	kvm_mmu_uninit_vm(a->kvm);
+	kvm_core_fini(a->kvm);
+	free(a->kvm);
 	a_module_free(&a->module);
 }

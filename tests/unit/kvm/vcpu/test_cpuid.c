@@ -169,7 +169,7 @@ static void leaves_out_of_range_go_by_vendor(void **unused)
 	struct a_vcpu a;
 
 	(void)unused;
-	a_vcpu_make(&a, INTEL, KVM_X86_DEFAULT_VM, true);
+	a_vcpu_make(&a, INTEL, true);
 	memcpy(amd_like, intel_like, sizeof(amd_like));
 	memcpy(&amd_like[0].ebx, "Auth", 4);
 	memcpy(&amd_like[0].edx, "enti", 4);
@@ -194,7 +194,7 @@ static void levels_past_the_last_tell_their_number(void **unused)
 	struct a_vcpu a;
 
 	(void)unused;
-	a_vcpu_make(&a, INTEL, KVM_X86_DEFAULT_VM, true);
+	a_vcpu_make(&a, INTEL, true);
 	assert_int_equal(vcpu_set_cpuid(a.v, intel_like, ARRAY_SIZE(intel_like)), 0);
 	vcpu_cpuid(a.v, &eax, &ebx, &ecx, &edx);
 	assert_int_equal(eax | ebx, 0);
@@ -210,7 +210,7 @@ static void bits_of_the_moment(void **unused)
 	struct a_vcpu a;
 
 	(void)unused;
-	a_vcpu_make(&a, INTEL, KVM_X86_DEFAULT_VM, true);
+	a_vcpu_make(&a, INTEL, true);
 	assert_int_equal(vcpu_set_cpuid(a.v, intel_like, ARRAY_SIZE(intel_like)), 0);
 	a.v->state.cr4 = X86_CR4_OSXSAVE;
 	vcpu_cpuid(a.v, &eax, &ebx, &ecx, &edx);
@@ -249,7 +249,7 @@ static void the_width_comes_from_the_vmm(void **unused)
 		};
 		struct a_vcpu a;
 
-		a_vcpu_make(&a, AMD, KVM_X86_DEFAULT_VM, true);
+		a_vcpu_make(&a, AMD, true);
 		if (vcpu_set_cpuid(a.v, e, 2) != sets[i].r || a.v->maxphyaddr != sets[i].width)
 			fail_msg("%s: %u", sets[i].why, a.v->maxphyaddr);
 		assert_int_equal(vcpu_reserved_gpa_bits(a.v),

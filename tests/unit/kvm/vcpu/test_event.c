@@ -29,7 +29,7 @@ static void two_exceptions_make_what_the_table_says(void **unused)
 	struct a_vcpu a;
 
 	(void)unused;
-	a_vcpu_make(&a, AMD, KVM_X86_DEFAULT_VM, false);
+	a_vcpu_make(&a, AMD, false);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct vcpu_event *e = &a.v->event;
 		bool triple;
@@ -55,7 +55,7 @@ static void an_interrupt_is_no_exception(void **unused)
 	struct a_vcpu a;
 
 	(void)unused;
-	a_vcpu_make(&a, AMD, KVM_X86_DEFAULT_VM, false);
+	a_vcpu_make(&a, AMD, false);
 	a.v->event = (struct vcpu_event){ .pending = true, .is_intr = true, .vector = X86_GP };
 	vcpu_inject_gp(a.v);
 	assert_int_equal(a.v->event.vector, X86_GP);
@@ -72,7 +72,7 @@ static void new_registers_drop_exceptions_only(void **unused)
 	struct a_vcpu a;
 
 	(void)unused;
-	a_vcpu_make(&a, AMD, KVM_X86_DEFAULT_VM, false);
+	a_vcpu_make(&a, AMD, false);
 	vcpu_get_regs(a.v, &regs);
 	vcpu_inject_gp(a.v);
 	vcpu_set_regs(a.v, &regs);

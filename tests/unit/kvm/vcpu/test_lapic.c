@@ -164,7 +164,7 @@ static void tpr_and_cr8_are_one(void **unused)
 	struct a_vcpu a;
 
 	(void)unused;
-	a_vcpu_make(&a, INTEL, KVM_X86_DEFAULT_VM, true);
+	a_vcpu_make(&a, INTEL, true);
 	assert_int_equal(vcpu_set_cr8(a.v, 5), 0);
 	vcpu_get_lapic(a.v, &s);
 	assert_int_equal((uint8_t)s.regs[TPR], 0x50);

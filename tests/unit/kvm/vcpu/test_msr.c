@@ -101,7 +101,7 @@ static void each_register_by_its_rule(enum hw_vendor vendor)
 
 		if ((r->on == ON_AMD && vendor != AMD) || (r->on == ON_INTEL && vendor != INTEL))
 			continue;
-		a_vcpu_make(&a, vendor, KVM_X86_DEFAULT_VM, true);
+		a_vcpu_make(&a, vendor, true);
 		a_vcpu_all_cpuid(&a);
 		got = vcpu_set_msr(a.v, r->index, r->who == HOST, r->value);
 		if (vcpu_get_msr(a.v, r->index, true, &is))
@@ -135,7 +135,7 @@ static void what_is_listed_can_be_saved_and_restored(void **unused)
 		struct a_vcpu a;
 		unsigned nr;
 
-		a_vcpu_make(&a, vendors[k], KVM_X86_DEFAULT_VM, true);
+		a_vcpu_make(&a, vendors[k], true);
 		a_vcpu_all_cpuid(&a);
 		nr = vcpu_msr_list(&a.module, list, ARRAY_SIZE(list));
 		assert_in_range(nr, 10, ARRAY_SIZE(list));
@@ -165,7 +165,7 @@ static void unknown_registers_can_be_ignored(void **unused)
 	uint64_t value = 5;
 
 	(void)unused;
-	a_vcpu_make(&a, INTEL, KVM_X86_DEFAULT_VM, true);
+	a_vcpu_make(&a, INTEL, true);
 	a.module.params.ignore_msrs = true;
 	assert_int_equal(vcpu_get_msr(a.v, 0xdeadbeef, false, &value), 0);
 	assert_int_equal(value, 0);
@@ -180,7 +180,7 @@ static void x2apic_mode_opens_its_registers(void **unused)
 	uint64_t value;
 
 	(void)unused;
-	a_vcpu_make(&a, AMD, KVM_X86_DEFAULT_VM, true);
+	a_vcpu_make(&a, AMD, true);
 	a_vcpu_all_cpuid(&a);
 	assert_int_equal(vcpu_set_msr(a.v, 0x1b, false, APIC | BIT(10)), 0);
 	assert_int_equal(vcpu_set_msr(a.v, 0x808, false, 0x30), 0);
@@ -203,7 +203,7 @@ static void the_clock_moves_with_its_adjustment(void **unused)
 	uint64_t before;
 
 	(void)unused;
-	a_vcpu_make(&a, AMD, KVM_X86_DEFAULT_VM, true);
+	a_vcpu_make(&a, AMD, true);
 	assert_int_equal(vcpu_set_msr(a.v, 0x10, true, 0), 0);
 	before = a.v->tsc_offset;
 	assert_int_equal(vcpu_set_msr(a.v, 0x3b, false, 1000), 0);
@@ -218,7 +218,7 @@ static void locked_feature_control_stays(void **unused)
 	struct a_vcpu a;
 
 	(void)unused;
-	a_vcpu_make(&a, INTEL, KVM_X86_DEFAULT_VM, true);
+	a_vcpu_make(&a, INTEL, true);
 	assert_int_equal(vcpu_set_msr(a.v, 0x3a, false, 1), 0);
 	assert_int_equal(vcpu_set_msr(a.v, 0x3a, false, 0), GP);
 	assert_int_equal(vcpu_set_msr(a.v, 0x3a, true, 0), 0);

@@ -11,7 +11,7 @@
 
 static void make(struct a_vcpu *a, enum hw_vendor vendor)
 {
-	a_vcpu_make(a, vendor, KVM_X86_DEFAULT_VM, true);
+	a_vcpu_make(a, vendor, true);
 	a_vcpu_all_cpuid(a);
 }
 
@@ -151,7 +151,7 @@ static void reset_is_the_manuals(void **unused)
 		struct kvm_regs r;
 		struct a_vcpu a;
 
-		a_vcpu_make(&a, vendors[i], KVM_X86_DEFAULT_VM, true);
+		a_vcpu_make(&a, vendors[i], true);
 		vcpu_get_sregs(a.v, &s);
 		vcpu_get_regs(a.v, &r);
 		assert_int_equal(s.cr0, 0x60000010);
