@@ -80,14 +80,17 @@ int abi_create(const struct abi_config *config, struct abi **out)
 	abi->config = *config;
 	abi->module.counters = counters_create();
 	r = abi->module.counters ? fd_table_init(&abi->table) : -ENOMEM;
-	if (!r)
-		r = create_machine(abi);
 	if (r)
 		goto out_free;
+	r = create_machine(abi);
+	if (r)
+		goto out_table;
 	*abi->pid = os_pid();
 	*out = abi;
 	return 0;
 
+out_table:
+	fd_table_fini(&abi->table);
 out_free:
 	counters_destroy(abi->module.counters);
 	os_unmap(abi->pid, PAGE_SIZE);

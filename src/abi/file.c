@@ -21,6 +21,14 @@ int fd_table_init(struct fd_table *t)
 	return 0;
 }
 
+void fd_table_fini(struct fd_table *t)
+{
+	for (unsigned i = 0; i <= atomic32_load(&t->nr) >> FD_CHUNK_SHIFT; i++)
+		free(t->chunks[i]);
+	mutex_fini(&t->lock);
+	os_unmap(t->chunks, FD_NR_CHUNKS * sizeof(*t->chunks));
+}
+
 static struct abi_file **slot_of(struct fd_table *t, int fd)
 {
 	struct abi_file **chunk;
@@ -63,6 +71,23 @@ static bool is_same_object(const struct abi_file *f, int fd)
 	return os_fstat(fd, &st) == 0 && st.st_dev == f->dev && st.st_ino == f->ino;
 }
 
+/* Takes @fd out of the table, as long as it is @only or that is NULL: the table's reference. */
+static struct abi_file *detach(struct abi *abi, int fd, const struct abi_file *only)
+{
+	struct abi_file **slot = slot_of(&abi->table, fd), *f;
+
+	if (!slot || !rcu_dereference(*slot))
+		return NULL;
+	mutex_lock(&abi->table.lock);
+	f = *slot;
+	if (only && f != only)
+		f = NULL;		/* somebody else's new one has come meanwhile */
+	else
+		rcu_assign_pointer(*slot, NULL);
+	mutex_unlock(&abi->table.lock);
+	return f;
+}
+
 struct abi_file *abi_file_get(struct abi *abi, int fd, bool check)
 {
 	struct abi_file **slot = slot_of(&abi->table, fd);
@@ -78,7 +103,7 @@ struct abi_file *abi_file_get(struct abi *abi, int fd, bool check)
 	if (f && check && !is_same_object(f, fd)) {
 		/* Closed behind our back; in a vfork child the table is the parent's. */
 		if (getpid() == os_pid())
-			abi_file_put(abi_file_detach(abi, fd));
+			abi_file_put(detach(abi, fd, f));
 		abi_file_put(f);
 		return NULL;
 	}
@@ -138,15 +163,7 @@ int abi_file_alias(struct abi *abi, struct abi_file *f, int fd)
 
 struct abi_file *abi_file_detach(struct abi *abi, int fd)
 {
-	struct abi_file **slot = slot_of(&abi->table, fd), *f;
-
-	if (!slot || !rcu_dereference(*slot))
-		return NULL;
-	mutex_lock(&abi->table.lock);
-	f = *slot;
-	rcu_assign_pointer(*slot, NULL);
-	mutex_unlock(&abi->table.lock);
-	return f;
+	return detach(abi, fd, NULL);
 }
 
 static struct abi_file *find_object(struct abi *abi, const struct stat *st)

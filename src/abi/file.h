@@ -54,6 +54,7 @@ struct abi {
 };
 
 MUST_CHECK int fd_table_init(struct fd_table *t);
+void fd_table_fini(struct fd_table *t);		/* nothing is in it */
 
 /*
  * Gives @fd (a fresh descriptor of ours, closed on failure) to a new file of
