@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "hw/insn/peek.h"
 #include "hw/mem/machine.h"
-#include "x86/handlers.h"
+#include "hw/mmu/look.h"
 
 static struct cpu *create(struct hw *hw, unsigned index) REQUIRES(hw->lock);
 static struct cpu *create(struct hw *hw, unsigned index)
@@ -82,4 +82,10 @@ void vmx_invvpid(struct cpu *cpu, enum vmx_invvpid type, uint16_t vpid, gva_t ad
 		mmu_invvpid_nonglobal(&cpu->mmu, vpid);
 		break;
 	}
+}
+
+void peek_tlb(const struct cpu *cpu, void (*fn)(const struct peek_tlb_entry *e, void *arg),
+	      void *arg)
+{
+	mmu_peek_tlb(&cpu->mmu, fn, arg);
 }
