@@ -75,6 +75,8 @@ void abi_fstat(struct abi_file *file, struct stat *st);
  */
 typedef void (*abi_run_hook)(struct vcpu *vcpu);
 void abi_set_run_hook(struct abi *abi, abi_run_hook hook);
+/* True when KVM_SET_SIGNAL_MASK gave @vcpu a mask for its runs: bit n - 1, signal n is blocked. */
+bool abi_run_mask(const struct vcpu *vcpu, uint64_t *mask);
 /* For that handler, on the thread that runs @vcpu: the run ends with -EINTR soon. */
 void abi_notify_signal(struct vcpu *vcpu);
 

@@ -168,6 +168,12 @@ static long set_tsc_khz(struct ioctl_call *c)
 }
 
 /* The mask lasts until the next one; NULL takes it away. */
+bool abi_run_mask(const struct vcpu *v, uint64_t *mask)
+{
+	*mask = v->signal_mask;
+	return v->has_signal_mask;
+}
+
 static long set_signal_mask(struct ioctl_call *c)
 {
 	struct vcpu *v = vcpu_of(c);

@@ -46,7 +46,9 @@ struct front_frame {
 	struct vcpu *volatile	 vcpu;		/* inside vcpu_run() */
 	volatile bool		 has_signal;
 	int			 sig;
-	uint64_t		 mask;		/* the thread's, before the signal */
+	bool			 is_masked;	/* inside a run with a mask of its own */
+	uint64_t		 mask;		/* the thread's, to be put back with the signal */
+	uint64_t		 outside;	/* the thread's, outside of such a run */
 	siginfo_t		 info;
 };
 
@@ -57,6 +59,7 @@ static inline void front_enter(struct front_frame *f)
 	f->outer = sync_thread_get(THREAD_FRONT_END);
 	f->vcpu = NULL;
 	f->has_signal = false;
+	f->is_masked = false;
 	sync_thread_set(THREAD_FRONT_END, f);
 }
 

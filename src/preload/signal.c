@@ -229,14 +229,60 @@ void front_deliver(struct front_frame *f)
 	errno = saved_errno;
 }
 
+static void set_kernel_mask(uint64_t mask, uint64_t *old)
+{
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, old, sizeof(mask));
+}
+
+/* Signals that the program catches: the others would act, not wait, when let in. */
+static uint64_t caught(void)
+{
+	uint64_t set = 0;
+
+	for (int sig = 1; sig <= KERNEL_NSIG; sig++) {
+		if (is_function(read_action(sig).sa_handler))
+			set |= BIT(sig);
+	}
+	return set;
+}
+
+/*
+ * KVM_SET_SIGNAL_MASK: a signal that only this mask lets in ends the run and is
+ * queued again under the thread's own, where it stays pending.
+ */
+static void begin_masked(struct front_frame *f, uint64_t mask)
+{
+	uint64_t now;
+
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, NULL, &now, sizeof(now));
+	f->outside = now;
+	f->is_masked = true;
+	set_kernel_mask((mask | (now & ~caught())) & ~OURS_ALWAYS, NULL);
+}
+
+static void end_masked(struct front_frame *f)
+{
+	f->is_masked = false;
+	set_kernel_mask(~SYNCHRONOUS, NULL);
+	if (f->has_signal)
+		f->mask = f->outside;
+	else
+		set_kernel_mask(f->outside, NULL);
+}
+
 void front_run_hook(struct vcpu *vcpu)
 {
 	struct front_frame *f = outermost();
+	uint64_t mask;
 
 	if (!f)
 		return;
 	f->vcpu = vcpu;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	if (!vcpu && f->is_masked)
+		end_masked(f);
+	if (vcpu && !f->has_signal && abi_run_mask(vcpu, &mask))
+		begin_masked(f, mask);
 	if (vcpu && f->has_signal)
 		abi_notify_signal(vcpu);
 }
