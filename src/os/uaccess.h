@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "base/macros.h"
+#include "os/coro.h"
 
 /* Bytes *not* copied, 0 on success: like the kernel's copy_{from,to}_user. */
 MUST_CHECK size_t os_copy_from(void *dst, const void *untrusted_src, size_t n);
@@ -80,6 +81,7 @@ static ALWAYS_INLINE MUST_CHECK bool					\
 os_load##bits(const void *p, uint##bits##_t *out)			\
 {									\
 	uint##bits##_t v;						\
+	CORO_STEP();							\
 	OS_ASM_GOTO("1: " insn " (%[p]), %[v]\n\t" OS_EXTABLE(fault)	\
 		    : [v] con (v)					\
 		    : [p] "r" (p)					\
@@ -99,6 +101,7 @@ OS_DEFINE_LOAD(64, "movq", "=r")
 static ALWAYS_INLINE MUST_CHECK bool					\
 os_store##bits(void *p, uint##bits##_t v)				\
 {									\
+	CORO_STEP();							\
 	OS_ASM_GOTO("1: " insn " %[v], (%[p])\n\t" OS_EXTABLE(fault)	\
 		    : : [v] con (v), [p] "r" (p)			\
 		    : "memory" : fault);				\
@@ -124,6 +127,7 @@ os_cas##bits(void *p, uint##bits##_t *expected, uint##bits##_t desired)	\
 {									\
 	uint##bits##_t old = *expected;					\
 	bool won;							\
+	CORO_STEP();							\
 	OS_ASM_GOTO("1: lock " insn " %[new], (%[p])\n\t"		\
 		    OS_EXTABLE(fault)					\
 		    : "+a" (old), "=@ccz" (won)				\

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/macros.h"
+#include "os/coro.h"
 
 typedef struct { _Atomic uint32_t v; } atomic32_t;
 typedef struct { _Atomic uint64_t v; } atomic64_t;
@@ -22,22 +23,30 @@ typedef struct { _Atomic(void *) v; } atomicptr_t;
 static inline void name##_init(type *a, ctype v)			\
 { atomic_init(&a->v, v); }						\
 static inline ctype name##_load_relaxed(const type *a)			\
-{ return atomic_load_explicit(&((type *)a)->v, memory_order_relaxed); }	\
+{ CORO_STEP();								\
+  return atomic_load_explicit(&((type *)a)->v, memory_order_relaxed); }	\
 static inline ctype name##_load_acquire(const type *a)			\
-{ return atomic_load_explicit(&((type *)a)->v, memory_order_acquire); }	\
+{ CORO_STEP();								\
+  return atomic_load_explicit(&((type *)a)->v, memory_order_acquire); }	\
 static inline ctype name##_load(const type *a)				\
-{ return atomic_load_explicit(&((type *)a)->v, memory_order_seq_cst); }	\
+{ CORO_STEP();								\
+  return atomic_load_explicit(&((type *)a)->v, memory_order_seq_cst); }	\
 static inline void name##_store_relaxed(type *a, ctype v)		\
-{ atomic_store_explicit(&a->v, v, memory_order_relaxed); }		\
+{ CORO_STEP();								\
+  atomic_store_explicit(&a->v, v, memory_order_relaxed); }		\
 static inline void name##_store_release(type *a, ctype v)		\
-{ atomic_store_explicit(&a->v, v, memory_order_release); }		\
+{ CORO_STEP();								\
+  atomic_store_explicit(&a->v, v, memory_order_release); }		\
 static inline void name##_store(type *a, ctype v)			\
-{ atomic_store_explicit(&a->v, v, memory_order_seq_cst); }		\
+{ CORO_STEP();								\
+  atomic_store_explicit(&a->v, v, memory_order_seq_cst); }		\
 static inline ctype name##_xchg(type *a, ctype v)			\
-{ return atomic_exchange_explicit(&a->v, v, memory_order_seq_cst); }	\
+{ CORO_STEP();								\
+  return atomic_exchange_explicit(&a->v, v, memory_order_seq_cst); }	\
 /* True when won; *expected is refreshed when lost. */			\
 static inline bool name##_cas(type *a, ctype *expected, ctype v)	\
-{ return atomic_compare_exchange_strong(&a->v, expected, v); }
+{ CORO_STEP();								\
+  return atomic_compare_exchange_strong(&a->v, expected, v); }
 
 SYNC_DEFINE_ATOMIC(atomic32, atomic32_t, uint32_t)
 SYNC_DEFINE_ATOMIC(atomic64, atomic64_t, uint64_t)
@@ -46,13 +55,17 @@ SYNC_DEFINE_ATOMIC(atomicptr, atomicptr_t, void *)
 /* Each answers the value from before. */
 #define SYNC_DEFINE_ARITH(name, type, ctype)				\
 static inline ctype name##_add(type *a, ctype v)			\
-{ return atomic_fetch_add_explicit(&a->v, v, memory_order_seq_cst); }	\
+{ CORO_STEP();								\
+  return atomic_fetch_add_explicit(&a->v, v, memory_order_seq_cst); }	\
 static inline ctype name##_sub(type *a, ctype v)			\
-{ return atomic_fetch_sub_explicit(&a->v, v, memory_order_seq_cst); }	\
+{ CORO_STEP();								\
+  return atomic_fetch_sub_explicit(&a->v, v, memory_order_seq_cst); }	\
 static inline ctype name##_or(type *a, ctype v)				\
-{ return atomic_fetch_or_explicit(&a->v, v, memory_order_seq_cst); }	\
+{ CORO_STEP();								\
+  return atomic_fetch_or_explicit(&a->v, v, memory_order_seq_cst); }	\
 static inline ctype name##_and(type *a, ctype v)			\
-{ return atomic_fetch_and_explicit(&a->v, v, memory_order_seq_cst); }
+{ CORO_STEP();								\
+  return atomic_fetch_and_explicit(&a->v, v, memory_order_seq_cst); }
 
 SYNC_DEFINE_ARITH(atomic32, atomic32_t, uint32_t)
 SYNC_DEFINE_ARITH(atomic64, atomic64_t, uint64_t)
@@ -63,32 +76,38 @@ SYNC_DEFINE_ARITH(atomic64, atomic64_t, uint64_t)
  */
 static inline uint64_t sync_word_load(const uint64_t *p)
 {
+	CORO_STEP();
 	return __atomic_load_n(p, __ATOMIC_ACQUIRE);
 }
 
 static inline void sync_word_store(uint64_t *p, uint64_t v)
 {
+	CORO_STEP();
 	__atomic_store_n(p, v, __ATOMIC_RELEASE);
 }
 
 static inline bool sync_word_cas(uint64_t *p, uint64_t *expected, uint64_t v)
 {
+	CORO_STEP();
 	return __atomic_compare_exchange_n(p, expected, v, false, __ATOMIC_SEQ_CST,
 					   __ATOMIC_ACQUIRE);
 }
 
 static inline uint64_t sync_word_xchg(uint64_t *p, uint64_t v)
 {
+	CORO_STEP();
 	return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST);
 }
 
 static inline uint64_t sync_word_or(uint64_t *p, uint64_t v)
 {
+	CORO_STEP();
 	return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST);
 }
 
 static inline uint64_t sync_word_and(uint64_t *p, uint64_t v)
 {
+	CORO_STEP();
 	return __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST);
 }
 
@@ -106,5 +125,9 @@ static inline void sync_fence(void)
 
 static inline void sync_relax(void)
 {
+#if SOFTCVM_CORO
+	coro_relax();
+#else
 	__builtin_ia32_pause();
+#endif
 }

@@ -4,10 +4,12 @@
  */
 #include <execinfo.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "sync/held.h"
 #include "sync/lock.h"
 #include "sync/sync_priv.h"
 
@@ -30,7 +32,8 @@ struct held_list {
 	struct held	 first[FIRST_ROOM];
 };
 
-static __thread struct held_list mine __attribute__((tls_model("initial-exec")));
+PER_THREAD(struct held_list, mine);
+#define mine	MY(mine)
 static pthread_key_t key;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -107,6 +110,7 @@ void check_taking(const void *lock, const struct lock_id *id, enum held_kind kin
 {
 	const struct held *h = entries();
 
+	CORO_WAITING(id->name);
 	for (size_t i = 0; i < mine.nr; i++) {
 		if (h[i].lock == lock)
 			stop("lock taken twice", id, kind, &h[i]);
@@ -167,6 +171,21 @@ unsigned check_rcu_depth(void)
 {
 	return mine.rcu_depth;
 }
+
+#if SOFTCVM_CORO
+void check_describe(unsigned thread, char *text, size_t size)
+{
+	const struct held_list *l = &mine_of[thread];
+	const struct held *h = l->more ? l->more : l->first;
+	size_t at = 0;
+
+	*text = 0;
+	for (size_t i = 0; i < l->nr && at < size; i++)
+		at += (size_t)snprintf(text + at, size - at, "%s%s%s%s", i ? ", " : "",
+				       kind_name(h[i].kind), h[i].id ? " " : "",
+				       h[i].id ? h[i].id->name : "");
+}
+#endif
 
 static void assert_held(bool held, const struct lock_id *id, enum held_kind kind)
 {

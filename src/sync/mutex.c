@@ -10,8 +10,8 @@
 #include "sync/lock.h"
 #include "sync/sync_priv.h"
 
-#define MUTEX_SPINS	100
-#define SPIN_SPINS	1000
+#define MUTEX_SPINS	SPINS_OF(100)
+#define SPIN_SPINS	SPINS_OF(1000)
 
 bool raw_trylock(atomic32_t *word)
 {

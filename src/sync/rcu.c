@@ -12,10 +12,10 @@
 #include "sync/sync_priv.h"
 #include "sync/wait.h"
 
-static atomicptr_t queue;		/* newest first */
-static struct waitq arrived;		/* the queue is empty no more */
-static struct waitq barrier_passed;
-static atomic32_t worker_started;
+static atomicptr_t queue CORO_STATE;		/* newest first */
+static struct waitq arrived CORO_STATE;		/* the queue is empty no more */
+static struct waitq barrier_passed CORO_STATE;
+static atomic32_t worker_started CORO_STATE;
 
 void rcu_read_lock(void)
 {

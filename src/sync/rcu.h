@@ -35,8 +35,10 @@ void rcu_synchronize(void);		/* not inside a read section */
 void rcu_barrier(void);
 
 /* For pointers declared as plain `T *`: publish and subscribe. */
-#define rcu_assign_pointer(p, v)	__atomic_store_n(&(p), (v), __ATOMIC_RELEASE)
-#define rcu_dereference(p)		__atomic_load_n(&(p), __ATOMIC_ACQUIRE)
+#define rcu_assign_pointer(p, v)						\
+	({ CORO_STEP(); __atomic_store_n(&(p), (v), __ATOMIC_RELEASE); })
+#define rcu_dereference(p)							\
+	({ CORO_STEP(); __atomic_load_n(&(p), __ATOMIC_ACQUIRE); })
 
 /*
  * SRCU: readers may sleep.  Slots picked by thread, a cache line each;

@@ -8,15 +8,19 @@
 #include "base/log.h"
 #include "sync/rcu.h"
 #include "sync/rcu_impl.h"
+#include "sync/sync_priv.h"
 
-static struct srcu everybody;
+static struct srcu everybody CORO_STATE;
+#if !SOFTCVM_CORO
 static pthread_once_t once = PTHREAD_ONCE_INIT;
+#endif
 
 /*
  * 0 outside; else twice the depth plus the index.  One word, so that a signal
  * handler's own section, which ends before it returns, never sees half of it.
  */
-static __thread unsigned state __attribute__((tls_model("initial-exec")));
+PER_THREAD(unsigned, my_nesting);
+#define nesting	MY(my_nesting)
 
 static void start(void)
 {
@@ -24,30 +28,40 @@ static void start(void)
 		panic("no memory for RCU");
 }
 
+static void start_once(void)
+{
+#if SOFTCVM_CORO	/* pthread_once makes a system call */
+	if (!everybody.state)
+		start();
+#else
+	pthread_once(&once, start);
+#endif
+}
+
 void rcu_impl_read_lock(void)
 {
-	pthread_once(&once, start);
-	if (state)
-		state += 2;
+	start_once();
+	if (nesting)
+		nesting += 2;
 	else
-		state = 2 | (unsigned)srcu_down_read(&everybody);
+		nesting = 2 | (unsigned)srcu_down_read(&everybody);
 }
 
 void rcu_impl_read_unlock(void)
 {
-	unsigned was = state;
+	unsigned was = nesting;
 
 	if (was >= 4) {
-		state = was - 2;
+		nesting = was - 2;
 	} else {
-		state = 0;
+		nesting = 0;
 		srcu_up_read(&everybody, (int)(was & 1));
 	}
 }
 
 void rcu_impl_synchronize(void)
 {
-	pthread_once(&once, start);
+	start_once();
 	srcu_synchronize(&everybody);
 }
 
@@ -68,7 +82,7 @@ void rcu_impl_after_fork_child(void)
 		return;
 	if (srcu_init(&fresh))
 		panic("no memory for RCU");
-	if (state)
-		state = (state & ~1u) | (unsigned)srcu_down_read(&fresh);
+	if (nesting)
+		nesting = (nesting & ~1u) | (unsigned)srcu_down_read(&fresh);
 	everybody = fresh;
 }

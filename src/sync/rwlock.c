@@ -21,7 +21,7 @@
 #include "sync/sync_priv.h"
 #include "sync/wait.h"
 
-#define SPINS	200
+#define SPINS	SPINS_OF(200)
 
 struct reader_slot {
 	atomic32_t	nr;		/* read sections entered through this slot */
@@ -176,5 +176,9 @@ void write_unlock(struct rwlock *l) NO_LOCK_ANALYSIS
 
 bool rwlock_is_contended(const struct rwlock *l)
 {
+#if SOFTCVM_CORO
+	if (coro_clock.always_contended)
+		return true;
+#endif
 	return atomic32_load_relaxed(&l->state->nr_waiting);
 }

@@ -18,7 +18,7 @@
 #include "sync/sync_priv.h"
 #include "sync/wait.h"
 
-#define SPINS	200
+#define SPINS	SPINS_OF(200)
 
 struct section_slot {
 	atomic64_t	entered[2];
@@ -124,7 +124,9 @@ void srcu_synchronize(struct srcu *s)
 
 	if (check_is_held(s, HELD_SRCU))
 		panic("srcu_synchronize inside a section of the same srcu");
+	CORO_WAITING("another's grace period");
 	raw_lock(&st->turn, SPINS);
+	CORO_WAITING("readers (a grace period)");
 	/* The second of two that ended since began after we came: ours too. */
 	if (atomic64_load(&st->nr_done) - before < 2) {
 		idx = atomic32_load(&st->gp) & 1;

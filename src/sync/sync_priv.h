@@ -12,6 +12,22 @@
 #include "sync/lock.h"
 #include "sync/rcu.h"
 
+/*
+ * A variable of each thread: PER_THREAD(type, name), then MY(name).  Virtual
+ * threads have an array of them.  Waiters that spin before they sleep, there
+ * would only spend steps.
+ */
+#if SOFTCVM_CORO
+#define PER_THREAD(type, name)	static type name##_of[CORO_MAX] CORO_STATE
+#define MY(name)		name##_of[coro_self()]
+#define SPINS_OF(n)		0
+#else
+#define PER_THREAD(type, name) \
+	static __thread type name __attribute__((tls_model("initial-exec")))
+#define MY(name)		name
+#define SPINS_OF(n)		(n)
+#endif
+
 /* A futex word with three values: 0 free, 1 held, 2 held and waited for. */
 void raw_lock(atomic32_t *word, unsigned spins);
 bool raw_trylock(atomic32_t *word);

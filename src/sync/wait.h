@@ -55,6 +55,8 @@ MUST_CHECK int sync_start_worker(void (*fn)(void *), void *arg, const char *name
 MUST_CHECK int sync_at_fork(void (*prepare)(void), void (*parent)(void), void (*child)(void));
 
 /* A place that interleaving tests can name; nothing in the product build. */
-#ifndef SYNC_POINT
+#if SOFTCVM_CORO
+#define SYNC_POINT(name)	coro_point(#name)
+#else
 #define SYNC_POINT(name)	do { } while (0)
 #endif

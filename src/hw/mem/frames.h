@@ -67,7 +67,7 @@ static ALWAYS_INLINE bool region_has(const struct region *r, uint64_t offset)
 {
 	uint64_t page = offset >> PAGE_SHIFT;
 
-	return __atomic_load_n(&r->present[page / 64], __ATOMIC_ACQUIRE) >> (page % 64) & 1;
+	return sync_word_load(&r->present[page / 64]) >> (page % 64) & 1;
 }
 
 /*

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "world.h"
+
+#include "hw/insn/cpu.h"
+#include "hw/insn/phys.h"
+#include "kvm/core/request.h"
+#include "kvm/types/types.h"
+#include "os/memory.h"
+#include "os/uaccess.h"
+#include "trace/counters.h"
+
+#define FALLOC_FL_KEEP_SIZE	1
+#define FALLOC_FL_PUNCH_HOLE	2
+
+/* No processor runs here; a kick finds nobody inside. */
+void cpu_kick(struct cpu *cpu)
+{
+}
+
+static void fail_test(const char *text, struct inter_place at)
+{
+	inter_always_yield(false);
+	print_error("%s:%d: %s\n", at.file, at.line, text);
+	_fail(at.file, at.line);
+}
+
+void world_open_arena(void)
+{
+	/* cmocka has its own handlers in each test. */
+	assert_int_equal(os_uaccess_install(), 0);
+	assert_int_equal(os_arena_open(), 0);
+	os_arena_clear();
+	inter_on_failure(fail_test);
+}
+
+static void last_put(struct kvm *kvm)
+{
+	container_of(kvm, struct world, kvm)->destroyed = true;
+}
+
+static bool load_module(struct kvm_module *m)
+{
+	struct hw_config config = { HW_VENDOR_INTEL, 46, 0, 0, 1, counters_create() };
+
+	m->counters = config.counters;
+	m->abi = KERNEL_ABI_6_18;
+	m->params.mmio_caching = true;
+	return m->counters && hw_create(&config, &m->hw) == HW_OK && !kvm_mmu_module_init(m);
+}
+
+static bool add_vcpu(struct world *w, unsigned i)
+{
+	struct kvm *kvm = &w->kvm;
+	struct vcpu *v = aligned_alloc(64, sizeof(*v));
+
+	w->vcpus[i] = v;
+	if (!v || kvm_reserve_vcpu(kvm))
+		return false;
+	kvm_vcpu_core_init(&v->base, kvm, i);
+	v->base.run = calloc(1, sizeof(*v->base.run));
+	kvm_publish_vcpu(kvm, &v->base);
+	return v->base.run;
+}
+
+struct world *world_make(bool private_mem)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	struct kvm *kvm = &w->kvm;
+	bool ok;
+
+	if (!w || !load_module(&w->module))
+		return NULL;
+	kvm->ops = private_mem ? &vm_type_sw_protected : &vm_type_default;
+	kvm->vm_type = kvm->ops->vm_type;
+	kvm->has_private_mem = private_mem;
+	kvm->nr_address_spaces = private_mem ? 1 : 2;
+	kvm->pre_fault_allowed = true;
+	if (kvm_core_init(kvm, &w->module, last_put) || kvm_mmu_init_vm(kvm))
+		return NULL;
+	mutex_lock(&kvm->lock);
+	ok = add_vcpu(w, 0) && add_vcpu(w, 1);
+	mutex_unlock(&kvm->lock);
+	return ok ? w : NULL;
+}
+
+void world_free(struct world *w)
+{
+	for (unsigned i = 0; i < WORLD_VCPUS; i++) {
+		struct kvm_vcpu *vcpu = &w->vcpus[i]->base;
+
+		kvm_mmu_destroy_vcpu(vcpu);
+		kvm_vcpu_core_fini(vcpu);
+		free(vcpu->run);
+	}
+	kvm_mmu_uninit_vm(&w->kvm);
+	kvm_vm_free_memory(&w->kvm);
+	kvm_put(&w->kvm);
+	for (unsigned i = 0; i < WORLD_VCPUS; i++)
+		free(w->vcpus[i]);
+	kvm_core_fini(&w->kvm);
+	kvm_mmu_module_fini(&w->module);
+	hw_destroy(w->module.hw);
+	counters_destroy(w->module.counters);
+	free(w);
+}
+
+struct world *world_create(bool private_mem)
+{
+	struct world *w;
+
+	world_open_arena();
+	w = world_make(private_mem);
+	assert_non_null(w);
+	return w;
+}
+
+void world_destroy(struct world *w)
+{
+	const char *wrong;
+
+	world_free(w);
+	wrong = os_arena_check();
+	if (wrong)
+		fail_msg("%s", wrong);
+}
+
+void *world_memory(uint64_t npages)
+{
+	void *p = os_map_private(P(npages), PG_LEVEL_SIZE(PG_LEVEL_2M));
+
+	assert_non_null(p);
+	return p;
+}
+
+struct gmem_file *world_gmem(struct world *w, uint64_t npages)
+{
+	struct kvm_create_guest_memfd args = { .size = P(npages) };
+	struct gmem_file *file = NULL;
+
+	assert_int_equal(kvm_gmem_create(&w->kvm, &args, &file), 0);
+	return file;
+}
+
+void do_access(void *arg)
+{
+	struct access *a = arg;
+	struct kvm_vcpu *vcpu = &a->v->base;
+
+	a->r = kvm_mmu_reload(vcpu);
+	if (a->r)
+		return;
+	vcpu->srcu_idx = srcu_read_lock(&vcpu->kvm->srcu);
+	vcpu_fault_init(a->v, &a->f, GPA(P(a->gfn)), a->ec);
+	a->r = vcpu_do_page_fault(a->v, &a->f);
+	srcu_read_unlock(&vcpu->kvm->srcu, vcpu->srcu_idx);
+}
+
+void do_prefault(void *arg)
+{
+	struct prefault *p = arg;
+	struct kvm_pre_fault_memory range = { .gpa = P(p->gfn), .size = PAGE_SIZE };
+
+	p->r = vcpu_prefault(p->v, &range);
+}
+
+void do_mapping(void *arg)
+{
+	struct mapping *m = arg;
+	struct kvm *kvm = &m->w->kvm;
+	struct kvm_vcpu *vcpu = &m->w->vcpus[0]->base;
+	int idx = srcu_read_lock(&kvm->srcu);
+	struct kvm_memory_slot *slot = kvm_gfn_to_memslot(kvm, 0, GFN(m->gfn));
+
+	m->f = (struct kvm_page_fault){
+		.addr = GPA(P(m->gfn)), .write = true, .max_level = PG_LEVEL_1G,
+		.gfn = GFN(m->gfn), .slot = slot, .kind = KVM_PAGE_MEMORY,
+		.map_writable = true, .host_level = m->host_level,
+		.mmu_seq = kvm_mmu_invalidate_snapshot(kvm),
+	};
+	m->f.page = phys_publish(kvm->module->hw, (void *)kvm_slot_hva(slot, GFN(m->gfn)).v);
+	m->r = kvm_mmu_reload(vcpu);
+	if (!m->r)
+		m->r = kvm_mmu_map(vcpu, &m->f);
+	srcu_read_unlock(&kvm->srcu, idx);
+}
+
+void do_conversion(void *arg)
+{
+	struct conversion *c = arg;
+	struct kvm_memory_attributes a = { .address = P(c->gfn), .size = P(c->n),
+					   .attributes = c->attrs };
+
+	c->r = kvm_vm_set_memory_attributes(&c->w->kvm, &a);
+}
+
+void do_region(void *arg)
+{
+	struct region *r = arg;
+	struct kvm_userspace_memory_region2 region = {
+		.slot = r->slot, .guest_phys_addr = P(r->gfn), .memory_size = P(r->npages),
+		.userspace_addr = (uintptr_t)r->memory,
+		.flags = r->gmem ? KVM_MEM_GUEST_MEMFD : 0,
+		.guest_memfd_offset = r->gmem_offset,
+	};
+
+	r->r = kvm_vm_set_memory_region(&r->w->kvm, &region, false,
+					(struct kvm_gmem_arg){ .file = r->gmem });
+}
+
+void do_hole(void *arg)
+{
+	struct hole *h = arg;
+
+	h->r = kvm_gmem_fallocate(h->file, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE,
+				  (int64_t)P(h->page), (int64_t)P(h->n));
+}
+
+void do_release(void *gmem_file)
+{
+	kvm_gmem_release(gmem_file);
+}
+
+void do_zap_all(void *world)
+{
+	struct kvm *kvm = &((struct world *)world)->kvm;
+
+	mutex_lock(&kvm->slots_lock);
+	kvm_mmu_zap_all_fast(kvm);
+	mutex_unlock(&kvm->slots_lock);
+}
+
+void world_add_slot(struct world *w, unsigned slot, uint64_t gfn, uint64_t npages,
+		    struct gmem_file *gmem)
+{
+	struct region r = { .w = w, .slot = slot, .gfn = gfn, .npages = npages,
+			    .memory = world_memory(npages), .gmem = gmem };
+
+	do_region(&r);
+	assert_int_equal(r.r, 0);
+}
+
+void world_delete_slot(struct world *w, unsigned slot)
+{
+	struct region r = { .w = w, .slot = slot };
+
+	do_region(&r);
+	assert_int_equal(r.r, 0);
+}
+
+void world_fault_in(struct world *w, unsigned vcpu, uint64_t gfn, uint64_t ec)
+{
+	struct access a = { .v = w->vcpus[vcpu], .gfn = gfn, .ec = ec };
+
+	do_access(&a);
+	assert_int_equal(a.r, RET_PF_FIXED);
+}
+
+static spte_t last_entry(struct kvm *kvm, struct kvm_mmu_page *root, uint64_t gfn, uint8_t *level)
+{
+	struct tdp_iter it, last = { .old = SPTE_NONPRESENT };
+
+	rcu_read_lock();
+	for_each_tdp_pte(it, kvm, root, GFN(gfn), GFN(gfn + 1))
+		last = it;
+	rcu_read_unlock();
+	*level = last.level;
+	return last.old;
+}
+
+spte_t world_spte(struct world *w, unsigned vcpu, uint64_t gfn, uint8_t *level)
+{
+	struct kvm_mmu_page *root = w->vcpus[vcpu]->base.mmu.root_sp;
+
+	*level = PG_LEVEL_NONE;
+	return root ? last_entry(&w->kvm, root, gfn, level) : SPTE_NONPRESENT;
+}
+
+bool world_is_mapped(struct world *w, unsigned vcpu, uint64_t gfn)
+{
+	uint8_t level;
+	spte_t s = world_spte(w, vcpu, gfn, &level);
+
+	return spte_is_present_leaf(s, level);
+}
+
+bool world_is_mapped_anywhere(struct world *w, uint64_t gfn)
+{
+	struct kvm *kvm = &w->kvm;
+	struct kvm_mmu_page *root;
+	bool any = false;
+
+	rcu_read_lock();
+	for (struct list *l = kvm->mmu.roots.next; l != &kvm->mmu.roots; l = l->next) {
+		uint8_t level;
+		spte_t s;
+
+		root = list_entry(l, struct kvm_mmu_page, link);
+		s = last_entry(kvm, root, gfn, &level);
+		any |= spte_is_present_leaf(s, level);
+	}
+	rcu_read_unlock();
+	return any;
+}
