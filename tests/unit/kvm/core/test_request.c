@@ -4,6 +4,7 @@
 
 #include "fixture.h"
 #include "kvm/core/vm_type_ops.h"
+#include "os/process.h"
 
 #define NR_VCPUS	3
 
@@ -36,7 +37,7 @@ static void run(void *arg)
 			continue;
 		atomic64_store(&r->inside, translation);
 		while (!atomic32_load_acquire(&r->cpu.kicks) && !atomic32_load_acquire(&r->stop))
-			sync_relax();
+			os_yield();
 		atomic32_store(&r->cpu.kicks, 0);
 		atomic64_store(&r->inside, ~0ull);
 		kvm_vcpu_leave_guest_mode(&r->vcpu);
@@ -79,7 +80,7 @@ static void nobody_runs_on_an_old_translation_after_a_flush(void **unused)
 	for (unsigned i = 0; i < NR_VCPUS; i++) {
 		atomic32_store(&s->runners[i].stop, 1);
 		while (!atomic32_load_acquire(&s->runners[i].done))
-			sync_relax();
+			os_yield();
 		kvm_vcpu_core_fini(&s->runners[i].vcpu);
 	}
 	assert_int_equal(counter_read(kvm->module->counters, COUNTER_REMOTE_FLUSHES), 1999);
