@@ -23,6 +23,8 @@ static long run(struct ioctl_call *c)
 	abi_run_hook hook = c->abi->run_hook;
 	long r;
 
+	/* One that came after the last run had ended was that run's. */
+	atomic32_store(&vcpu_of(c)->signal, 0);
 	if (hook)
 		hook(vcpu_of(c));
 	r = vcpu_run(vcpu_of(c));
