@@ -110,9 +110,10 @@ static ALWAYS_INLINE const uint8_t *code_host(struct cpu *cpu, uint64_t lin)
 	return NULL;
 }
 
-static ALWAYS_INLINE struct block **slot_of(const struct code *c, const uint8_t *host)
+static ALWAYS_INLINE struct block **slot_of(const struct code *c, const uint8_t *host,
+					    unsigned mode)
 {
-	uint64_t h = (uint64_t)(uintptr_t)host;
+	uint64_t h = (uint64_t)(uintptr_t)host + mode * 0x51u;
 
 	return &c->slots[(h ^ h >> 13) & (CODE_SLOTS - 1)];
 }
@@ -192,7 +193,7 @@ static struct block *build(struct cpu *cpu, uint64_t lin, const uint8_t *host, u
 	b->first = (uint16_t)MIN(first, len);
 	b->mode = (uint8_t)mode;
 	b->nr = (uint8_t)nr;
-	*slot_of(&cpu->code, host) = b;
+	*slot_of(&cpu->code, host, mode) = b;
 	counter_add(cpu->hw->config.counters, COUNTER_BLOCKS_DECODED, 1);
 	return b;
 }
@@ -232,7 +233,7 @@ struct block *code_fetch(struct cpu *cpu, bool single)
 	if (unlikely(!host))
 		return NULL;
 	cpu->code.page = (uint64_t)(uintptr_t)host & PAGE_MASK;
-	b = *slot_of(&cpu->code, host);
+	b = *slot_of(&cpu->code, host, mode);
 	if (likely(b) && likely(b->host == host) && likely(b->mode == mode)) {
 		good = is_current(cpu, b, lin);
 		if (unlikely(good < 0))
