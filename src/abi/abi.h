@@ -63,6 +63,9 @@ long abi_ioctl(struct abi *abi, struct abi_file *file, unsigned long cmd, unsign
 /* The rest of the file operations, where they differ from an empty memfd's. */
 ssize_t abi_read_write(struct abi_file *file, bool positioned);
 int abi_mmap_check(struct abi_file *file, int prot, int flags, off_t offset, size_t length);
+/* After the kernel has mapped @file's descriptor at @at: puts shared pages in. */
+MUST_CHECK int abi_mmap_finish(struct abi_file *file, void *at, int prot, off_t offset,
+			       size_t length);
 int abi_fallocate(struct abi_file *file, int mode, off_t offset, off_t length);
 int abi_ftruncate(struct abi_file *file);
 off_t abi_lseek(struct abi_file *file);

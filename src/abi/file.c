@@ -7,6 +7,7 @@
 
 #include "kvm/gmem/gmem.h"
 #include "kvm/vcpu/vcpu.h"
+#include "kvm/vm/vm.h"
 #include "os/file.h"
 #include "os/memory.h"
 #include "os/process.h"
@@ -242,6 +243,20 @@ ssize_t abi_read_write(struct abi_file *f, bool positioned)
 int abi_mmap_check(struct abi_file *f, int prot, int flags, off_t offset, size_t length)
 {
 	return f->kind == FILE_VCPU ? 0 : -ENODEV;
+}
+
+/*
+ * The VM's coalesced page takes the place of the descriptor's own third page,
+ * which nobody sees.
+ */
+int abi_mmap_finish(struct abi_file *f, void *at, int prot, off_t offset, size_t length)
+{
+	uint64_t where = KVM_COALESCED_MMIO_PAGE_OFFSET * PAGE_SIZE;
+
+	if (f->kind != FILE_VCPU || (uint64_t)offset > where || where - offset >= length)
+		return 0;
+	return os_map_again(kvm_vm_coalesced_page(f->vcpu->base.kvm), PAGE_SIZE,
+			    (char *)at + (where - offset), prot);
 }
 
 int abi_fallocate(struct abi_file *f, int mode, off_t offset, off_t length)

@@ -63,6 +63,21 @@ void *os_map_shared(int fd, size_t size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+void *os_map_shared_anonymous(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+int os_map_again(void *from, size_t size, void *to, int prot)
+{
+	/* Old size 0: the pages stay where they are, too (mremap(2)). */
+	if (mremap(from, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED, to) == MAP_FAILED)
+		return -errno;
+	return mprotect(to, size, prot) ? -errno : 0;
+}
+
 void os_unmap(void *p, size_t size)
 {
 	if (munmap(p, size))

@@ -31,6 +31,14 @@ MUST_CHECK void *os_map_wiped_on_fork(size_t size);
 /* A shared mapping of @fd from its beginning; NULL when there is none. */
 MUST_CHECK void *os_map_shared(int fd, size_t size);
 
+/* Shared anonymous memory, inherited by a forked child.  NULL: none. */
+MUST_CHECK void *os_map_shared_anonymous(size_t size);
+/*
+ * Maps the @size bytes of shared memory at @from a second time, at @to (what
+ * was there goes), with protection @prot (PROT_*).  0 or -errno.
+ */
+MUST_CHECK int os_map_again(void *from, size_t size, void *to, int prot);
+
 /* Gives the pages back; they read as zero afterwards. */
 void os_discard(void *p, size_t size);
 

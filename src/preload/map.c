@@ -33,16 +33,46 @@ static inline bool is_refused(size_t length, int prot, int flags, int fd, off_t 
 	return r && front_answer(r);
 }
 
+/* What the kernel has mapped gets the pages that are not the descriptor's own. */
+static NOINLINE void *finished(void *p, size_t length, int prot, int fd, off_t offset)
+{
+	struct front_frame frame;
+	struct abi_file *file;
+	int r = 0;
+
+	front_enter(&frame);
+	file = front_file(fd);
+	if (file)
+		r = abi_mmap_finish(file, p, prot, offset, length);
+	abi_file_put(file);
+	front_leave(&frame);
+	if (r) {
+		munmap(p, length);
+		front_answer(r);
+		return MAP_FAILED;
+	}
+	return p;
+}
+
+static inline void *finish(void *p, size_t length, int prot, int flags, int fd, off_t offset)
+{
+	if (p == MAP_FAILED || (flags & MAP_ANONYMOUS) || fd < 0 || likely(!front_machine()))
+		return p;
+	return finished(p, length, prot, fd, offset);
+}
+
 EXPORT void *mmap(void *at, size_t length, int prot, int flags, int fd, off_t offset)
 {
 	if (is_refused(length, prot, flags, fd, offset))
 		return MAP_FAILED;
-	return real()->mmap(at, length, prot, flags, fd, offset);
+	return finish(real()->mmap(at, length, prot, flags, fd, offset), length, prot, flags, fd,
+		      offset);
 }
 
 EXPORT void *mmap64(void *at, size_t length, int prot, int flags, int fd, off64_t offset)
 {
 	if (is_refused(length, prot, flags, fd, offset))
 		return MAP_FAILED;
-	return real()->mmap64(at, length, prot, flags, fd, offset);
+	return finish(real()->mmap64(at, length, prot, flags, fd, offset), length, prot, flags, fd,
+		      offset);
 }

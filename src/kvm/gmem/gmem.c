@@ -222,7 +222,7 @@ void kvm_gmem_stat(struct gmem_file *file, struct stat *st)
 		.st_nlink = 1,
 		.st_size = file->size,
 		.st_blksize = PAGE_SIZE,
-		.st_blocks = atomic64_load_acquire(&file->store.nr_allocated) * (PAGE_SIZE / 512),
+		/* st_blocks stays 0: the kernel does not count pages of a guest_memfd. */
 	};
 }
 

@@ -18,6 +18,7 @@
 #define TSS_PAGES	3
 
 struct kvm_vm_arch {
+	void		*coalesced_page;	/* [c] shared with the VMM */
 	void		*apic_access_page;	/* [L] one page of ours, or NULL */
 	uint64_t	 identity_map_addr;	/* [L] */
 	unsigned long	 nr_mmu_pages;		/* [S] 0: the default */
@@ -61,6 +62,33 @@ static void destroy_vcpus(struct kvm *kvm)
 	}
 }
 
+static struct kvm_vm_arch *arch_create(void)
+{
+	struct kvm_vm_arch *arch = calloc(1, sizeof(*arch));
+
+	if (!arch)
+		return NULL;
+	arch->coalesced_page = os_map_shared_anonymous(PAGE_SIZE);
+	if (!arch->coalesced_page) {
+		free(arch);
+		return NULL;
+	}
+	return arch;
+}
+
+static void arch_destroy(struct kvm_vm_arch *arch)
+{
+	if (arch->apic_access_page)
+		os_unmap(arch->apic_access_page, PAGE_SIZE);
+	os_unmap(arch->coalesced_page, PAGE_SIZE);
+	free(arch);
+}
+
+void *kvm_vm_coalesced_page(const struct kvm *kvm)
+{
+	return kvm->arch->coalesced_page;
+}
+
 static void destroy_vm(struct kvm *kvm)
 {
 	struct kvm_module *module = kvm->module;
@@ -69,9 +97,7 @@ static void destroy_vm(struct kvm *kvm)
 	destroy_vcpus(kvm);
 	kvm_mmu_uninit_vm(kvm);
 	kvm_vm_free_memory(kvm);
-	if (kvm->arch->apic_access_page)
-		os_unmap(kvm->arch->apic_access_page, PAGE_SIZE);
-	free(kvm->arch);
+	arch_destroy(kvm->arch);
 	kvm_core_fini(kvm);
 	free(kvm);
 	atomic32_sub(&module->nr_vms, 1);
@@ -98,7 +124,7 @@ int kvm_vm_create(struct kvm_module *module, const struct vm_type_ops *ops, stru
 		return -ENOMEM;
 	*kvm = (struct kvm){ 0 };
 	set_type(kvm, ops);
-	kvm->arch = calloc(1, sizeof(*kvm->arch));
+	kvm->arch = arch_create();
 	if (!kvm->arch)
 		goto out_free;
 	r = kvm_core_init(kvm, module, destroy_vm);
@@ -120,7 +146,7 @@ out_mmu:
 out_core:
 	kvm_core_fini(kvm);
 out_arch:
-	free(kvm->arch);
+	arch_destroy(kvm->arch);
 out_free:
 	free(kvm);
 	return r;

@@ -36,6 +36,9 @@ MUST_CHECK int kvm_vm_create_vcpu(struct kvm *kvm, unsigned long id, void *run_p
 int kvm_check_extension(const struct kvm_module *module, const struct kvm *kvm, long ext);
 MUST_CHECK int kvm_vm_enable_cap(struct kvm *kvm, const struct kvm_enable_cap *cap);
 
+/* The page that every vCPU's mapping shows as its third.  Lives with the VM. */
+void *kvm_vm_coalesced_page(const struct kvm *kvm);
+
 MUST_CHECK int kvm_vm_create_irqchip(struct kvm *kvm);
 MUST_CHECK int kvm_vm_set_tss_addr(struct kvm *kvm, unsigned long addr);
 MUST_CHECK int kvm_vm_set_identity_map_addr(struct kvm *kvm, uint64_t addr);
