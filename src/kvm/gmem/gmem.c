@@ -214,6 +214,11 @@ int kvm_gmem_fallocate(struct gmem_file *file, int mode, int64_t offset, int64_t
 	return allocate(file, offset, len);
 }
 
+uint64_t kvm_gmem_nr_pages(struct gmem_file *file)
+{
+	return atomic64_load_acquire(&file->store.nr_allocated);
+}
+
 void kvm_gmem_stat(struct gmem_file *file, struct stat *st)
 {
 	*st = (struct stat){
@@ -222,7 +227,6 @@ void kvm_gmem_stat(struct gmem_file *file, struct stat *st)
 		.st_nlink = 1,
 		.st_size = file->size,
 		.st_blksize = PAGE_SIZE,
-		/* st_blocks stays 0: the kernel does not count pages of a guest_memfd. */
 	};
 }
 

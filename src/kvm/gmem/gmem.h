@@ -23,7 +23,9 @@ MUST_CHECK int kvm_gmem_create(struct kvm *kvm, const struct kvm_create_guest_me
 void kvm_gmem_release(struct gmem_file *file);
 
 MUST_CHECK int kvm_gmem_fallocate(struct gmem_file *file, int mode, int64_t offset, int64_t len);
-/* Fills size, blocks, blksize, mode, ino. */
+/* Pages that have memory now: for the auditor and tests. */
+uint64_t kvm_gmem_nr_pages(struct gmem_file *file);
+/* Fills size, blksize, mode, ino; st_blocks is 0, as the kernel has it. */
 void kvm_gmem_stat(struct gmem_file *file, struct stat *st);
 
 /* slots_lock held.  @file NULL: the descriptor is no guest_memfd (-EINVAL). */

@@ -24,14 +24,6 @@ static struct gmem_file *make(struct a_vm *vm, uint64_t size)
 	return file;
 }
 
-static uint64_t blocks(struct gmem_file *file)
-{
-	struct stat st;
-
-	kvm_gmem_stat(file, &st);
-	return st.st_blocks;
-}
-
 static void create_checks_flags_then_size(void **unused)
 {
 	static const struct row {
@@ -133,13 +125,13 @@ static void stat_counts_what_is_allocated(void **unused)
 	assert_int_equal(sa.st_blocks, 0);
 
 	assert_int_equal(kvm_gmem_fallocate(a, KEEP, GIB - 4096, 3 * 4096), 0);
-	assert_int_equal(blocks(a), 24);
+	assert_int_equal(kvm_gmem_nr_pages(a), 3);
 	assert_int_equal(kvm_gmem_fallocate(a, KEEP, GIB - 8192, 4 * 4096), 0);
-	assert_int_equal(blocks(a), 32);
+	assert_int_equal(kvm_gmem_nr_pages(a), 4);
 	assert_int_equal(kvm_gmem_fallocate(a, KEEP | PUNCH, GIB, 4096), 0);
-	assert_int_equal(blocks(a), 24);
+	assert_int_equal(kvm_gmem_nr_pages(a), 3);
 	assert_int_equal(kvm_gmem_fallocate(a, KEEP | PUNCH, 0, 3 * GIB), 0);
-	assert_int_equal(blocks(a), 0);
+	assert_int_equal(kvm_gmem_nr_pages(a), 0);
 	kvm_gmem_release(a);
 	kvm_gmem_release(b);
 	a_vm_destroy(vm);
@@ -231,7 +223,7 @@ static void pages_keep_their_bytes_until_they_are_punched(void **unused)
 	assert_int_equal(kvm_gmem_get_pfn(&vm->kvm, &slot, GFN(0x105), &again, &level), 0);
 	assert_int_equal(page.v, again.v);
 	assert_int_equal(atomic32_load(&nr_prepared), 1);
-	assert_int_equal(blocks(file), 8);
+	assert_int_equal(kvm_gmem_nr_pages(file), 1);
 	/* Neighbours in the file are neighbours in physical memory, to 1 GiB. */
 	assert_int_equal(kvm_gmem_get_pfn(&vm->kvm, &slot, GFN(0x106), &again, &level), 0);
 	assert_int_equal(again.v, page.v + 4096);
