@@ -144,3 +144,9 @@ void abi_notify_signal(struct vcpu *vcpu)
 {
 	vcpu_notify_signal(vcpu);
 }
+
+bool abi_signal_mask(const struct vcpu *vcpu, uint64_t *mask)
+{
+	*mask = vcpu->signal_mask;
+	return vcpu->has_signal_mask;
+}

@@ -83,6 +83,12 @@ bool abi_run_mask(const struct vcpu *vcpu, uint64_t *mask);
 /* For that handler, on the thread that runs @vcpu: the run ends with -EINTR soon. */
 void abi_notify_signal(struct vcpu *vcpu);
 
+/*
+ * For the run hook: true when KVM_SET_SIGNAL_MASK gave @vcpu the signals that
+ * it blocks inside KVM_RUN (bit n - 1 for signal n).
+ */
+bool abi_signal_mask(const struct vcpu *vcpu, uint64_t *mask);
+
 /* Text of a file under /sys/module/{kvm,kvm_amd,kvm_intel}/parameters, or NULL. */
 const char *abi_param_text(struct abi *abi, const char *module, const char *name);
 bool abi_module_is_loaded(struct abi *abi, const char *module);
