@@ -24,6 +24,7 @@ struct abi_config {
 	struct hw_config	hw;
 	unsigned		kernel_abi;	/* KERNEL_ABI() */
 	struct kvm_params	params;
+	bool			audit;		/* VMs, whatever the build says */
 };
 
 /* This processor's vendor and width, one logical processor a host one, Linux 6.12. */

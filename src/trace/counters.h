@@ -28,7 +28,9 @@
 	X(REMOTE_FLUSHES,	"remote_flushes")			\
 	X(CONVERSIONS,		"attribute_changes")			\
 	X(BLOCKS_DECODED,	"blocks_decoded")			\
-	X(HW_FINDINGS,		"hw_findings")
+	X(HW_FINDINGS,		"hw_findings")				\
+	X(AUDITS,		"audits")				\
+	X(AUDIT_FINDINGS,	"audit_findings")
 
 enum counter_id {
 #define AS_ENUM(id, name) COUNTER_##id,

@@ -60,6 +60,7 @@ struct kvm_mmu_vm {			/* the VM's side of kvm/mmu */
 	struct spinlock	pages_lock;	/* RANK_TDP_PAGES */
 	atomic64_t	nr_pages;	/* [a] page-table pages alive */
 	uint64_t	mmio_value;	/* [c] this VM's shadow_mmio_value */
+	uint64_t	nr_audits;	/* [m] looked at so often */
 	uint64_t	direct_bits;	/* [c] gfn bits that name the direct (shared) half */
 	atomic64_t	huge_pages[PG_LEVEL_1G + 1];	/* [a] leaves of 2M and 1G alive */
 };
@@ -108,6 +109,8 @@ struct kvm {
 	struct kvm_vm_arch	*arch;		/* kvm/vm */
 	void			*type_state;	/* kvm/types: owned by ops */
 	void			(*destroy)(struct kvm *kvm);	/* [c] at the last put */
+	/* [c] after every change of memory in [start, end), no lock held; NULL: nobody looks */
+	void			(*audit)(struct kvm *kvm, gfn_t start, gfn_t end);
 };
 
 enum kvm_vcpu_mode {
@@ -147,6 +150,7 @@ struct kvm_vcpu {
 	int		 srcu_idx;	/* [v] */
 	uint32_t	 tag;		/* [c] its ASID or VPID */
 	struct kvm_mmu	 mmu;		/* [v] */
+	atomic32_t	 audit_wanted;	/* [a] of its TLB, before it next enters */
 	struct kvm_mmio_cache mmio;	/* [v] */
 	struct kvm_memory_slot *last_slot;	/* [v] hint, of that generation */
 	uint64_t	 last_slot_generation;

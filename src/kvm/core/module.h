@@ -39,6 +39,7 @@ struct kvm_module {
 	unsigned		 abi;			/* KERNEL_ABI() */
 	struct kvm_params	 params;
 	uint32_t		 vm_types;		/* bitmap of what may be created */
+	bool			 audit;			/* of VMs, after each change of memory */
 	bool			 enable_mmio_caching;	/* params.mmio_caching and possible */
 	uint8_t			 maxphyaddr;		/* of the host, reduced */
 	const struct spte_layout *spte;			/* NPT or EPT, this machine's */

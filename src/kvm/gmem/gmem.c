@@ -13,6 +13,7 @@
 #include "hw/insn/phys.h"
 #include "kvm/core/request.h"
 #include "kvm/core/vm_type_ops.h"
+#include "kvm/gmem/audit.h"
 #include "kvm/gmem/store.h"
 #include "kvm/mmu/mmu.h"
 
@@ -160,11 +161,29 @@ void kvm_gmem_release(struct gmem_file *file)
 
 /* ---- the file as a file ---- */
 
+/* The gfns from the first to the last that [start, end) is bound to. */
+static gfn_t hull_of(const struct gmem_file *file, uint64_t start, uint64_t end, gfn_t *to)
+{
+	gfn_t from = GFN(~0ull);
+	struct range_node *n;
+
+	*to = GFN(0);
+	range_tree_for_each(n, &file->bindings, start, end) {
+		const struct kvm_memory_slot *slot = slot_of(n);
+		uint64_t base = slot->base_gfn.v - slot->gmem.pgoff;
+
+		from.v = MIN(from.v, base + MAX(start, n->start));
+		to->v = MAX(to->v, base + MIN(end, n->end));
+	}
+	return from;
+}
+
 static int punch_hole(struct gmem_file *file, uint64_t offset, uint64_t len)
 {
 	uint64_t nr_pages = file->size >> PAGE_SHIFT;
 	uint64_t start = MIN(offset >> PAGE_SHIFT, nr_pages);
 	uint64_t end = MIN((offset + len) >> PAGE_SHIFT, nr_pages);
+	gfn_t from, to;
 
 	if (start == end)
 		return 0;
@@ -173,7 +192,10 @@ static int punch_hole(struct gmem_file *file, uint64_t offset, uint64_t len)
 	gmem_store_discard(&file->store, start, end, freed, file);
 	SYNC_POINT(gmem_after_truncate);
 	invalidate_end(file, start, end);
+	from = hull_of(file, start, end, &to);
 	write_unlock(&file->invalidate_lock);
+	if (file->kvm->audit && from.v < to.v)
+		file->kvm->audit(file->kvm, from, to);
 	return 0;
 }
 
@@ -297,4 +319,74 @@ int kvm_gmem_get_pfn(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn, h
 	if (!r)
 		gmem_store_set_prepared(&file->store, index);
 	return r;
+}
+
+/* ---- for the auditor ---- */
+
+const void *kvm_gmem_private_bytes(const struct kvm_memory_slot *slot, gfn_t gfn,
+				   uint8_t *max_level)
+{
+	const struct gmem_file *file = atomicptr_load_acquire(&slot->gmem.file);
+
+	*max_level = PG_LEVEL_4K;
+	if (!file)
+		return NULL;
+	return gmem_store_peek(&file->store, gfn.v - slot->base_gfn.v + slot->gmem.pgoff);
+}
+
+static void audit_binding(struct kvm_audit *a, const struct kvm_memory_slot *slot)
+{
+	const struct gmem_file *file = atomicptr_load_acquire(&slot->gmem.file);
+	uint64_t start = slot->gmem.pgoff, end = start + slot->npages;
+	struct range_node *n;
+	bool found = false;
+
+	if (!file)
+		return;		/* closed, or no private memory */
+	if (file->kvm != a->kvm || end > file->size >> PAGE_SHIFT)
+		kvm_audit_add(a, KVM_GUARANTEE_I9, slot->base_gfn,
+			      "slot %u is bound to what its guest_memfd does not have", slot->id);
+	range_tree_for_each(n, &file->bindings, start, end) {
+		if (n != &slot->gmem.binding)
+			kvm_audit_add(a, KVM_GUARANTEE_I9, slot->base_gfn,
+				      "a page of slot %u is bound to another slot too", slot->id);
+		else
+			found = n->start == start && n->end == end;
+	}
+	if (!found)
+		kvm_audit_add(a, KVM_GUARANTEE_I9, slot->base_gfn,
+			      "slot %u has a guest_memfd that does not know it", slot->id);
+}
+
+/* Every binding is that of a slot which is in the map. */
+static void audit_file(struct kvm_audit *a, const struct gmem_file *file)
+{
+	struct range_node *n;
+
+	range_tree_for_each(n, &file->bindings, 0, file->size >> PAGE_SHIFT) {
+		const struct kvm_memory_slot *slot = slot_of(n);
+
+		if (kvm_id_to_memslot(a->kvm, slot->as_id, slot->id) != slot ||
+		    atomicptr_load_acquire(&slot->gmem.file) != file)
+			kvm_audit_add(a, KVM_GUARANTEE_I9, slot->base_gfn,
+				      "a guest_memfd knows slot %u, which has gone", slot->id);
+	}
+}
+
+void kvm_gmem_audit(struct kvm_audit *a)
+{
+	struct kvm_memslot_iter it;
+	struct kvm_memory_slot *slot;
+
+	lock_assert_held_mutex(&a->kvm->slots_lock);
+	a->private_bytes = kvm_gmem_private_bytes;
+	for (unsigned as_id = 0; as_id < a->kvm->nr_address_spaces; as_id++) {
+		kvm_for_each_memslot_in_gfn_range(slot, &it, a->kvm, as_id, a->start, a->end) {
+			const struct gmem_file *file = atomicptr_load_acquire(&slot->gmem.file);
+
+			audit_binding(a, slot);
+			if (file && kvm_audit_is_whole(a))
+				audit_file(a, file);
+		}
+	}
 }

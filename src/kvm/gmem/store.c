@@ -126,6 +126,17 @@ void *gmem_store_page(struct gmem_store *s, uint64_t index, bool *prepared)
 	return bytes_of(s, c, index);
 }
 
+const void *gmem_store_peek(const struct gmem_store *s, uint64_t index)
+{
+	const struct gmem_chunk *c = index < s->nr_pages
+				   ? atomicptr_load_acquire(&s->chunks[index / s->chunk_pages]) : NULL;
+	uint64_t bit = index % s->chunk_pages;
+
+	if (!c || !(sync_word_load(&c->allocated[bit / 64]) & BIT(bit % 64)))
+		return NULL;
+	return bytes_of(s, c, index);
+}
+
 void gmem_store_set_prepared(struct gmem_store *s, uint64_t index)
 {
 	struct gmem_chunk *c = chunk_of(s, index, false);

@@ -50,3 +50,6 @@ MUST_CHECK int gmem_store_allocate(struct gmem_store *s, uint64_t start, uint64_
  */
 void gmem_store_discard(struct gmem_store *s, uint64_t start, uint64_t end,
 			void (*freed)(void *arg, void *bytes, uint64_t n), void *arg);
+
+/* The bytes of page @index if it is allocated, else NULL. */
+const void *gmem_store_peek(const struct gmem_store *s, uint64_t index);

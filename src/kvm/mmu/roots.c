@@ -52,8 +52,9 @@ void tdp_mmu_put_root(struct kvm *kvm, struct kvm_mmu_page *root)
 	BUG_ON(!spt_is_invalid(root));
 	spin_lock(&kvm->mmu.pages_lock);
 	unlink_root(root);
-	spin_unlock(&kvm->mmu.pages_lock);
+	/* Inside, so that the list and the number agree for who has the lock. */
 	atomic64_sub(&kvm->mmu.nr_pages, 1);
+	spin_unlock(&kvm->mmu.pages_lock);
 	spt_free_rcu(root);
 }
 

@@ -49,9 +49,18 @@ struct kvm_mmu_page *spt_of(const struct kvm_module *module, hpa_t spt)
 {
 	const struct spt_index *node = module->spts;
 
+	for (unsigned level = INDEX_LEVELS - 1; level && node; level--)
+		node = atomicptr_load_acquire(&node->entry[index_at(spt, level)]);
+	return node ? atomicptr_load_acquire(&node->entry[index_at(spt, 0)]) : NULL;
+}
+
+static void index_clear(struct kvm_module *module, hpa_t spt)
+{
+	struct spt_index *node = module->spts;
+
 	for (unsigned level = INDEX_LEVELS - 1; level; level--)
 		node = atomicptr_load_acquire(&node->entry[index_at(spt, level)]);
-	return atomicptr_load_acquire(&node->entry[index_at(spt, 0)]);
+	atomicptr_store_release(&node->entry[index_at(spt, 0)], NULL);
 }
 
 static int index_set(struct kvm_module *module, hpa_t spt, struct kvm_mmu_page *sp)
@@ -104,6 +113,7 @@ out_free:
 
 void spt_destroy(struct kvm_mmu_page *sp)
 {
+	index_clear(sp->module, sp->spt);
 	phys_page_free(sp->module->hw, sp->spt);
 	free(sp);
 }

@@ -39,6 +39,7 @@ struct kvm_mmu_page {
 	atomic32_t	refs;		/* [a] 0: about to be freed */
 	atomic32_t	invalid;	/* [m] nobody may load or extend it */
 	bool		zap_scheduled;	/* [m] our own reference is still to be dropped */
+	uint64_t	audited;	/* [m] the number of the last audit that came by */
 	struct rcu_head	rcu;
 };
 
@@ -76,7 +77,10 @@ static inline uint32_t spt_child_role(const struct kvm_mmu_page *root, uint8_t p
 /* All pages of all VMs, by address: kvm_mmu_module_init makes it. */
 MUST_CHECK int spt_index_create(struct kvm_module *module);
 void spt_index_destroy(struct kvm_module *module);
-/* The header of the table at @spt, which is alive (RCU or mmu_lock write). Lock-free. */
+/*
+ * The header of the table at @spt, which is alive (RCU or mmu_lock write);
+ * NULL: there is no such table.  Lock-free.
+ */
 struct kvm_mmu_page *spt_of(const struct kvm_module *module, hpa_t spt);
 
 /* A table of non-present entries, not linked.  NULL: no memory. */

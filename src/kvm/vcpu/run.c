@@ -6,6 +6,7 @@
 
 #include "hw/insn/cpu.h"
 #include "kvm/core/request.h"
+#include "kvm/mmu/audit.h"
 #include "kvm/mmu/mmu.h"
 #include "kvm/vcpu/backend.h"
 #include "kvm/vcpu/exits.h"
@@ -58,6 +59,20 @@ static bool may_enter(struct vcpu *v)
 	return false;
 }
 
+/* All requests have been served; AMD's flush is part of the entry that follows. */
+static void audit_tlb(struct vcpu *v, const struct cpu *cpu)
+{
+	struct kvm_audit a;
+
+	if (v->svm.tlb_control != SVM_TLB_DO_NOTHING)
+		return;
+	atomic32_store(&v->base.audit_wanted, 0);
+	kvm_audit_init(&a, v->base.kvm, GFN(0), GFN(~0ull));
+	kvm_mmu_audit_tlb(&a, &v->base, cpu);
+	kvm_audit_report(&a);
+	kvm_audit_fini(&a);
+}
+
 static int enter_guest(struct vcpu *v)
 {
 	struct kvm *kvm = v->base.kvm;
@@ -72,6 +87,9 @@ static int enter_guest(struct vcpu *v)
 	r = handle_requests(v, cpu);
 	if (r <= 0)
 		return r;
+
+	if (unlikely(atomic32_load_relaxed(&v->base.audit_wanted)))
+		audit_tlb(v, cpu);
 
 	srcu_read_unlock(&kvm->srcu, v->base.srcu_idx);
 	if (!may_enter(v)) {

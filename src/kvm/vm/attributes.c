@@ -97,5 +97,7 @@ int kvm_vm_set_memory_attributes(struct kvm *kvm, const struct kvm_memory_attrib
 	mutex_lock(&kvm->slots_lock);
 	r = set_attributes(kvm, start, end, args->attributes);
 	mutex_unlock(&kvm->slots_lock);
+	if (kvm->audit)
+		kvm->audit(kvm, start, end);
 	return r;
 }

@@ -262,9 +262,26 @@ static int set_region(struct kvm *kvm, const struct kvm_userspace_memory_region2
 	return add_or_change(kvm, old, region, gmem, change);
 }
 
+/* What a change of this region can have touched: where it was, where it shall be. */
+static void hull_of(struct kvm *kvm, const struct kvm_userspace_memory_region2 *args, gfn_t *start,
+		    gfn_t *end)
+{
+	const struct kvm_memory_slot *old = NULL;
+
+	*start = gpa_to_gfn(GPA(args->guest_phys_addr));
+	*end = GFN(start->v + (args->memory_size >> PAGE_SHIFT));
+	if (args->slot >> 16 < kvm->nr_address_spaces)
+		old = kvm_id_to_memslot(kvm, args->slot >> 16, (uint16_t)args->slot);
+	if (!old)
+		return;
+	start->v = MIN(start->v, old->base_gfn.v);
+	end->v = MAX(end->v, kvm_slot_end(old).v);
+}
+
 int kvm_vm_set_memory_region(struct kvm *kvm, const struct kvm_userspace_memory_region2 *args,
 			     bool v1, struct kvm_gmem_arg gmem)
 {
+	gfn_t start, end;
 	int r;
 
 	if (v1 && (args->flags & ~FLAGS_V1))
@@ -272,8 +289,11 @@ int kvm_vm_set_memory_region(struct kvm *kvm, const struct kvm_userspace_memory_
 	if ((uint16_t)args->slot >= KVM_USER_MEM_SLOTS)
 		return -EINVAL;					/* 3 */
 	mutex_lock(&kvm->slots_lock);
+	hull_of(kvm, args, &start, &end);
 	r = set_region(kvm, args, gmem);
 	mutex_unlock(&kvm->slots_lock);
+	if (kvm->audit && start.v < end.v)
+		kvm->audit(kvm, start, end);
 	return r;
 }
 

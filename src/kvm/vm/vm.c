@@ -8,6 +8,7 @@
 #include "kvm/mmu/mmu.h"
 #include "kvm/vcpu/load.h"
 #include "kvm/vcpu/vcpu.h"
+#include "kvm/vm/audit.h"
 #include "kvm/vm/memory.h"
 #include "os/clock.h"
 #include "os/memory.h"
@@ -45,6 +46,8 @@ void kvm_module_unload(struct kvm_module *module)
 {
 	lp_pool_destroy(module->lp_pool);
 	kvm_mmu_module_fini(module);
+	if (module->audit)
+		kvm_module_audit_at_end(module);
 }
 
 static void destroy_vcpus(struct kvm *kvm)
@@ -93,6 +96,8 @@ static void destroy_vm(struct kvm *kvm)
 {
 	struct kvm_module *module = kvm->module;
 
+	if (kvm->audit)
+		kvm_vm_audit_at_end(kvm);
 	kvm->ops->vm_destroy(kvm);
 	destroy_vcpus(kvm);
 	kvm_mmu_uninit_vm(kvm);
@@ -124,6 +129,7 @@ int kvm_vm_create(struct kvm_module *module, const struct vm_type_ops *ops, stru
 		return -ENOMEM;
 	*kvm = (struct kvm){ 0 };
 	set_type(kvm, ops);
+	kvm->audit = module->audit ? kvm_vm_audit : NULL;
 	kvm->arch = arch_create();
 	if (!kvm->arch)
 		goto out_free;

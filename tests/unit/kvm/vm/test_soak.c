@@ -13,6 +13,7 @@
 #include "kvm/gmem/gmem.h"
 #include "kvm/host/access.h"
 #include "kvm/mmu/lpage.h"
+#include "kvm/vm/audit.h"
 #include "os/process.h"
 
 #define NR_FAULTERS	3
@@ -234,6 +235,10 @@ static void what_is_mapped_is_what_should_be(void **unused)
 			  .memory = os_map_private(1ull << 26, 1ull << 26) };
 
 	(void)unused;
+	s.vm->kvm.audit = kvm_vm_audit;
+	/* All of it is there, so that huge pages are no empty promise. */
+	for (uint64_t at = 0; at < 1ull << 26; at += PAGE_SIZE)
+		assert_true(hpa_is_valid(phys_publish(s.vm->module.hw, s.memory + at)));
 	assert_int_equal(kvm_gmem_create(&s.vm->kvm, &args, &s.file), 0);
 	assert_int_equal(set_slot(&s, 0, KVM_MEM_GUEST_MEMFD, HOME, PAGES), 0);
 	for (int i = 0; i < NR_FAULTERS; i++)
