@@ -7,6 +7,7 @@ BUILD      ?= build
 MESON_OPTS ?=
 # Options of `meson test`, e.g. TEST_OPTS='--suite quick'
 TEST_OPTS  ?=
+BENCH_OPTS ?=
 PREFIX     ?= /usr/local
 DESTDIR    ?=
 # A kernel tree or tarball for conformance instead of linux-source-6.12
@@ -14,7 +15,7 @@ KSRC       ?=
 
 WERROR = $(if $(filter true 1,$(CI)),-Dwerror=true)
 
-.PHONY: all setup setup-conformance demo check conformance conformance-long sanitize lint install clean help
+.PHONY: all setup setup-conformance demo check conformance conformance-long bench sanitize lint install clean help
 .DELETE_ON_ERROR:
 
 all: setup $(BUILD)/build.ninja
@@ -51,6 +52,16 @@ conformance: all setup-conformance
 conformance-long: all setup-conformance
 	@KSRC='$(KSRC)' BUILD='$(BUILD)' tools/conformance/run --long
 
+# Its own build: optimised, and without the checks of locks.  BENCH_OPTS='--only prefault'
+bench: setup
+	@[ -f build-release/build.ninja ] || \
+		meson setup build-release --buildtype=release -Dlockcheck=false >build-release.log 2>&1 || \
+		{ cat build-release.log; exit 1; }
+	@rm -f build-release.log
+	@ninja -C build-release --quiet src/cli/softcvm src/preload/libsoftcvm-preload.so \
+		bench-programs >build-release/ninja.log 2>&1 || { cat build-release/ninja.log; exit 1; }
+	@tools/bench-report $(BENCH_OPTS) build-release
+
 sanitize: setup
 	@tools/sanitize
 
@@ -61,7 +72,7 @@ install: all
 	@DESTDIR='$(DESTDIR)' meson install -C $(BUILD) --no-rebuild --quiet
 
 clean:
-	rm -rf $(BUILD) build-asan build-tsan
+	rm -rf $(BUILD) build-release build-asan build-tsan
 
 help:
 	@echo 'make                   build everything into $(BUILD)/'
@@ -69,6 +80,7 @@ help:
 	@echo 'make check             all tests'
 	@echo 'make conformance       the kernel'"'"'s own KVM selftests that fit in CI (KSRC=DIR: another kernel tree)'
 	@echo 'make conformance-long  all of them'
+	@echo 'make bench             time, memory and system calls, against the goals and the kernel'"'"'s trees'
 	@echo 'make sanitize          unit and ABI tests under ASan+UBSan and under TSan'
 	@echo 'make lint              layers, sizes, headers, licences, format'
 	@echo 'make install           PREFIX=$(PREFIX), DESTDIR='
