@@ -113,9 +113,10 @@ static ALWAYS_INLINE const uint8_t *code_host(struct cpu *cpu, uint64_t lin)
 static ALWAYS_INLINE struct block **slot_of(const struct code *c, const uint8_t *host,
 					    unsigned mode)
 {
-	uint64_t h = (uint64_t)(uintptr_t)host + mode * 0x51u;
+	uint64_t h = (uint64_t)(uintptr_t)host + mode;
 
-	return &c->slots[(h ^ h >> 13) & (CODE_SLOTS - 1)];
+	/* Fibonacci hashing: starts of blocks repeat from page to page. */
+	return &c->slots[h * 0x9e3779b97f4a7c15ull >> (64 - CODE_SLOTS_LOG2)];
 }
 
 /* Room for a block of @nr instructions; what was there before may go. */
@@ -159,6 +160,37 @@ static unsigned fetch_bytes(struct cpu *cpu, uint64_t lin, const uint8_t *host, 
 	return 0;
 }
 
+/* A block has two slots, side by side: the newer one is looked at first. */
+static struct block **other_slot(const struct code *c, struct block **slot)
+{
+	return c->slots + ((size_t)(slot - c->slots) ^ 1);
+}
+
+static bool is_for(const struct block *b, const uint8_t *host, unsigned mode)
+{
+	return b && b->host == host && b->mode == mode;
+}
+
+static void remember(struct code *c, struct block **slot, struct block *b)
+{
+	if (*slot && !is_for(*slot, b->host, b->mode))
+		*other_slot(c, slot) = *slot;
+	*slot = b;
+}
+
+/* Not in its first slot: the second one, which then becomes the first. */
+static NOINLINE struct block *look_aside(struct code *c, struct block **slot, const uint8_t *host,
+					 unsigned mode)
+{
+	struct block **other = other_slot(c, slot), *b = *other;
+
+	if (!is_for(b, host, mode))
+		return NULL;
+	*other = *slot;
+	*slot = b;
+	return b;
+}
+
 static struct block *build(struct cpu *cpu, uint64_t lin, const uint8_t *host, unsigned mode)
 {
 	unsigned max = mode & CODE_SINGLE ? 1 : X86_BLOCK_MAX, len, nr, size, first;
@@ -193,7 +225,7 @@ static struct block *build(struct cpu *cpu, uint64_t lin, const uint8_t *host, u
 	b->first = (uint16_t)MIN(first, len);
 	b->mode = (uint8_t)mode;
 	b->nr = (uint8_t)nr;
-	*slot_of(&cpu->code, host, mode) = b;
+	remember(&cpu->code, slot_of(&cpu->code, host, mode), b);
 	counter_add(cpu->hw->config.counters, COUNTER_BLOCKS_DECODED, 1);
 	return b;
 }
@@ -218,8 +250,8 @@ struct block *code_fetch(struct cpu *cpu, bool single)
 {
 	unsigned mode = x86_mode_of(cpu->x.st) | (single ? CODE_SINGLE : 0);
 	uint64_t lin = cpu->x.rip + cpu->x.seg_base[X86_CS];
+	struct block *b, **slot;
 	const uint8_t *host;
-	struct block *b;
 	int good;
 
 	if (unlikely((mode & ~CODE_SINGLE) != X86_MODE_64)) {
@@ -233,8 +265,11 @@ struct block *code_fetch(struct cpu *cpu, bool single)
 	if (unlikely(!host))
 		return NULL;
 	cpu->code.page = (uint64_t)(uintptr_t)host & PAGE_MASK;
-	b = *slot_of(&cpu->code, host, mode);
-	if (likely(b) && likely(b->host == host) && likely(b->mode == mode)) {
+	slot = slot_of(&cpu->code, host, mode);
+	b = *slot;
+	if (unlikely(!is_for(b, host, mode)))
+		b = look_aside(&cpu->code, slot, host, mode);
+	if (likely(b)) {
 		good = is_current(cpu, b, lin);
 		if (unlikely(good < 0))
 			return NULL;

@@ -17,7 +17,8 @@
 struct cpu;
 
 #define CODE_ARENA	(4u << 20)
-#define CODE_SLOTS	8192u
+#define CODE_SLOTS_LOG2	14
+#define CODE_SLOTS	(1u << CODE_SLOTS_LOG2)
 
 struct block {
 	const uint8_t	*host;		/* NULL: dead */
