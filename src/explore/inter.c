@@ -135,6 +135,15 @@ void inter_blocked(unsigned t, struct inter_place at)
 		cannot(t, stop, at);
 }
 
+bool inter_go(unsigned t, struct inter_place at)
+{
+	enum coro_stop stop = run(t, NULL, INTER_MAX_STEPS, at);
+
+	if (stop != CORO_ENDED && stop != CORO_BLOCKED)
+		cannot(t, stop, at);
+	return stop == CORO_ENDED;
+}
+
 bool inter_steps(unsigned t, uint64_t n, struct inter_place at)
 {
 	enum coro_stop stop = run(t, NULL, n, at);
@@ -153,8 +162,10 @@ static bool turn(uint64_t n, bool *moved, struct inter_place at)
 		if (coro_is_daemon(i) || coro_has_ended(i))
 			continue;
 		alive = true;
-		if (!coro_is_blocked(i))
-			*moved |= run(i, NULL, n, at) != CORO_BLOCKED;
+		if (coro_is_blocked(i))
+			continue;
+		*moved = true;
+		(void)run(i, NULL, n, at);
 	}
 	*moved |= coro_run_daemons();
 	return alive;
@@ -169,7 +180,7 @@ void inter_all(uint64_t n, struct inter_place at)
 		moved = false;
 		if (!turn(n, &moved, at))
 			return;
-		if (turns++ * n > INTER_MAX_STEPS)
+		if (turns++ > INTER_MAX_STEPS / 10)
 			fail(0, "sees threads going round in circles", at);
 	} while (moved);
 	fail(0, "sees a deadlock: nobody can go on", at);

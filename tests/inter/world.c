@@ -255,6 +255,21 @@ void world_fault_in(struct world *w, unsigned vcpu, uint64_t gfn, uint64_t ec)
 	assert_int_equal(a.r, RET_PF_FIXED);
 }
 
+void world_sweep(unsigned first, unsigned second, void (*check)(void *arg, uint64_t n), void *arg)
+{
+	bool more = true;
+
+	os_arena_snapshot();
+	for (uint64_t n = 1; more; n += 1 + n / 128) {
+		os_arena_reset();
+		more = INTER_STEPS(first, n);
+		(void)INTER_GO(second);
+		INTER_ALL(INTER_MAX_STEPS);
+		check(arg, n);
+	}
+	os_arena_reset();
+}
+
 static spte_t last_entry(struct kvm *kvm, struct kvm_mmu_page *root, uint64_t gfn, uint8_t *level)
 {
 	struct tdp_iter it, last = { .old = SPTE_NONPRESENT };

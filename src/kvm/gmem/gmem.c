@@ -139,6 +139,7 @@ void kvm_gmem_release(struct gmem_file *file)
 	uint64_t nr_pages = file->size >> PAGE_SHIFT;
 	struct range_node *n;
 
+	SYNC_POINT(gmem_release_before_lock);
 	mutex_lock(&kvm->slots_lock);
 	write_lock(&file->invalidate_lock);
 	range_tree_for_each(n, &file->bindings, 0, nr_pages)

@@ -132,6 +132,7 @@ int vcpu_faultin_pfn(struct vcpu *v, struct kvm_page_fault *f)
 
 	generation = kvm_memslots_generation(kvm, 0);
 	f->slot = kvm_vcpu_gfn_to_memslot(&v->base, f->gfn);
+	SYNC_POINT(fault_slot_read);
 	if (!f->slot)
 		return no_slot(v, f, generation);
 	if (f->slot->flags & KVM_MEMSLOT_INVALID)

@@ -9,6 +9,20 @@
 #include "kvm/mmu/mmu.h"
 #include "kvm/vcpu/fault.h"
 
+/*
+ * Whoever changes the slot that we found half changed may be waiting for our
+ * section to end (B12); 6.12 would go round in here for ever.
+ */
+static bool let_others_finish(struct vcpu *v)
+{
+	struct srcu *srcu = &v->base.kvm->srcu;
+
+	srcu_read_unlock(srcu, v->base.srcu_idx);
+	sync_relax();
+	v->base.srcu_idx = srcu_read_lock(srcu);
+	return true;
+}
+
 /* One mapping: its level, or -errno. */
 static int prefault_one(struct vcpu *v, gpa_t gpa)
 {
@@ -36,7 +50,7 @@ static int prefault_one(struct vcpu *v, gpa_t gpa)
 		vcpu_fault_init(v, &f, gpa, ec);
 		f.prefetch = true;
 		r = vcpu_do_page_fault(v, &f);
-	} while (r == RET_PF_RETRY);
+	} while (r == RET_PF_RETRY && let_others_finish(v));
 
 	switch (r) {
 	case RET_PF_FIXED: case RET_PF_SPURIOUS: case RET_PF_WRITE_PROTECTED:

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * guest_memfd against slots and faults: bugs of KVM's history as interleavings
+ * (docs/guarantees-inter.md).
+ */
+#include "world.h"
+
+#include <errno.h>
+
+#include "os/memory.h"
+
+#define NR_PAGES	16
+
+/* A VM whose 16 frames are private, with their file. */
+static struct world *private_world(struct gmem_file **file)
+{
+	struct world *w = world_create(true);
+	struct conversion c = { .w = w, .n = NR_PAGES, .attrs = PRIV };
+
+	*file = world_gmem(w, NR_PAGES);
+	world_add_slot(w, 0, 0, NR_PAGES, *file);
+	do_conversion(&c);
+	assert_int_equal(c.r, 0);
+	return w;
+}
+
+static struct access private_access(struct world *w, uint64_t gfn)
+{
+	return (struct access){ .v = w->vcpus[0], .gfn = gfn,
+				.ec = PFERR_WRITE | PFERR_PRIVATE_ACCESS };
+}
+
+/* B3: a file that is being closed forgets a slot that goes meanwhile. */
+static void b3_a_closing_file_forgets_a_deleted_slot(void **unused)
+{
+	struct gmem_file *file;
+	struct world *w = private_world(&file);
+	struct region delete = { .w = w, .slot = 0 };
+
+	INTER_THREAD(closer, do_release, file);
+	INTER_THREAD(deleter, do_region, &delete);
+	INTER_TO(closer, gmem_release_before_lock);
+	INTER_END(deleter);
+	INTER_END(closer);
+	assert_int_equal(delete.r, 0);
+	world_destroy(w);		/* finds writes to the freed slot */
+}
+
+/* B18: a fault on a range that is going turns back before it asks for a page or the lock. */
+static void b18_the_early_look_saves_the_way(void **unused)
+{
+	struct gmem_file *file;
+	struct world *w = private_world(&file);
+	struct hole h = { .file = file, .page = 0, .n = 8 };
+	struct access a = private_access(w, 3);
+
+	INTER_THREAD(puncher, do_hole, &h);
+	INTER_THREAD(fault, do_access, &a);
+	INTER_TO(puncher, gmem_after_begin);
+	INTER_END(fault);
+	assert_int_equal(a.r, RET_PF_RETRY);
+	assert_int_equal(a.f.kind, KVM_PAGE_NONE);
+	INTER_END(puncher);
+	kvm_gmem_release(file);
+	world_destroy(w);
+}
+
+/* B18, the other half: the early look is a hint; the one under the lock decides. */
+static void b18_the_look_under_the_lock_decides(void **unused)
+{
+	for (int over = 0; over < 2; over++) {
+		struct gmem_file *file;
+		struct world *w = private_world(&file);
+		struct hole h = { .file = file, .page = 0, .n = 8 };
+		struct access a = private_access(w, 3);
+
+		INTER_THREAD(fault, do_access, &a);
+		INTER_THREAD(puncher, do_hole, &h);
+		INTER_TO(fault, fault_before_lock);
+		if (over)
+			INTER_END(puncher);	/* in progress no more, but it was */
+		else
+			INTER_TO(puncher, gmem_after_begin);
+		INTER_END(fault);
+		if (!over)
+			INTER_END(puncher);
+		if (world_is_mapped_anywhere(w, 3))
+			fail_msg("a page that was given back is mapped");
+		assert_int_equal(a.r, RET_PF_RETRY);
+		kvm_gmem_release(file);
+		world_destroy(w);
+	}
+}
+
+/* B32: no offset binds a slot outside the file. */
+static void b32_offsets_do_not_wrap(void **unused)
+{
+	static const uint64_t offsets[] = {
+		1ull << 63, -PAGE_SIZE, (1ull << 63) - PAGE_SIZE, P(NR_PAGES), P(NR_PAGES - 7),
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(offsets); i++) {
+		struct world *w = world_create(true);
+		struct gmem_file *file = world_gmem(w, NR_PAGES);
+		struct region r = { .w = w, .npages = 8, .memory = world_memory(8), .gmem = file,
+				    .gmem_offset = offsets[i] };
+
+		INTER_THREAD(binder, do_region, &r);
+		INTER_END(binder);
+		if (r.r != -EINVAL)
+			fail_msg("offset %#llx: %d", (unsigned long long)offsets[i], r.r);
+		kvm_gmem_release(file);
+		world_destroy(w);
+	}
+}
+
+/* Guarantee I2: a hole at every step of a fault, and the reverse. */
+struct ending {
+	struct world	*w;
+	struct access	 a;
+	struct hole	 h;
+};
+
+static void fixed_after_or_gone(void *arg, uint64_t n)
+{
+	struct ending *e = arg;
+	bool mapped = world_is_mapped_anywhere(e->w, 3);
+
+	assert_int_equal(e->h.r, 0);
+	/* Mapped only by a fault that came after: then the file has the page. */
+	if (mapped) {
+		struct stat st;
+
+		kvm_gmem_stat(e->h.file, &st);
+		if (!st.st_blocks)
+			fail_msg("step %llu: mapped, and not in the file", (unsigned long long)n);
+	}
+}
+
+static void i2_faults_and_holes_at_every_step(void **unused)
+{
+	for (int turn = 0; turn < 2; turn++) {
+		struct gmem_file *file;
+		struct ending e = { .w = private_world(&file) };
+
+		e.a = private_access(e.w, 3);
+		e.h = (struct hole){ .file = file, .page = 0, .n = NR_PAGES };
+		INTER_THREAD(fault, do_access, &e.a);
+		INTER_THREAD(puncher, do_hole, &e.h);
+		world_sweep(turn ? fault : puncher, turn ? puncher : fault, fixed_after_or_gone, &e);
+		INTER_ALL(INTER_MAX_STEPS);
+		kvm_gmem_release(file);
+		world_destroy(e.w);
+	}
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(b3_a_closing_file_forgets_a_deleted_slot),
+		cmocka_unit_test(b18_the_early_look_saves_the_way),
+		cmocka_unit_test(b18_the_look_under_the_lock_decides),
+		cmocka_unit_test(b32_offsets_do_not_wrap),
+		cmocka_unit_test(i2_faults_and_holes_at_every_step),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

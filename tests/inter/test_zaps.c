@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * Zaps, roots and flushes: bugs of KVM's history as interleavings
+ * (docs/guarantees-inter.md).
+ */
+#include "world.h"
+
+#include "kvm/core/request.h"
+#include "os/memory.h"
+
+/* Takes [start, end) out of all tables, as an invalidation by the host does. */
+struct unmap {
+	struct world	*w;
+	uint64_t	 start, end;
+};
+
+static void do_unmap(void *arg)
+{
+	struct unmap *u = arg;
+	struct kvm *kvm = &u->w->kvm;
+	struct kvm_memory_slot *slot = kvm_gfn_to_memslot(kvm, 0, GFN(u->start));
+
+	write_lock(&kvm->mmu_lock);
+	if (kvm_mmu_unmap_range(kvm, slot, GFN(u->start), GFN(u->end), KVM_FILTER_SHARED))
+		kvm_flush_remote_tlbs(kvm);
+	write_unlock(&kvm->mmu_lock);
+}
+
+/* What a new root asks for is not what the tests are after. */
+static void forget_flushes(struct world *w)
+{
+	for (unsigned i = 0; i < WORLD_VCPUS; i++)
+		(void)kvm_check_request(KVM_REQ_TLB_FLUSH, &w->vcpus[i]->base);
+}
+
+/* B8: a walk that lets go of the lock comes back to where it was. */
+static void b8_no_entry_is_skipped_after_a_yield(void **unused)
+{
+	static const uint64_t mapped[] = { 0, 1, 2, 511, 512, 513, 1024, 1500, 1501, 2047 };
+	struct world *w = world_create(false);
+	struct unmap u = { .w = w, .start = 0, .end = 2048 };
+
+	world_add_slot(w, 0, 0, 2048, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(mapped); i++)
+		world_fault_in(w, 0, mapped[i], PFERR_WRITE);
+	inter_always_yield(true);
+	INTER_THREAD(unmap, do_unmap, &u);
+	INTER_END(unmap);
+	inter_always_yield(false);
+	for (size_t i = 0; i < ARRAY_SIZE(mapped); i++)
+		if (world_is_mapped_anywhere(w, mapped[i]))
+			fail_msg("frame %llu was skipped", (unsigned long long)mapped[i]);
+	world_destroy(w);
+}
+
+/* B9: after an invalidation no root has the page, dying ones included. */
+static void b9_dying_roots_are_unmapped_too(void **unused)
+{
+	struct world *w = world_create(false);
+	struct unmap u = { .w = w, .start = 3, .end = 4 };
+
+	world_add_slot(w, 0, 0, 16, NULL);
+	world_fault_in(w, 0, 3, PFERR_WRITE);
+	INTER_THREAD(zapper, do_zap_all, w);
+	INTER_THREAD(unmap, do_unmap, &u);
+	INTER_TO(zapper, zap_all_after_invalidate);
+	INTER_END(unmap);
+	if (world_is_mapped_anywhere(w, 3))
+		fail_msg("a dying root still maps a page that is gone");
+	INTER_END(zapper);
+	world_destroy(w);
+}
+
+/* B10: who lets go of mmu_lock has flushed what it zapped. */
+static void b10_a_yield_owes_no_flush(void **unused)
+{
+	struct world *w = world_create(false);
+	struct unmap u = { .w = w, .start = 0, .end = 8 };
+
+	world_add_slot(w, 0, 0, 16, NULL);
+	for (uint64_t gfn = 0; gfn < 3; gfn++)
+		world_fault_in(w, 0, gfn, PFERR_WRITE);
+	forget_flushes(w);
+	inter_always_yield(true);
+	INTER_THREAD(unmap, do_unmap, &u);
+	for (uint64_t gfn = 0; gfn < 3; gfn++) {
+		INTER_TO(unmap, iter_yield);
+		if (world_is_mapped_anywhere(w, gfn))
+			continue;	/* it has not come that far */
+		for (unsigned i = 0; i < WORLD_VCPUS; i++)
+			if (!kvm_check_request(KVM_REQ_TLB_FLUSH, &w->vcpus[i]->base))
+				fail_msg("the lock is free, frame %llu is gone, vCPU %u may use it",
+					 (unsigned long long)gfn, i);
+	}
+	INTER_END(unmap);
+	inter_always_yield(false);
+	world_destroy(w);
+}
+
+/* B11: nothing is installed into a root that has become obsolete. */
+static void b11_a_dying_root_gets_no_more_entries(void **unused)
+{
+	struct world *w = world_create(false);
+	struct access a = { .v = w->vcpus[0], .gfn = 3, .ec = PFERR_WRITE };
+
+	world_add_slot(w, 0, 0, 16, NULL);
+	INTER_THREAD(fault, do_access, &a);
+	INTER_THREAD(zapper, do_zap_all, w);
+	INTER_TO(fault, fault_before_lock);
+	INTER_END(zapper);
+	INTER_END(fault);
+	assert_int_equal(a.r, RET_PF_RETRY);
+	assert_false(world_is_mapped_anywhere(w, 3));
+	do_access(&a);			/* a new root, and all is well */
+	assert_int_equal(a.r, RET_PF_FIXED);
+	world_destroy(w);
+}
+
+/* B13: a prefault gets itself a new root, however often the old one dies. */
+static void b13_a_prefault_outlives_its_root(void **unused)
+{
+	struct world *w = world_create(false);
+	struct prefault p = { .v = w->vcpus[0], .gfn = 3 };
+
+	world_add_slot(w, 0, 0, 16, NULL);
+	INTER_THREAD(prefault, do_prefault, &p);
+	INTER_THREAD(zap1, do_zap_all, w);
+	INTER_THREAD(zap2, do_zap_all, w);
+	INTER_TO(prefault, fault_before_lock);
+	INTER_END(zap1);
+	INTER_TO(prefault, fault_snapshot_seq);
+	INTER_END(zap2);
+	INTER_END(prefault);
+	assert_int_equal(p.r, 0);
+	assert_true(world_is_mapped(w, 0, 3));
+	world_destroy(w);
+}
+
+/* Guarantee I1: a zap of everything at every step of a fault, and the reverse. */
+struct ending {
+	struct world	*w;
+	struct access	 a;
+};
+
+static void what_is_mapped_is_reachable(void *arg, uint64_t n)
+{
+	struct ending *e = arg;
+
+	if (world_is_mapped_anywhere(e->w, 3) != world_is_mapped(e->w, 0, 3))
+		fail_msg("step %llu: mapped in a root that nobody uses", (unsigned long long)n);
+	if (world_is_mapped_anywhere(e->w, 3) && spt_is_invalid(e->w->vcpus[0]->base.mmu.root_sp))
+		fail_msg("step %llu: mapped in a dying root", (unsigned long long)n);
+}
+
+static void i1_faults_and_zaps_at_every_step(void **unused)
+{
+	for (int turn = 0; turn < 2; turn++) {
+		struct ending e = { .w = world_create(false) };
+
+		e.a = (struct access){ .v = e.w->vcpus[0], .gfn = 3, .ec = PFERR_WRITE };
+		world_add_slot(e.w, 0, 0, 16, NULL);
+		world_fault_in(e.w, 0, 4, PFERR_WRITE);
+		INTER_THREAD(fault, do_access, &e.a);
+		INTER_THREAD(zapper, do_zap_all, e.w);
+		world_sweep(turn ? fault : zapper, turn ? zapper : fault,
+			    what_is_mapped_is_reachable, &e);
+		INTER_ALL(INTER_MAX_STEPS);
+		world_destroy(e.w);
+	}
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(b8_no_entry_is_skipped_after_a_yield),
+		cmocka_unit_test(b9_dying_roots_are_unmapped_too),
+		cmocka_unit_test(b10_a_yield_owes_no_flush),
+		cmocka_unit_test(b11_a_dying_root_gets_no_more_entries),
+		cmocka_unit_test(b13_a_prefault_outlives_its_root),
+		cmocka_unit_test(i1_faults_and_zaps_at_every_step),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
