@@ -172,7 +172,7 @@ static void i1_faults_and_conversions_at_every_step(void **unused)
 				       (to_private ? 0 : PFERR_PRIVATE_ACCESS) };
 		INTER_THREAD(fault, do_access, &e.a);
 		INTER_THREAD(converter, do_conversion, &e.c);
-		world_sweep(turn & 1 ? fault : converter, turn & 1 ? converter : fault,
+		world_sweep(e.w, turn & 1 ? fault : converter, turn & 1 ? converter : fault,
 			    nothing_is_mapped, &e);
 		INTER_ALL(INTER_MAX_STEPS);
 		kvm_gmem_release(file);

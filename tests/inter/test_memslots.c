@@ -166,7 +166,7 @@ static void i1_nothing_stays_mapped_without_a_slot(void **unused)
 		world_fault_in(e.w, 0, 4, PFERR_WRITE);
 		INTER_THREAD(fault, do_access, &e.a);
 		INTER_THREAD(deleter, do_region, &e.delete);
-		world_sweep(turn & 1 ? fault : deleter, turn & 1 ? deleter : fault,
+		world_sweep(e.w, turn & 1 ? fault : deleter, turn & 1 ? deleter : fault,
 			    nothing_is_mapped, &e);
 		INTER_ALL(INTER_MAX_STEPS);
 		world_destroy(e.w);

@@ -162,7 +162,7 @@ static void i1_faults_and_zaps_at_every_step(void **unused)
 		world_fault_in(e.w, 0, 4, PFERR_WRITE);
 		INTER_THREAD(fault, do_access, &e.a);
 		INTER_THREAD(zapper, do_zap_all, e.w);
-		world_sweep(turn ? fault : zapper, turn ? zapper : fault,
+		world_sweep(e.w, turn ? fault : zapper, turn ? zapper : fault,
 			    what_is_mapped_is_reachable, &e);
 		INTER_ALL(INTER_MAX_STEPS);
 		world_destroy(e.w);

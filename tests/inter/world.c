@@ -3,6 +3,7 @@
 
 #include "hw/insn/cpu.h"
 #include "hw/insn/phys.h"
+#include "kvm/gmem/audit.h"
 #include "kvm/core/request.h"
 #include "kvm/types/types.h"
 #include "os/memory.h"
@@ -255,7 +256,23 @@ void world_fault_in(struct world *w, unsigned vcpu, uint64_t gfn, uint64_t ec)
 	assert_int_equal(a.r, RET_PF_FIXED);
 }
 
-void world_sweep(unsigned first, unsigned second, void (*check)(void *arg, uint64_t n), void *arg)
+void world_audit(struct world *w, uint64_t n)
+{
+	struct kvm_audit a;
+
+	kvm_audit_init(&a, &w->kvm, GFN(0), GFN(~0ull));
+	mutex_lock(&w->kvm.slots_lock);
+	kvm_gmem_audit(&a);
+	kvm_mmu_audit(&a);
+	mutex_unlock(&w->kvm.slots_lock);
+	if (a.nr_findings)
+		fail_msg("step %llu: %s: %s", (unsigned long long)n,
+			 kvm_guarantee_name(a.findings[0].guarantee), a.findings[0].text);
+	kvm_audit_fini(&a);
+}
+
+void world_sweep(struct world *w, unsigned first, unsigned second,
+		 void (*check)(void *arg, uint64_t n), void *arg)
 {
 	bool more = true;
 
@@ -266,6 +283,7 @@ void world_sweep(unsigned first, unsigned second, void (*check)(void *arg, uint6
 		(void)INTER_GO(second);
 		INTER_ALL(INTER_MAX_STEPS);
 		check(arg, n);
+		world_audit(w, n);
 	}
 	os_arena_reset();
 }

@@ -109,9 +109,12 @@ void world_fault_in(struct world *w, unsigned vcpu, uint64_t gfn, uint64_t ec);
 /*
  * @first is stopped after each number of its steps in turn (after many of
  * them less densely); then @second goes as far as it gets, then both to their
- * ends; then @check.  In the end all is as it was before.
+ * ends; then @check and the auditor.  In the end all is as it was before.
  */
-void world_sweep(unsigned first, unsigned second, void (*check)(void *arg, uint64_t n), void *arg);
+void world_sweep(struct world *w, unsigned first, unsigned second,
+		 void (*check)(void *arg, uint64_t n), void *arg);
+/* The auditor finds nothing (docs/guarantees.md); @n is for the message. */
+void world_audit(struct world *w, uint64_t n);
 
 /* The entry that decides about @gfn in the vCPU's root, and its level. */
 spte_t world_spte(struct world *w, unsigned vcpu, uint64_t gfn, uint8_t *level);
