@@ -290,7 +290,7 @@ const char *coro_name(unsigned thread)
 
 const char *coro_waits_for(unsigned thread)
 {
-	return threads[thread].waits_for ? threads[thread].waits_for : "something without a name";
+	return threads[thread].waits_for ? threads[thread].waits_for : "a wake-up";
 }
 
 const char *coro_last_point(unsigned thread)

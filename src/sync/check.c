@@ -123,6 +123,7 @@ void check_taking(const void *lock, const struct lock_id *id, enum held_kind kin
 
 void check_taken(const void *lock, const struct lock_id *id, enum held_kind kind, const void *from)
 {
+	CORO_WAITING(NULL);
 	if (mine.nr == (mine.more ? mine.room : FIRST_ROOM))
 		grow();
 	entries()[mine.nr++] = (struct held){

@@ -136,4 +136,5 @@ void srcu_synchronize(struct srcu *s)
 		atomic64_add(&st->nr_done, 1);
 	}
 	raw_unlock(&st->turn);
+	CORO_WAITING(NULL);
 }

@@ -19,7 +19,6 @@ uint32_t waitq_prepare(struct waitq *q)
 
 void waitq_sleep(struct waitq *q, uint32_t prepared, uint64_t timeout_ns)
 {
-	CORO_WAITING("a wake-up");
 	atomic32_add(&q->nr_waiters, 1);
 	os_futex_wait(futex_word(&q->seq), prepared, timeout_ns);
 	atomic32_sub(&q->nr_waiters, 1);

@@ -136,7 +136,7 @@ static void b31_a_conversion_of_a_tebibyte_is_short(void **unused)
 }
 
 /*
- * Guarantee I1: wherever a conversion is interrupted by a fault, or a fault by
+ * MMU-I1: wherever a conversion is interrupted by a fault, or a fault by
  * a conversion, in the end no frame is mapped as what it is not.
  */
 struct ending {

@@ -114,7 +114,7 @@ static void b32_offsets_do_not_wrap(void **unused)
 	}
 }
 
-/* Guarantee I2: a hole at every step of a fault, and the reverse. */
+/* MMU-I2: a hole at every step of a fault, and the reverse. */
 struct ending {
 	struct world	*w;
 	struct access	 a;

@@ -137,7 +137,7 @@ static void b16_generations_wrap_in_every_address_space(void **unused)
 }
 
 /*
- * Guarantee I1: a deletion at every step of a fault, and a fault at every step
+ * MMU-I1: a deletion at every step of a fault, and a fault at every step
  * of a deletion, leave nothing mapped.
  */
 struct ending {

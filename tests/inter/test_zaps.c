@@ -136,7 +136,7 @@ static void b13_a_prefault_outlives_its_root(void **unused)
 	world_destroy(w);
 }
 
-/* Guarantee I1: a zap of everything at every step of a fault, and the reverse. */
+/* MMU-I1: a zap of everything at every step of a fault, and the reverse. */
 struct ending {
 	struct world	*w;
 	struct access	 a;
