@@ -23,6 +23,7 @@ int kvm_core_init(struct kvm *kvm, struct kvm_module *module, void (*destroy)(st
 	mutex_init(&kvm->slots_lock, "kvm->slots_lock", RANK_SLOTS);
 	spin_init(&kvm->mmu.pages_lock, "kvm->mmu.pages_lock", RANK_TDP_PAGES);
 	list_init(&kvm->mmu.roots);
+	kvm->mmu.external_root = HPA_INVALID;
 	atomic32_init(&kvm->users, 1);
 	r = rwlock_init(&kvm->mmu_lock, "kvm->mmu_lock", RANK_MMU);
 	if (r)

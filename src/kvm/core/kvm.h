@@ -62,6 +62,7 @@ struct kvm_mmu_vm {			/* the VM's side of kvm/mmu */
 	uint64_t	mmio_value;	/* [c] this VM's shadow_mmio_value */
 	uint64_t	nr_audits;	/* [m] looked at so often */
 	uint64_t	direct_bits;	/* [c] gfn bits that name the direct (shared) half */
+	hpa_t		external_root;	/* [c] of the table behind the mirror, if KVM loads it */
 	atomic64_t	huge_pages[PG_LEVEL_1G + 1];	/* [a] leaves of 2M and 1G alive */
 };
 
@@ -119,14 +120,20 @@ enum kvm_vcpu_mode {
 	EXITING_GUEST_MODE,
 };
 
+struct kvm_spt_cache {		/* tables made before the lock is taken */
+	struct kvm_mmu_page *first;
+	unsigned	nr;
+};
+
 /* A vCPU's side of kvm/mmu.  [v] */
 struct kvm_mmu {
 	hpa_t		root;		/* direct root, HPA_INVALID: none loaded */
-	hpa_t		mirror_root;
+	hpa_t		mirror_root;	/* VMs with a mirror; kept until the vCPU goes */
 	uint8_t		root_level;	/* 4 or 5 */
 	struct kvm_mmu_page *root_sp;	/* of root; holds a reference */
-	struct kvm_mmu_page *cache;	/* tables made before the lock is taken */
-	unsigned	nr_cached;
+	struct kvm_mmu_page *mirror_root_sp;	/* the same; there when root_sp is */
+	struct kvm_spt_cache direct_cache;
+	struct kvm_spt_cache mirror_cache;	/* each with its external page */
 };
 
 /* What the vCPU last found to be MMIO. */
@@ -184,6 +191,27 @@ void kvm_vm_bugged(struct kvm *kvm, const char *why);
 static inline bool kvm_vm_is_dead(const struct kvm *kvm)
 {
 	return atomic32_load_acquire(&kvm->dead);
+}
+
+/*
+ * Where private and shared memory have roots of their own, a guest physical
+ * address says which: the direct (shared) one has the direct bit.  Elsewhere
+ * there is only the direct one.  Memslots never contain an alias.
+ */
+static inline bool kvm_gfn_is_alias(const struct kvm *kvm, gfn_t gfn)
+{
+	return gfn.v & kvm->mmu.direct_bits;
+}
+
+static inline bool kvm_addr_is_direct(const struct kvm *kvm, gpa_t addr)
+{
+	return !kvm->mmu.direct_bits || kvm_gfn_is_alias(kvm, GFN(addr.v >> PAGE_SHIFT));
+}
+
+/* @addr as memslots and attributes know it. */
+static inline gpa_t kvm_addr_without_alias(const struct kvm *kvm, gpa_t addr)
+{
+	return GPA(addr.v & ~(kvm->mmu.direct_bits << PAGE_SHIFT));
 }
 
 /* kvm->lock held.  Room for one more, then nothing can fail.  -ENOMEM, -EINVAL: full. */

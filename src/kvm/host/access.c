@@ -30,6 +30,7 @@ static void *host_address(const struct kvm_memory_slot *slot, gpa_t gpa)
 
 int kvm_read_guest(struct kvm *kvm, gpa_t gpa, void *data, size_t len)
 {
+	gpa = kvm_addr_without_alias(kvm, gpa);
 	while (len) {
 		struct kvm_memory_slot *slot = usable_slot(kvm, gpa_to_gfn(gpa), false);
 		size_t n = in_page(gpa, len);
@@ -46,6 +47,7 @@ int kvm_read_guest(struct kvm *kvm, gpa_t gpa, void *data, size_t len)
 /* @data NULL: zeros. */
 static int write_guest(struct kvm *kvm, gpa_t gpa, const void *data, size_t len)
 {
+	gpa = kvm_addr_without_alias(kvm, gpa);
 	while (len) {
 		gfn_t gfn = gpa_to_gfn(gpa);
 		struct kvm_memory_slot *slot = usable_slot(kvm, gfn, true);

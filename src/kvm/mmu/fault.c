@@ -10,7 +10,7 @@
 /* mmu_lock read: what was looked up without it still holds. */
 static bool is_stale(struct kvm_vcpu *vcpu, const struct kvm_page_fault *fault)
 {
-	const struct kvm_mmu_page *root = vcpu->mmu.root_sp;
+	const struct kvm_mmu_page *root = tdp_mmu_fault_root(vcpu, fault);
 
 	if (!root || spt_is_invalid(root))
 		return true;
@@ -21,7 +21,7 @@ static bool is_stale(struct kvm_vcpu *vcpu, const struct kvm_page_fault *fault)
 int kvm_mmu_map(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 {
 	struct kvm *kvm = vcpu->kvm;
-	int r = spt_cache_fill(vcpu);
+	int r = spt_cache_fill(vcpu, !kvm_addr_is_direct(kvm, fault->addr));
 
 	if (r)
 		return r;
@@ -48,6 +48,9 @@ static bool is_fast(struct kvm_vcpu *vcpu, const struct kvm_page_fault *fault)
 	struct kvm *kvm = vcpu->kvm;
 
 	if (fault->rsvd || !fault->present || !fault->write || !vcpu->mmu.root_sp)
+		return false;
+	/* Mirrors: a present entry never changes, and nobody walks them without the lock. */
+	if (!kvm_addr_is_direct(kvm, fault->addr))
 		return false;
 	/* A private access to a shared page, or the reverse, is not ours to repair. */
 	return !kvm->has_private_mem || fault->is_private == kvm_mem_is_private(kvm, fault->gfn);

@@ -49,6 +49,11 @@ void kvm_mmu_invalidate_begin(struct kvm *kvm);
 void kvm_mmu_invalidate_range_add(struct kvm *kvm, gfn_t start, gfn_t end);
 void kvm_mmu_invalidate_end(struct kvm *kvm);
 
+/*
+ * Which half of guest memory an operation means.  In a VM with a mirror that
+ * names roots: shared the direct ones, private the mirrors (spec kvm.md 4.1).
+ * Elsewhere the direct roots have both halves.
+ */
 enum kvm_gfn_filter { KVM_FILTER_SHARED = 1, KVM_FILTER_PRIVATE = 2 };
 
 /*

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "kvm/core/request.h"
+#include "kvm/core/vm_type_ops.h"
 #include "kvm/mmu/tdp_mmu.h"
 
 /* The list's head when it is the end. */
@@ -105,7 +106,7 @@ static struct kvm_mmu_page *get_or_add_root(struct kvm_vcpu *vcpu, uint32_t role
 	spin_lock(&kvm->mmu.pages_lock);
 	root = find_root(kvm, role);
 	if (!root) {
-		root = spt_cache_take(vcpu);
+		root = spt_cache_take(vcpu, false);	/* the type has the external root */
 		root->gfn = GFN(0);
 		root->ptep = HPA_INVALID;
 		atomic32_store_release(&root->role, role);
@@ -148,10 +149,15 @@ int kvm_mmu_reload(struct kvm_vcpu *vcpu)
 		kvm_mmu_free_obsolete_roots(vcpu);
 	if (likely(vcpu->mmu.root_sp))
 		return 0;
-	r = spt_cache_fill(vcpu);
+	r = spt_cache_fill(vcpu, false);
 	if (r)
 		return r;
 	read_lock(&kvm->mmu_lock);
+	/* First, so that who has the direct root has both. */
+	if (kvm->ops->has_mirror && !vcpu->mmu.mirror_root_sp) {
+		vcpu->mmu.mirror_root_sp = get_or_add_root(vcpu, root_role(kvm, 0, true));
+		vcpu->mmu.mirror_root = vcpu->mmu.mirror_root_sp->spt;
+	}
 	root = get_or_add_root(vcpu, root_role(kvm, 0, false));
 	read_unlock(&kvm->mmu_lock);
 	vcpu->mmu.root_sp = root;
@@ -168,6 +174,13 @@ void kvm_mmu_destroy_vcpu(struct kvm_vcpu *vcpu)
 		tdp_mmu_put_root(vcpu->kvm, vcpu->mmu.root_sp);
 	vcpu->mmu.root_sp = NULL;
 	vcpu->mmu.root = HPA_INVALID;
+	if (vcpu->mmu.mirror_root_sp) {
+		read_lock(&vcpu->kvm->mmu_lock);
+		tdp_mmu_put_root(vcpu->kvm, vcpu->mmu.mirror_root_sp);
+		read_unlock(&vcpu->kvm->mmu_lock);
+	}
+	vcpu->mmu.mirror_root_sp = NULL;
+	vcpu->mmu.mirror_root = HPA_INVALID;
 	spt_cache_empty(vcpu);
 }
 

@@ -87,7 +87,7 @@ static int index_set(struct kvm_module *module, hpa_t spt, struct kvm_mmu_page *
 	return 0;
 }
 
-struct kvm_mmu_page *spt_create(struct kvm_module *module)
+struct kvm_mmu_page *spt_create(struct kvm_module *module, bool external)
 {
 	struct kvm_mmu_page *sp = calloc(1, sizeof(*sp));
 
@@ -99,11 +99,19 @@ struct kvm_mmu_page *spt_create(struct kvm_module *module)
 	sp->spt = phys_page_alloc(module->hw);
 	if (!hpa_is_valid(sp->spt))
 		goto out_free;
+	if (external) {
+		sp->external_spt = phys_page_alloc(module->hw);
+		if (!hpa_is_valid(sp->external_spt))
+			goto out_page;
+	}
 	if (index_set(module, sp->spt, sp))
-		goto out_page;
+		goto out_external;
 	phys_fill64(module->hw, sp->spt, SPTE_NONPRESENT.v, PAGE_SIZE / sizeof(uint64_t));
 	return sp;
 
+out_external:
+	if (external)
+		phys_page_free(module->hw, sp->external_spt);
 out_page:
 	phys_page_free(module->hw, sp->spt);
 out_free:
@@ -114,6 +122,8 @@ out_free:
 void spt_destroy(struct kvm_mmu_page *sp)
 {
 	index_clear(sp->module, sp->spt);
+	if (hpa_is_valid(sp->external_spt))
+		phys_page_free(sp->module->hw, sp->external_spt);
 	phys_page_free(sp->module->hw, sp->spt);
 	free(sp);
 }
@@ -128,13 +138,18 @@ void spt_free_rcu(struct kvm_mmu_page *sp)
 	rcu_call(&sp->rcu, destroy_rcu);
 }
 
+static struct kvm_spt_cache *cache_of(struct kvm_vcpu *vcpu, bool mirror)
+{
+	return mirror ? &vcpu->mmu.mirror_cache : &vcpu->mmu.direct_cache;
+}
+
 /* A fault links at most one table a level below the root. */
-int spt_cache_fill(struct kvm_vcpu *vcpu)
+int spt_cache_fill(struct kvm_vcpu *vcpu, bool mirror)
 {
 	struct kvm_module *module = vcpu->kvm->module;
 
-	while (vcpu->mmu.nr_cached < module->spte->root_level - 1u) {
-		struct kvm_mmu_page *sp = spt_create(module);
+	while (cache_of(vcpu, mirror)->nr < module->spte->root_level - 1u) {
+		struct kvm_mmu_page *sp = spt_create(module, mirror);
 
 		if (!sp)
 			return -ENOMEM;
@@ -143,26 +158,30 @@ int spt_cache_fill(struct kvm_vcpu *vcpu)
 	return 0;
 }
 
-struct kvm_mmu_page *spt_cache_take(struct kvm_vcpu *vcpu)
+struct kvm_mmu_page *spt_cache_take(struct kvm_vcpu *vcpu, bool mirror)
 {
-	struct kvm_mmu_page *sp = vcpu->mmu.cache;
+	struct kvm_spt_cache *cache = cache_of(vcpu, mirror);
+	struct kvm_mmu_page *sp = cache->first;
 
 	BUG_ON(!sp);
-	vcpu->mmu.cache = sp->link.next ? list_entry(sp->link.next, struct kvm_mmu_page, link)
-					: NULL;
-	vcpu->mmu.nr_cached--;
+	cache->first = sp->link.next ? list_entry(sp->link.next, struct kvm_mmu_page, link) : NULL;
+	cache->nr--;
 	return sp;
 }
 
 void spt_cache_give_back(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp)
 {
-	sp->link.next = vcpu->mmu.cache ? &vcpu->mmu.cache->link : NULL;
-	vcpu->mmu.cache = sp;
-	vcpu->mmu.nr_cached++;
+	struct kvm_spt_cache *cache = cache_of(vcpu, hpa_is_valid(sp->external_spt));
+
+	sp->link.next = cache->first ? &cache->first->link : NULL;
+	cache->first = sp;
+	cache->nr++;
 }
 
 void spt_cache_empty(struct kvm_vcpu *vcpu)
 {
-	while (vcpu->mmu.cache)
-		spt_destroy(spt_cache_take(vcpu));
+	while (vcpu->mmu.direct_cache.first)
+		spt_destroy(spt_cache_take(vcpu, false));
+	while (vcpu->mmu.mirror_cache.first)
+		spt_destroy(spt_cache_take(vcpu, true));
 }

@@ -31,7 +31,7 @@ struct kvm_mmu_page {
 	struct list	link;		/* roots: [p]; spare ones: next only */
 	struct kvm_module *module;	/* [c] */
 	hpa_t		spt;		/* [c] the table */
-	hpa_t		external_spt;	/* [c] mirrors: its image */
+	hpa_t		external_spt;	/* [c] mirrors, but for roots: lent to the VM type */
 	atomic32_t	role;		/* [a] without "invalid"; set last before linking */
 	gfn_t		gfn;		/* [c] first one covered, without direct bits */
 	hpa_t		ptep;		/* [c] the parent's entry; HPA_INVALID: a root */
@@ -83,15 +83,15 @@ void spt_index_destroy(struct kvm_module *module);
  */
 struct kvm_mmu_page *spt_of(const struct kvm_module *module, hpa_t spt);
 
-/* A table of non-present entries, not linked.  NULL: no memory. */
-struct kvm_mmu_page *spt_create(struct kvm_module *module);
+/* A table of non-present entries, not linked.  @external: with a page for its image. */
+struct kvm_mmu_page *spt_create(struct kvm_module *module, bool external);	/* NULL: no memory */
 /* Was never linked. */
 void spt_destroy(struct kvm_mmu_page *sp);
 /* Was linked: after a grace period. */
 void spt_free_rcu(struct kvm_mmu_page *sp);
 
-/* A vCPU's spare tables, so that nothing is allocated under mmu_lock.  -ENOMEM. */
-MUST_CHECK int spt_cache_fill(struct kvm_vcpu *vcpu);
-struct kvm_mmu_page *spt_cache_take(struct kvm_vcpu *vcpu);
+/* A vCPU's spare tables of a kind, so that nothing is allocated under mmu_lock.  -ENOMEM. */
+MUST_CHECK int spt_cache_fill(struct kvm_vcpu *vcpu, bool mirror);
+struct kvm_mmu_page *spt_cache_take(struct kvm_vcpu *vcpu, bool mirror);
 void spt_cache_give_back(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp);
 void spt_cache_empty(struct kvm_vcpu *vcpu);

@@ -21,8 +21,10 @@ static void handle_removed_table(struct kvm *kvm, hpa_t spt, bool shared)
 {
 	struct hw *hw = kvm->module->hw;
 	struct kvm_mmu_page *sp = spt_of(kvm->module, spt);
+	bool mirror = spt_is_mirror(sp);
 	uint8_t level = spt_level(sp);
 
+	BUG_ON(mirror && shared);
 	for (unsigned i = 0; i < PAGE_SIZE / sizeof(uint64_t); i++) {
 		hpa_t sptep = HPA(spt.v + i * sizeof(uint64_t));
 		gfn_t gfn = GFN(sp->gfn.v + i * PG_LEVEL_PAGES(level));
@@ -44,7 +46,11 @@ static void handle_removed_table(struct kvm *kvm, hpa_t spt, bool shared)
 			old.v = phys_xchg64(hw, sptep, SPTE_FROZEN.v);
 		}
 		handle_changed_spte(kvm, gfn, old, SPTE_FROZEN, level, shared);
+		if (mirror && spte_is_present_leaf(old, level))
+			mirror_leaf_removed(kvm, gfn, level, old);
 	}
+	if (mirror)
+		mirror_table_removed(kvm, sp);
 	atomic64_sub(&kvm->mmu.nr_pages, 1);
 	spt_free_rcu(sp);
 }
@@ -91,16 +97,18 @@ static void handle_changed_spte(struct kvm *kvm, gfn_t gfn, spte_t old, spte_t n
 		handle_removed_table(kvm, spte_address(kvm->module->spte, old), shared);
 }
 
-static int set_spte_atomic(struct tdp_iter *it, spte_t new)
+static int set_spte_atomic(struct kvm *kvm, struct tdp_iter *it, spte_t new)
 {
 	BUG_ON(it->yielded || spte_is_frozen(it->old));
+	if (spt_is_mirror(it->root))
+		return mirror_set_spte_atomic(kvm, it, new);
 	return phys_cas64(it->hw, it->sptep, &it->old.v, new.v) ? 0 : -EBUSY;
 }
 
 int tdp_mmu_set_spte_atomic(struct kvm *kvm, struct tdp_iter *it, spte_t new)
 {
 	spte_t old = it->old;
-	int r = set_spte_atomic(it, new);
+	int r = set_spte_atomic(kvm, it, new);
 
 	if (!r)
 		handle_changed_spte(kvm, it->gfn, old, new, it->level, true);
@@ -110,7 +118,7 @@ int tdp_mmu_set_spte_atomic(struct kvm *kvm, struct tdp_iter *it, spte_t new)
 int tdp_mmu_zap_spte_atomic(struct kvm *kvm, struct tdp_iter *it)
 {
 	spte_t old = it->old;
-	int r = set_spte_atomic(it, SPTE_FROZEN);
+	int r = set_spte_atomic(kvm, it, SPTE_FROZEN);
 
 	if (r)
 		return r;
@@ -124,11 +132,17 @@ int tdp_mmu_zap_spte_atomic(struct kvm *kvm, struct tdp_iter *it)
 
 void tdp_mmu_set_spte(struct kvm *kvm, struct tdp_iter *it, spte_t new)
 {
+	bool mirror = spt_is_mirror(it->root);
+
 	lock_assert_held_write(&kvm->mmu_lock);
 	BUG_ON(it->yielded || spte_is_frozen(new));
+	/* What is added to a mirror must be able to fail. */
+	BUG_ON(mirror && spte_is_present(new));
 	it->old.v = phys_xchg64(it->hw, it->sptep, new.v);
 	BUG_ON(spte_is_frozen(it->old));
 	handle_changed_spte(kvm, it->gfn, it->old, new, it->level, false);
+	if (mirror && spte_is_present_leaf(it->old, it->level))
+		mirror_leaf_removed(kvm, it->gfn, it->level, it->old);
 }
 
 /* ---- faults ---- */
@@ -174,7 +188,7 @@ static int descend(struct kvm_vcpu *vcpu, struct tdp_iter *it)
 
 	if (spte_is_present(it->old) && !spte_is_leaf(it->old, it->level))
 		return 0;
-	sp = spt_cache_take(vcpu);
+	sp = spt_cache_take(vcpu, spt_is_mirror(it->root));
 	if (spte_is_present(it->old))
 		r = split_huge_page(vcpu->kvm, it, sp);
 	else
@@ -228,17 +242,30 @@ static int map_target(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault, struc
 	return RET_PF_FIXED;
 }
 
+/* What a mirror has stays as it is: neither split nor merged by a fault. */
+static uint8_t mirror_goal_level(const struct tdp_iter *it, uint8_t goal)
+{
+	if (!spte_is_present(it->old))
+		return goal;
+	if (spte_is_leaf(it->old, it->level))
+		return it->level;
+	return MIN(goal, it->level - 1);
+}
+
 int tdp_mmu_map(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 {
+	const struct kvm_mmu_page *root = tdp_mmu_fault_root(vcpu, fault);
 	struct kvm *kvm = vcpu->kvm;
 	struct tdp_iter it;
 	int r = RET_PF_RETRY;
 
 	fault->goal_level = lpage_max_level(kvm, fault);
 	rcu_read_lock();
-	for_each_tdp_pte(it, kvm, vcpu->mmu.root_sp, fault->gfn, GFN(fault->gfn.v + 1)) {
+	for_each_tdp_pte(it, kvm, root, fault->gfn, GFN(fault->gfn.v + 1)) {
 		if (spte_is_frozen(it.old))
 			break;
+		if (spt_is_mirror(root))
+			fault->goal_level = mirror_goal_level(&it, fault->goal_level);
 		if (it.level == fault->goal_level) {
 			r = map_target(vcpu, fault, &it);
 			break;

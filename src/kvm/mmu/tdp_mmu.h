@@ -31,8 +31,28 @@ MUST_CHECK int tdp_mmu_set_spte_atomic(struct kvm *kvm, struct tdp_iter *it, spt
 MUST_CHECK int tdp_mmu_zap_spte_atomic(struct kvm *kvm, struct tdp_iter *it);
 void tdp_mmu_set_spte(struct kvm *kvm, struct tdp_iter *it, spte_t new);
 
+/* The root that @fault's address belongs to; NULL: the vCPU has none. */
+static inline struct kvm_mmu_page *tdp_mmu_fault_root(const struct kvm_vcpu *vcpu,
+						      const struct kvm_page_fault *fault)
+{
+	return kvm_addr_is_direct(vcpu->kvm, fault->addr) ? vcpu->mmu.root_sp
+							  : vcpu->mmu.mirror_root_sp;
+}
+
 /* The walk and the entry of a fault.  RET_PF_*.  mmu_lock read. */
 MUST_CHECK int tdp_mmu_map(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault);
+
+/* ---- mirrors (mirror.c) ---- */
+
+/*
+ * Adds @new to a mirror: frozen, then the VM type adds it to the external
+ * table, then published.  -EBUSY and the type's errors leave both as they were.
+ */
+MUST_CHECK int mirror_set_spte_atomic(struct kvm *kvm, struct tdp_iter *it, spte_t new);
+/* The leaf @old is not present in the mirror any more; now the external table.  mmu_lock write. */
+void mirror_leaf_removed(struct kvm *kvm, gfn_t gfn, uint8_t level, spte_t old);
+/* All of @sp's entries are gone and it is not linked: the type gives its page back. */
+void mirror_table_removed(struct kvm *kvm, struct kvm_mmu_page *sp);
 
 /* ---- roots (roots.c) ---- */
 

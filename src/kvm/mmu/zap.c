@@ -86,11 +86,10 @@ bool kvm_mmu_unmap_range(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t st
 	return flush;
 }
 
-static void zap_slot(struct kvm *kvm, struct kvm_memory_slot *slot)
+static void zap_slot(struct kvm *kvm, struct kvm_memory_slot *slot, unsigned filter)
 {
 	write_lock(&kvm->mmu_lock);
-	if (kvm_mmu_unmap_range(kvm, slot, slot->base_gfn, kvm_slot_end(slot),
-				KVM_FILTER_SHARED | KVM_FILTER_PRIVATE))
+	if (kvm_mmu_unmap_range(kvm, slot, slot->base_gfn, kvm_slot_end(slot), filter))
 		kvm_flush_remote_tlbs(kvm);
 	write_unlock(&kvm->mmu_lock);
 }
@@ -102,12 +101,12 @@ void kvm_mmu_flush_memslot(struct kvm *kvm, struct kvm_memory_slot *slot)
 	if (kvm->ops->zap_all_on_slot_change && !(quirks & KVM_X86_QUIRK_SLOT_ZAP_ALL))
 		kvm_mmu_zap_all_fast(kvm);
 	else
-		zap_slot(kvm, slot);
+		zap_slot(kvm, slot, KVM_FILTER_SHARED | KVM_FILTER_PRIVATE);
 }
 
 void kvm_mmu_slot_flags_changed(struct kvm *kvm, struct kvm_memory_slot *slot, uint32_t old_flags)
 {
-	/* From now on every first write must be seen, and 4K at a time. */
+	/* From now on every first write must be seen, and 4K at a time.  Mirrors are not logged. */
 	if (kvm_slot_is_dirty_logged(slot) && !(old_flags & KVM_MEM_LOG_DIRTY_PAGES))
-		zap_slot(kvm, slot);
+		zap_slot(kvm, slot, KVM_FILTER_SHARED);
 }

@@ -129,7 +129,8 @@ static int prepare(struct kvm *kvm, const struct kvm_memory_slot *old, struct kv
 			new->lpage[i] = old->lpage[i];
 		return 0;
 	}
-	if (kvm_slot_end(new).v > kvm_mmu_max_gfn(kvm->module).v)
+	if (kvm_slot_end(new).v > kvm_mmu_max_gfn(kvm->module).v ||
+	    kvm_gfn_is_alias(kvm, GFN(kvm_slot_end(new).v - 1)))
 		return -EINVAL;
 	return kvm_mmu_alloc_slot_metadata(kvm, new);
 }

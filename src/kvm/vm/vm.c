@@ -101,6 +101,7 @@ static void destroy_vm(struct kvm *kvm)
 	kvm->ops->vm_destroy(kvm);
 	destroy_vcpus(kvm);
 	kvm_mmu_uninit_vm(kvm);
+	kvm->ops->vm_free(kvm);
 	kvm_vm_free_memory(kvm);
 	arch_destroy(kvm->arch);
 	kvm_core_fini(kvm);

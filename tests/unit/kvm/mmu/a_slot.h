@@ -54,7 +54,7 @@ static inline struct kvm_page_fault a_fault(struct a_vm *vm, struct kvm_memory_s
 {
 	void *host = (void *)(uintptr_t)kvm_slot_hva(slot, GFN(gfn)).v;
 	struct kvm_page_fault f = {
-		.addr = GPA(gfn << PAGE_SHIFT), .write = write, .max_level = PG_LEVEL_1G,
+		.addr = GPA((gfn | vm->kvm.mmu.direct_bits) << PAGE_SHIFT), .write = write, .max_level = PG_LEVEL_1G,
 		.gfn = GFN(gfn), .slot = slot, .kind = KVM_PAGE_MEMORY,
 		.map_writable = write, .host_level = host_level,
 		.mmu_seq = kvm_mmu_invalidate_snapshot(&vm->kvm),

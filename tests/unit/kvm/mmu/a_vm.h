@@ -88,6 +88,13 @@ static inline struct a_vm *a_vm_create(const struct hw_config *config, bool priv
 	return vm;
 }
 
+/* From now on shared addresses have the highest bit, and the others a mirror of their own. */
+static inline void a_vm_add_mirror(struct a_vm *vm)
+{
+	vm->ops.has_mirror = true;
+	vm->kvm.mmu.direct_bits = kvm_mmu_max_gfn(&vm->module).v >> 1;
+}
+
 static inline void a_vm_destroy(struct a_vm *vm)
 {
 	for (unsigned i = 0; i < A_VM_VCPUS; i++) {

@@ -17,9 +17,12 @@ static const struct hw_config machines[] = {
 
 static void for_each_machine(void (*fn)(struct a_vm *vm))
 {
-	for (size_t i = 0; i < ARRAY_SIZE(machines); i++) {
-		struct a_vm *vm = a_vm_create(&machines[i], false);
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(machines); i++) {
+		struct a_vm *vm = a_vm_create(&machines[i / 2], false);
 
+		/* With a mirror the direct roots are as they are without. */
+		if (i % 2)
+			a_vm_add_mirror(vm);
 		fn(vm);
 		a_vm_destroy(vm);
 	}
@@ -44,7 +47,8 @@ static void maps(struct a_vm *vm)
 	assert_false(a_is_mapped(vm, 0, 0x124));
 
 	/* Root and one table for each level below. */
-	assert_int_equal(atomic64_load(&vm->kvm.mmu.nr_pages), vm->module.spte->root_level);
+	assert_int_equal(atomic64_load(&vm->kvm.mmu.nr_pages),
+			 vm->module.spte->root_level + vm->ops.has_mirror);
 	assert_true(a_unmap(vm, s, 0x100, 0x1100));
 	assert_false(a_is_mapped(vm, 0, 0x123));
 	assert_false(a_unmap(vm, s, 0x100, 0x1100));
@@ -208,7 +212,8 @@ static void write_protection_is_lifted_without_a_lock(void **unused)
 
 static int map_mmio(struct a_vm *vm, uint64_t gfn)
 {
-	struct kvm_page_fault f = { .gfn = GFN(gfn), .max_level = PG_LEVEL_1G,
+	struct kvm_page_fault f = { .addr = GPA((gfn | vm->kvm.mmu.direct_bits) << PAGE_SHIFT),
+				    .gfn = GFN(gfn), .max_level = PG_LEVEL_1G,
 				    .kind = KVM_PAGE_NOSLOT };
 
 	assert_int_equal(kvm_mmu_reload(&vm->vcpus[0]), 0);
@@ -218,7 +223,7 @@ static int map_mmio(struct a_vm *vm, uint64_t gfn)
 static void mmio(struct a_vm *vm)
 {
 	struct kvm_vcpu *vcpu = &vm->vcpus[0];
-	gpa_t addr = GPA(0xfec00010);
+	gpa_t addr = GPA(0xfec00010 | vm->kvm.mmu.direct_bits << PAGE_SHIFT);
 	struct kvm_memory_slot *s;
 
 	assert_int_equal(kvm_mmu_reload(vcpu), 0);

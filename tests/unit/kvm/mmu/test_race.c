@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * Threads that fault, zap leaves, zap everything and change attributes at
- * once.  What must hold in the end: the accounting, that no table is left, and
- * that nothing is mapped after the last zap.
+ * Threads that fault, zap leaves and zap everything at once.  What must hold in
+ * the end: the accounting, that no table is left, and that nothing is mapped
+ * after the last zap.  Once with direct roots alone, once with a mirror, whose
+ * external table must have and lose every page exactly when the mirror does.
  */
 #include "kvm/mmu/mmu.h"
+
+#include <errno.h>
 
 #include "kvm/mmu/a_slot.h"
 
@@ -12,6 +15,7 @@
 
 #define NR_PAGES	(4u << 9)		/* 8 MiB: tables are fought over */
 #define NR_FAULTS	30000
+#define BOTH		(KVM_FILTER_SHARED | KVM_FILTER_PRIVATE)
 
 struct storm {
 	struct a_vm		*vm;
@@ -19,6 +23,53 @@ struct storm {
 	atomic32_t		 next, stop, done;
 	atomic64_t		 fixed;
 };
+
+/* The external table: which pages it has.  Every tenth addition is refused. */
+static struct external {
+	atomic32_t	page[NR_PAGES];
+	atomic32_t	nr_asked;
+} external;
+
+static int set_external(struct kvm *kvm, gfn_t gfn, uint8_t level, uint64_t spte)
+{
+	if (atomic32_add(&external.nr_asked, 1) % 10 == 9)
+		return -EBUSY;
+	for (uint64_t g = gfn.v; g < gfn.v + PG_LEVEL_PAGES(level); g++)
+		assert_int_equal(atomic32_add(&external.page[g], 1), 0);
+	return 0;
+}
+
+static int link_external(struct kvm *kvm, gfn_t gfn, uint8_t level, hpa_t external_spt)
+{
+	return atomic32_add(&external.nr_asked, 1) % 10 == 9 ? -EBUSY : 0;
+}
+
+static int remove_external(struct kvm *kvm, gfn_t gfn, uint8_t level, uint64_t spte)
+{
+	for (uint64_t g = gfn.v; g < gfn.v + PG_LEVEL_PAGES(level); g++)
+		assert_int_equal(atomic32_sub(&external.page[g], 1), 1);
+	return 0;
+}
+
+static void add_mirror(struct a_vm *vm)
+{
+	a_vm_add_mirror(vm);
+	vm->ops.link_external_spt = link_external;
+	vm->ops.set_external_spte = set_external;
+	vm->ops.remove_external_spte = remove_external;
+}
+
+/* As a_map, but half of the faults are on addresses of the mirror, if there is one. */
+static int map_either(struct storm *s, unsigned vcpu, uint64_t gfn, uint8_t host_level,
+		      bool direct)
+{
+	struct kvm_page_fault f = a_fault(s->vm, s->slot, gfn, true, host_level);
+	int r = kvm_mmu_reload(&s->vm->vcpus[vcpu]);
+
+	if (!direct)
+		f.addr = GPA(gfn << PAGE_SHIFT);
+	return r ? r : kvm_mmu_map(&s->vm->vcpus[vcpu], &f);
+}
 
 static void faults(void *arg)
 {
@@ -28,7 +79,7 @@ static void faults(void *arg)
 
 	for (int i = 0; i < NR_FAULTS; i++) {
 		uint32_t gfn = a_vm_random(&seed, NR_PAGES), big = a_vm_random(&seed, 16);
-		int r = a_map(s->vm, me, s->slot, gfn, true, big ? PG_LEVEL_4K : PG_LEVEL_2M);
+		int r = map_either(s, me, gfn, big ? PG_LEVEL_4K : PG_LEVEL_2M, i % 2);
 
 		assert_true(r >= 0);
 		if (r == RET_PF_FIXED)
@@ -67,7 +118,7 @@ static void zaps(struct storm *s, uint32_t *seed)
 		/* With the huge pages that a fault beside the range could bring. */
 		kvm_mmu_invalidate_range_add(kvm, GFN(ALIGN_DOWN(from.v, 512)),
 					     GFN(ALIGN_UP(to.v, 512)));
-		if (kvm_mmu_unmap_range(kvm, s->slot, from, to, KVM_FILTER_SHARED))
+		if (kvm_mmu_unmap_range(kvm, s->slot, from, to, BOTH))
 			kvm_flush_remote_tlbs(kvm);
 		write_unlock(&kvm->mmu_lock);
 		/* Until the end nobody may map anything here. */
@@ -80,21 +131,30 @@ static void zaps(struct storm *s, uint32_t *seed)
 	mutex_unlock(&kvm->slots_lock);
 }
 
-static void faults_and_zaps_do_not_lose_anything(void **unused)
+static void storm(bool mirror)
 {
 	static const struct hw_config machine = { HW_VENDOR_INTEL, 46, 0, 0, 1, NULL };
 	struct a_vm *vm = a_vm_create(&machine, false);
 	struct storm s = { .vm = vm, .slot = a_slot_add(vm, 0, 0, NR_PAGES, 0) };
 	uint32_t seed = 99;
 
-	(void)unused;
+	memset(&external, 0, sizeof(external));
+	if (mirror)
+		add_mirror(vm);
 	for (unsigned i = 0; i < 3; i++)
 		assert_int_equal(sync_start_worker(faults, &s, "fault"), 0);
 	while (atomic32_load_acquire(&s.done) < 3)
 		zaps(&s, &seed);
 	assert_true(atomic64_load(&s.fixed) > 100);
 	/* Leaves of 4K alone are left to count; zap them and compare. */
-	(void)a_unmap(vm, s.slot, 0, NR_PAGES);
+	write_lock(&vm->kvm.mmu_lock);
+	if (kvm_mmu_unmap_range(&vm->kvm, s.slot, GFN(0), GFN(NR_PAGES), BOTH))
+		kvm_flush_remote_tlbs(&vm->kvm);
+	nothing_is_mapped(&vm->kvm, GFN(0), GFN(NR_PAGES));
+	write_unlock(&vm->kvm.mmu_lock);
+	assert_false(kvm_vm_is_dead(&vm->kvm));
+	for (uint32_t g = 0; g < NR_PAGES; g++)
+		assert_int_equal(atomic32_load(&external.page[g]), 0);
 	for (unsigned i = 0; i < 3; i++) {
 		assert_int_equal(kvm_mmu_reload(&vm->vcpus[i]), 0);
 		for (uint32_t g = 0; g < NR_PAGES; g++)
@@ -110,10 +170,24 @@ static void faults_and_zaps_do_not_lose_anything(void **unused)
 	a_vm_destroy(vm);
 }
 
+static void faults_and_zaps_do_not_lose_anything(void **unused)
+{
+	(void)unused;
+	storm(false);
+}
+
+static void nor_with_a_mirror(void **unused)
+{
+	(void)unused;
+	storm(true);
+	assert_true(atomic32_load(&external.nr_asked) > 100);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(faults_and_zaps_do_not_lose_anything),
+		cmocka_unit_test(nor_with_a_mirror),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

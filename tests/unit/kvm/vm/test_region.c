@@ -129,6 +129,39 @@ static void descriptors_that_are_no_files_are_refused(void **unused)
 	a_vm_destroy(vm);
 }
 
+/* Where a bit of the address means "shared", no slot has it. */
+static void slots_contain_no_alias(void **unused)
+{
+	static const struct {
+		uint64_t gpa, size;
+		int	 with_mirror, without;
+	} cases[] = {
+		{ (1ull << 45) - M, M, 0, 0 },
+		{ (1ull << 45) - M, M + 4096, -EINVAL, 0 },
+		{ 1ull << 45, M, -EINVAL, 0 },
+		{ (1ull << 46) - M, M, -EINVAL, 0 },
+		{ (1ull << 46) - M, 2 * M, -EINVAL, -EINVAL },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(cases); i++) {
+		struct kvm_userspace_memory_region2 r = R(1, 0, cases[i / 2].gpa, cases[i / 2].size, M);
+		struct a_vm *vm = a_vm_create(&machine, true);
+
+		if (i % 2)
+			a_vm_add_mirror(vm);
+		assert_int_equal(set(vm, &r, false, NULL),
+				 i % 2 ? cases[i / 2].with_mirror : cases[i / 2].without);
+		/* And one that is there does not move to such a place. */
+		r = (struct kvm_userspace_memory_region2)R(2, 0, 4 * M, M, M);
+		assert_int_equal(set(vm, &r, false, NULL), 0);
+		r.guest_phys_addr = (1ull << 45) + 4 * M;
+		assert_int_equal(set(vm, &r, false, NULL), i % 2 ? -EINVAL : 0);
+		kvm_vm_free_memory(&vm->kvm);
+		a_vm_destroy(vm);
+	}
+}
+
 /* Create and flags +1 swap, delete and move +2; each adds the number of spaces. */
 static void generations_count_swaps(void **unused)
 {
@@ -220,6 +253,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(checks_come_in_the_order_of_the_kernel),
 		cmocka_unit_test(descriptors_that_are_no_files_are_refused),
+		cmocka_unit_test(slots_contain_no_alias),
 		cmocka_unit_test(generations_count_swaps),
 		cmocka_unit_test(what_was_mapped_goes_with_the_slot),
 		cmocka_unit_test(internal_slots_come_and_go),
