@@ -15,7 +15,7 @@ KSRC       ?=
 
 WERROR = $(if $(filter true 1,$(CI)),-Dwerror=true)
 
-.PHONY: all setup setup-conformance demo check conformance conformance-long bench sanitize lint install clean help
+.PHONY: all setup setup-conformance demo check conformance conformance-long bench sanitize lint try install clean help
 .DELETE_ON_ERROR:
 
 all: setup $(BUILD)/build.ninja
@@ -68,6 +68,12 @@ sanitize: setup
 lint: all
 	@tools/lint
 
+# A change of the source on a copy: which test fails, and for which guarantee.
+# CHANGE: a name of examples/changes/, `all`, or a patch file.
+try: all
+	@[ -n '$(CHANGE)' ] || { echo 'make try CHANGE=NAME; there are:'; tools/try --list; exit 2; }
+	@tools/try --build '$(BUILD)' '$(CHANGE)'
+
 install: all
 	@DESTDIR='$(DESTDIR)' meson install -C $(BUILD) --no-rebuild --quiet
 
@@ -83,6 +89,7 @@ help:
 	@echo 'make bench             time, memory and system calls, against the goals and the kernel'"'"'s trees'
 	@echo 'make sanitize          unit and ABI tests under ASan+UBSan and under TSan'
 	@echo 'make lint              layers, sizes, headers, licences, format'
+	@echo 'make try CHANGE=NAME   what a change of the source breaks, on a copy (docs/try-a-change.md)'
 	@echo 'make install           PREFIX=$(PREFIX), DESTDIR='
 	@echo 'make clean             remove the build folders'
 	@echo
