@@ -33,6 +33,8 @@ void abi_default_config(struct abi_config *config);
 /* -ENOMEM, -EINVAL (a machine that cannot be). */
 MUST_CHECK int abi_create(const struct abi_config *config, struct abi **out);
 struct counters *abi_counters(struct abi *abi);
+/* The whole of every VM, if that was asked for (kvm/vm/audit.h); nobody may close one now. */
+void abi_audit(struct abi *abi);
 
 /* In a forked child, before anything else: locks that the parent's threads held are free. */
 void abi_after_fork_child(struct abi *abi);

@@ -111,6 +111,18 @@ struct abi_file *abi_file_get(struct abi *abi, int fd, bool check)
 	return f;
 }
 
+void abi_audit(struct abi *abi)
+{
+	for (int fd = 0; abi->module.audit && fd <= abi_highest_fd(abi); fd++) {
+		struct abi_file *f = abi_file_get(abi, fd, false);
+
+		if (f && f->kind == FILE_VM && f->owner == os_pid())
+			f->kvm->audit(f->kvm, GFN(0), GFN(~0ull));
+		if (f)
+			abi_file_put(f);
+	}
+}
+
 static void free_file(struct rcu_head *head)
 {
 	free(container_of(head, struct abi_file, rcu));

@@ -146,6 +146,16 @@ static int set_stats(struct parser *p, const char *value)
 	return p->out->stats ? 0 : -ENOMEM;
 }
 
+static int set_audit(struct parser *p, const char *value)
+{
+	unsigned n;
+	int r = number(p, "audit", value, 0, 1, &n);
+
+	if (!r)
+		p->out->abi.audit = n;
+	return r;
+}
+
 static const struct {
 	const char	*key;
 	int		(*set)(struct parser *p, const char *value);
@@ -158,6 +168,7 @@ static const struct {
 	{ "c-bit", set_c_bit },
 	{ "cpus", set_cpus },
 	{ "stats", set_stats },
+	{ "audit", set_audit },
 };
 
 static int parse_line(struct parser *p, char *line)

@@ -18,7 +18,7 @@ struct exec_config {
 
 /*
  * Keys: cpu, kernel-abi, param (any number), phys-bits, phys-reduction, c-bit,
- * cpus, stats.  Starts from abi_default_config().  0, or -EINVAL / -ENOMEM
+ * cpus, stats, audit.  Starts from abi_default_config().  0, or -EINVAL / -ENOMEM
  * with one line for people in @why (no newline).  Frees nothing of @text.
  */
 MUST_CHECK int exec_config_parse(const char *text, struct exec_config *out, char *why, size_t size);

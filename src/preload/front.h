@@ -31,6 +31,7 @@ static inline struct abi *front_machine(void)
  */
 MUST_CHECK int front_machine_make(struct abi **out);
 void front_remember_config(void);	/* from the constructor: the environment may change */
+bool front_wants_audit(void);		/* the same */
 const char *front_stats_path(void);	/* NULL: none asked for.  After front_machine_make() */
 void front_machine_in_child(void);
 

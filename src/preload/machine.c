@@ -16,6 +16,7 @@ static atomic32_t state;		/* one of the above; waiters sleep on it */
 static int failure;			/* of FAILED */
 static char *config_text;		/* what the environment said */
 static char *stats_path;
+static bool wants_audit;
 
 void front_remember_config(void)
 {
@@ -47,6 +48,7 @@ static int make(struct abi **out)
 		return r == -ENOMEM ? r : -ENODEV;
 	}
 	stats_path = config.stats;
+	wants_audit = config.abi.audit;
 	abi_set_run_hook(*out, front_run_hook);
 	return 0;
 }
@@ -86,6 +88,11 @@ int front_machine_make(struct abi **out)
 const char *front_stats_path(void)
 {
 	return stats_path;
+}
+
+bool front_wants_audit(void)
+{
+	return wants_audit;
 }
 
 /* The thread that was making one is not in the child. */

@@ -2,6 +2,7 @@
 /*
  * process.c - the beginning and the end of the program, and fork.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -43,6 +44,20 @@ static void write_stats(void)
 		log_warn("%s: no counters written (error %d)", path, -r);
 }
 
+/* What --audit found, of the VMs that are still there too. */
+static void report_audit(void)
+{
+	struct counters *c;
+
+	if (!front_machine() || !front_wants_audit() || front_is_vfork_child())
+		return;
+	abi_audit(front_machine());
+	c = abi_counters(front_machine());
+	fprintf(stderr, "softcvm: audit: %llu looks, %llu findings\n",
+		(unsigned long long)counter_read(c, COUNTER_AUDITS),
+		(unsigned long long)counter_read(c, COUNTER_AUDIT_FINDINGS));
+}
+
 static void in_child(void)
 {
 	read_counters(&at_birth);
@@ -65,6 +80,7 @@ static __attribute__((constructor)) void begin(void)
 /* exit(3) and return from main come here, after the program's own atexit functions. */
 static __attribute__((destructor)) void end(void)
 {
+	report_audit();
 	write_stats();
 }
 

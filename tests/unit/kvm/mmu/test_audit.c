@@ -7,6 +7,8 @@
 
 #include "kvm/mmu/a_slot.h"
 
+#include <stdio.h>
+
 #include "hw/insn/peek.h"
 #include "kvm/mmu/lpage.h"
 
@@ -403,11 +405,33 @@ static void a_range_is_looked_at_alone(void **unused)
 	fixture_fini(&x);
 }
 
+/* A heading for each, in order. */
+static void the_page_has_every_guarantee(void **unused)
+{
+	const char *path = getenv("GUARANTEES_MD");
+	FILE *f = path ? fopen(path, "r") : NULL;
+	char line[1024];
+	int next = 0;
+
+	(void)unused;
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		if (strncmp(line, "## MMU-", 7))
+			continue;
+		line[strcspn(line, "\n")] = '\0';
+		assert_true(next < NR_KVM_GUARANTEES);
+		assert_string_equal(line + 3, kvm_guarantee_name(next++));
+	}
+	fclose(f);
+	assert_int_equal(next, NR_KVM_GUARANTEES);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_out_of_order_is_reported_by_its_name),
 		cmocka_unit_test(a_range_is_looked_at_alone),
+		cmocka_unit_test(the_page_has_every_guarantee),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
