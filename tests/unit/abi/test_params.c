@@ -34,8 +34,8 @@ static void an_assignment_is_read_as_the_kernel_does(void **unused)
 
 static void what_is_set_is_shown(void **unused)
 {
+	static struct abi *abi;		/* stays reachable */
 	struct abi_config c;
-	struct abi *abi;
 
 	(void)unused;
 	abi_default_config(&c);
@@ -77,8 +77,8 @@ static void the_list_is_what_can_be_set(void **unused)
 /* Without the TDP MMU there is no software-protected VM. */
 static void a_parameter_takes_a_vm_type_away(void **unused)
 {
+	static struct abi *abi;		/* stays reachable */
 	struct abi_config c;
-	struct abi *abi;
 	int dev;
 
 	(void)unused;
