@@ -120,6 +120,19 @@ int abi_renew(struct abi *abi)
 	return r;
 }
 
+void abi_destroy(struct abi *abi)
+{
+	for (int fd = 0; fd <= abi_highest_fd(abi); fd++)
+		abi_file_put(abi_file_detach(abi, fd));
+	rcu_barrier();			/* files are freed after a grace period */
+	fd_table_fini(&abi->table);
+	kvm_module_unload(&abi->module);
+	hw_destroy(abi->module.hw);
+	counters_destroy(abi->module.counters);
+	os_unmap(abi->pid, PAGE_SIZE);
+	free(abi);
+}
+
 struct counters *abi_counters(struct abi *abi)
 {
 	return abi->module.counters;

@@ -32,6 +32,11 @@ void abi_default_config(struct abi_config *config);
 
 /* -ENOMEM, -EINVAL (a machine that cannot be). */
 MUST_CHECK int abi_create(const struct abi_config *config, struct abi **out);
+/*
+ * Every descriptor of ours has been closed and nobody is inside: the machine
+ * goes.  What is still in the table (closed behind our back) is released.
+ */
+void abi_destroy(struct abi *abi);
 struct counters *abi_counters(struct abi *abi);
 /* The whole of every VM, if that was asked for (kvm/vm/audit.h); nobody may close one now. */
 void abi_audit(struct abi *abi);

@@ -47,6 +47,7 @@ static void capabilities_go_by_the_vm_type(void **unused)
 		do_close(abi, swp);
 		do_close(abi, plain);
 		do_close(abi, dev);
+		abi_destroy(abi);
 	}
 }
 
@@ -70,6 +71,7 @@ static void a_vm_lives_as_long_as_its_vcpus(void **unused)
 	assert_int_equal(do_ioctl(abi, vcpu, KVM_GET_REGS, (uintptr_t)&regs), 0);
 	assert_int_equal(regs.rip, 0xfff0);
 	do_close(abi, vcpu);
+	abi_destroy(abi);
 }
 
 static void bad_pointers_are_efault(void **unused)
@@ -100,6 +102,7 @@ static void bad_pointers_are_efault(void **unused)
 	do_close(abi, vcpu);
 	do_close(abi, vm);
 	do_close(abi, dev);
+	abi_destroy(abi);
 }
 
 static void enabling_is_remembered_or_refused(void **unused)
@@ -131,6 +134,7 @@ static void enabling_is_remembered_or_refused(void **unused)
 		do_close(abi, vm);
 	}
 	do_close(abi, dev);
+	abi_destroy(abi);
 }
 
 static void the_signal_mask_waits_for_the_run(void **unused)
@@ -148,6 +152,7 @@ static void the_signal_mask_waits_for_the_run(void **unused)
 	do_close(abi, vcpu);
 	do_close(abi, vm);
 	do_close(abi, dev);
+	abi_destroy(abi);
 }
 
 static void a_machine_that_cannot_be(void **unused)

@@ -48,6 +48,7 @@ static void a_duplicate_is_the_same_file(void **unused)
 	assert_int_equal(do_ioctl(abi, 900, KVM_GET_API_VERSION, 0), 12);
 	do_close(abi, 900);
 	assert_int_equal(do_ioctl(abi, 900, KVM_GET_API_VERSION, 0), NOT_OURS);
+	abi_destroy(abi);
 }
 
 /* dup2 onto a descriptor of ours: the old file is released, a VM with it. */
@@ -66,6 +67,7 @@ static void a_duplicate_replaces_what_was_there(void **unused)
 	assert_int_equal(do_ioctl(abi, dev, KVM_GET_API_VERSION, 0), 12);
 	do_close(abi, vm);
 	do_close(abi, dev);
+	abi_destroy(abi);
 }
 
 static void a_close_behind_our_back_is_found(void **unused)
@@ -84,6 +86,7 @@ static void a_close_behind_our_back_is_found(void **unused)
 	assert_false(is_ours(abi, fd, true));
 	close(fd);
 	close(other);
+	abi_destroy(abi);
 }
 
 static void numbers_that_cannot_be(void **unused)
@@ -97,6 +100,7 @@ static void numbers_that_cannot_be(void **unused)
 		assert_null(abi_file_detach(abi, fds[i]));
 	}
 	assert_int_equal(abi_highest_fd(abi), -1);
+	abi_destroy(abi);
 }
 
 static void thousands_at_once(void **unused)
@@ -130,6 +134,7 @@ static void thousands_at_once(void **unused)
 	for (int i = 0; i < nr; i++)
 		assert_false(is_ours(abi, fds[i], false));
 	do_close(abi, dev);
+	abi_destroy(abi);
 }
 
 #define ROUNDS	300
@@ -171,6 +176,7 @@ static void threads_share_the_table(void **unused)
 	crowd_run(4, either, abi);
 	for (int fd = 0; fd <= abi_highest_fd(abi); fd++)
 		assert_false(is_ours(abi, fd, false));
+	abi_destroy(abi);
 }
 
 int main(void)

@@ -34,8 +34,8 @@ static void an_assignment_is_read_as_the_kernel_does(void **unused)
 
 static void what_is_set_is_shown(void **unused)
 {
-	static struct abi *abi;		/* stays reachable */
 	struct abi_config c;
+	struct abi *abi;
 
 	(void)unused;
 	abi_default_config(&c);
@@ -53,6 +53,7 @@ static void what_is_set_is_shown(void **unused)
 	assert_true(abi_module_is_loaded(abi, "kvm"));
 	assert_true(abi_module_is_loaded(abi, "kvm_intel"));
 	assert_false(abi_module_is_loaded(abi, "kvm_amd"));
+	abi_destroy(abi);
 }
 
 static void look_at_one(const char *module, const char *name, bool settable, void *arg)
@@ -77,8 +78,8 @@ static void the_list_is_what_can_be_set(void **unused)
 /* Without the TDP MMU there is no software-protected VM. */
 static void a_parameter_takes_a_vm_type_away(void **unused)
 {
-	static struct abi *abi;		/* stays reachable */
 	struct abi_config c;
+	struct abi *abi;
 	int dev;
 
 	(void)unused;
@@ -89,6 +90,7 @@ static void a_parameter_takes_a_vm_type_away(void **unused)
 	assert_int_equal(do_ioctl(abi, dev, KVM_CHECK_EXTENSION, KVM_CAP_VM_TYPES), 1);
 	assert_int_equal(do_ioctl(abi, dev, KVM_CREATE_VM, KVM_X86_SW_PROTECTED_VM), -22);
 	do_close(abi, dev);
+	abi_destroy(abi);
 }
 
 int main(void)
