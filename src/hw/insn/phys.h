@@ -49,5 +49,7 @@ uint64_t phys_xchg64(struct hw *hw, hpa_t a, uint64_t v);
 /* True when won; *@expected is refreshed when lost. */
 MUST_CHECK bool phys_cas64(struct hw *hw, hpa_t a, uint64_t *expected, uint64_t v);
 uint64_t phys_and64(struct hw *hw, hpa_t a, uint64_t mask);
+/* How many of @n consecutive words of one page, from @a on, are there and hold @v. */
+size_t phys_skip64(struct hw *hw, hpa_t a, uint64_t v, size_t n);
 /* @v into @n consecutive words: a fresh page table. */
 void phys_fill64(struct hw *hw, hpa_t a, uint64_t v, size_t n);

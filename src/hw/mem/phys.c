@@ -102,6 +102,16 @@ uint64_t phys_and64(struct hw *hw, hpa_t a, uint64_t mask)
 	return ~0ull;
 }
 
+size_t phys_skip64(struct hw *hw, hpa_t a, uint64_t v, size_t n)
+{
+	uint64_t *p = n ? word_at(hw, a) : NULL, got;
+	size_t i = 0;
+
+	while (p && i < n && os_load64(p + i, &got) && got == v)
+		i++;
+	return i;
+}
+
 void phys_fill64(struct hw *hw, hpa_t a, uint64_t v, size_t n)
 {
 	while (n) {

@@ -40,6 +40,7 @@ void tdp_iter_start(struct tdp_iter *it, const struct kvm_mmu_page *root, uint8_
 	it->hw = root->module->hw;
 	it->layout = root->module->spte;
 	it->min_level = min_level;
+	it->skip_empty = false;
 	it->next = start;
 	it->gfn_bits = gfn_bits;
 	tdp_iter_restart(it);
@@ -60,9 +61,14 @@ static bool step_down(struct tdp_iter *it)
 
 static bool step_side(struct tdp_iter *it)
 {
-	if (index_of(it) == ENTRIES - 1)
+	unsigned i = index_of(it) + 1, n = 0;
+
+	if (it->skip_empty && i < ENTRIES)
+		n = phys_skip64(it->hw, HPA(it->sptep.v + sizeof(uint64_t)), SPTE_NONPRESENT.v,
+				ENTRIES - i);
+	if (i + n == ENTRIES)
 		return false;
-	it->gfn.v += PG_LEVEL_PAGES(it->level);
+	it->gfn.v += (1 + n) * PG_LEVEL_PAGES(it->level);
 	it->next = it->gfn;
 	load(it);
 	return true;

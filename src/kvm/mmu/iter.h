@@ -26,6 +26,7 @@ struct tdp_iter {
 	uint64_t	 gfn_bits;	/* or-ed in for indexing: direct bits */
 	uint8_t		 level, min_level;
 	bool		 valid;
+	bool		 skip_empty;	/* sees none of SPTE_NONPRESENT but the first of a table */
 	bool		 yielded;	/* the next step starts over from the root */
 };
 
@@ -47,6 +48,12 @@ static inline uint64_t tdp_root_gfn_bits(const struct kvm *kvm, const struct kvm
 
 #define for_each_tdp_pte(it, kvm, root, start, end)					\
 	for_each_tdp_pte_min_level(it, kvm, root, PG_LEVEL_4K, start, end)
+
+/* For those who take away: what was never there, or is gone, is passed over quickly. */
+#define for_each_tdp_pte_not_empty(it, kvm, root, min_level, start, end)		\
+	for (tdp_iter_start(&(it), root, min_level, start, tdp_root_gfn_bits(kvm, root)),	\
+	     (it).skip_empty = true;							\
+	     (it).valid && (it).gfn.v < (end).v; tdp_iter_next(&(it)))
 
 /*
  * When somebody waits for mmu_lock and the walk has made progress: flushes if

@@ -11,7 +11,7 @@ bool tdp_mmu_zap_leaves(struct kvm *kvm, struct kvm_mmu_page *root, gfn_t start,
 	lock_assert_held_write(&kvm->mmu_lock);
 	end.v = MIN(end.v, kvm_mmu_max_gfn(kvm->module).v);
 	rcu_read_lock();
-	for_each_tdp_pte(it, kvm, root, start, end) {
+	for_each_tdp_pte_not_empty(it, kvm, root, PG_LEVEL_4K, start, end) {
 		if (tdp_iter_yield(kvm, &it, flush, false)) {
 			flush = false;
 			continue;
@@ -33,7 +33,7 @@ static void zap_root_at(struct kvm *kvm, struct kvm_mmu_page *root, bool shared,
 	gfn_t end = GFN(1ull << (PG_LEVEL_SHIFT(spt_level(root) + 1) - PAGE_SHIFT));
 	struct tdp_iter it;
 
-	for_each_tdp_pte_min_level(it, kvm, root, level, GFN(0), end) {
+	for_each_tdp_pte_not_empty(it, kvm, root, level, GFN(0), end) {
 		do {
 			if (tdp_iter_yield(kvm, &it, false, shared))
 				break;
