@@ -55,7 +55,7 @@ conformance-long: all setup-conformance
 # Its own build: optimised, and without the checks of locks.  BENCH_OPTS='--only prefault'
 bench: setup
 	@[ -f build-release/build.ninja ] || \
-		meson setup build-release --buildtype=release -Dlockcheck=false >build-release.log 2>&1 || \
+		meson setup build-release --buildtype=release -Dlockcheck=false -Daudit=false >build-release.log 2>&1 || \
 		{ cat build-release.log; exit 1; }
 	@rm -f build-release.log
 	@ninja -C build-release --quiet src/cli/softcvm src/preload/libsoftcvm-preload.so \
