@@ -186,6 +186,45 @@ void inter_all(uint64_t n, struct inter_place at)
 	fail(0, "sees a deadlock: nobody can go on", at);
 }
 
+static uint32_t draw(uint64_t *state, uint32_t below)
+{
+	*state = *state * 6364136223846793005ull + 1442695040888963407ull;
+	return (uint32_t)(((*state >> 33) * below) >> 31);
+}
+
+/* The threads that can go on; *alive: one that is no daemon has not ended. */
+static unsigned runnable(unsigned *list, bool *alive)
+{
+	unsigned nr = 0;
+
+	*alive = false;
+	for (unsigned i = 1; i < coro_nr_threads(); i++) {
+		if (coro_has_ended(i))
+			continue;
+		*alive |= !coro_is_daemon(i);
+		if (!coro_is_blocked(i))
+			list[nr++] = i;
+	}
+	return nr;
+}
+
+void inter_random(uint64_t seed, struct inter_place at)
+{
+	uint64_t state = seed * 0x9e3779b97f4a7c15ull;
+	uint32_t longest = 1 + draw(&state, 200);	/* steps in one go */
+	uint64_t turns = 0;
+	unsigned list[CORO_MAX], nr;
+	bool alive;
+
+	while (nr = runnable(list, &alive), alive) {
+		if (!nr)
+			fail(0, "sees a deadlock: nobody can go on", at);
+		if (turns++ > INTER_MAX_STEPS)
+			fail(0, "sees threads going round in circles", at);
+		(void)coro_run(list[draw(&state, nr)], NULL, 1 + draw(&state, longest));
+	}
+}
+
 void inter_always_yield(bool yes)
 {
 	coro_clock.always_contended = yes;

@@ -52,12 +52,19 @@ unsigned inter_thread(void (*fn)(void *), void *arg, const char *name);
 /* Runs all threads in turn, @n steps at a time, until all have ended. */
 #define INTER_ALL(n)		inter_all(n, INTER_HERE)
 
+/*
+ * Runs all threads, daemons too, in an order drawn from @seed, until all but
+ * the daemons have ended.  The same seed always gives the same order.
+ */
+#define INTER_RANDOM(seed)	inter_random(seed, INTER_HERE)
+
 void inter_to(unsigned t, const char *point, struct inter_place at);
 void inter_end(unsigned t, struct inter_place at);
 void inter_blocked(unsigned t, struct inter_place at);
 bool inter_go(unsigned t, struct inter_place at);
 bool inter_steps(unsigned t, uint64_t n, struct inter_place at);
 void inter_all(uint64_t n, struct inter_place at);
+void inter_random(uint64_t seed, struct inter_place at);
 
 /*
  * While true every holder of a rwlock believes that somebody waits for it, so

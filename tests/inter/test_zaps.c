@@ -5,6 +5,7 @@
  */
 #include "world.h"
 
+#include "hw/insn/phys.h"
 #include "kvm/core/request.h"
 #include "os/memory.h"
 
@@ -137,6 +138,60 @@ static void b13_a_prefault_outlives_its_root(void **unused)
 	world_destroy(w);
 }
 
+/* The processor's walker: sets Accessed in an entry that is present. */
+struct walker {
+	struct world	*w;
+	hpa_t		 sptep;
+};
+
+static void do_walk(void *arg)
+{
+	struct walker *k = arg;
+	struct hw *hw = k->w->module.hw;
+	spte_t old = { .v = phys_load64(hw, k->sptep) };
+
+	while (spte_is_present(old) &&
+	       !phys_cas64(hw, k->sptep, &old.v, old.v | k->w->module.spte->accessed))
+		;
+}
+
+static hpa_t entry_of(struct world *w, uint64_t gfn)
+{
+	struct tdp_iter it;
+	hpa_t sptep = HPA_INVALID;
+
+	rcu_read_lock();
+	for_each_tdp_pte(it, &w->kvm, w->vcpus[0]->base.mmu.root_sp, GFN(gfn), GFN(gfn + 1))
+		sptep = it.sptep;
+	rcu_read_unlock();
+	return sptep;
+}
+
+/* B44: a zap that lost to the processor looks at the entry anew. */
+static void b44_a_lost_exchange_is_looked_at_anew(void **unused)
+{
+	struct world *w = world_create(false);
+	struct prefault p = { .v = w->vcpus[0], .gfn = 3 };
+	struct walker k = { .w = w };
+
+	world_add_slot(w, 0, 0, 16, NULL);
+	do_prefault(&p);		/* not accessed yet */
+	k.sptep = entry_of(w, 3);
+	INTER_THREAD(zapper, do_zap_all, w);
+	INTER_THREAD(walker, do_walk, &k);
+	INTER_TO(zapper, zap_all_after_invalidate);
+	os_arena_snapshot();
+	for (uint64_t n = 1; n < 200; n++) {
+		os_arena_reset();
+		if (!INTER_STEPS(zapper, n))
+			fail_msg("the zap has only %llu steps", (unsigned long long)n);
+		INTER_END(walker);
+		INTER_END(zapper);
+		assert_false(world_is_mapped_anywhere(w, 3));
+	}
+	world_destroy(w);
+}
+
 /* MMU-I1: a zap of everything at every step of a fault, and the reverse. */
 struct ending {
 	struct world	*w;
@@ -178,6 +233,7 @@ int main(void)
 		cmocka_unit_test(b10_a_yield_owes_no_flush),
 		cmocka_unit_test(b11_a_dying_root_gets_no_more_entries),
 		cmocka_unit_test(b13_a_prefault_outlives_its_root),
+		cmocka_unit_test(b44_a_lost_exchange_is_looked_at_anew),
 		cmocka_unit_test(i1_faults_and_zaps_at_every_step),
 	};
 

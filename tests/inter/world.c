@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "world.h"
 
+#include <errno.h>
+
 #include "hw/insn/cpu.h"
 #include "hw/insn/phys.h"
+#include "kvm/core/attr.h"
 #include "kvm/gmem/audit.h"
 #include "kvm/core/request.h"
 #include "kvm/types/types.h"
@@ -164,20 +167,36 @@ void do_prefault(void *arg)
 	p->r = vcpu_prefault(p->v, &range);
 }
 
+static void publish_host_page(struct kvm *kvm, uint64_t hva, uint8_t level)
+{
+	char *first = (char *)(uintptr_t)(hva & PG_LEVEL_MASK(level));
+
+	for (uint64_t i = 0; i < PG_LEVEL_PAGES(level); i++)
+		(void)hpa_is_valid(phys_publish(kvm->module->hw, first + P(i)));
+}
+
 void do_mapping(void *arg)
 {
 	struct mapping *m = arg;
 	struct kvm *kvm = &m->w->kvm;
 	struct kvm_vcpu *vcpu = &m->w->vcpus[0]->base;
+	uint64_t seq = kvm_mmu_invalidate_snapshot(kvm);
 	int idx = srcu_read_lock(&kvm->srcu);
 	struct kvm_memory_slot *slot = kvm_gfn_to_memslot(kvm, 0, GFN(m->gfn));
 
+	m->r = -EFAULT;
+	if (!slot || (slot->flags & KVM_MEMSLOT_INVALID) ||
+	    kvm_mem_is_private(kvm, GFN(m->gfn))) {
+		srcu_read_unlock(&kvm->srcu, idx);
+		return;
+	}
 	m->f = (struct kvm_page_fault){
 		.addr = GPA(P(m->gfn)), .write = true, .max_level = PG_LEVEL_1G,
 		.gfn = GFN(m->gfn), .slot = slot, .kind = KVM_PAGE_MEMORY,
 		.map_writable = true, .host_level = m->host_level,
-		.mmu_seq = kvm_mmu_invalidate_snapshot(kvm),
+		.mmu_seq = seq,
 	};
+	publish_host_page(kvm, kvm_slot_hva(slot, GFN(m->gfn)).v, m->host_level);
 	m->f.page = phys_publish(kvm->module->hw, (void *)kvm_slot_hva(slot, GFN(m->gfn)).v);
 	m->r = kvm_mmu_reload(vcpu);
 	if (!m->r)
