@@ -86,6 +86,7 @@ int abi_create(const struct abi_config *config, struct abi **out)
 	r = create_machine(abi);
 	if (r)
 		goto out_table;
+	mapped_files_init(&abi->files);
 	*abi->pid = os_pid();
 	*out = abi;
 	return 0;
@@ -102,6 +103,7 @@ out_free:
 void abi_after_fork_child(struct abi *abi)
 {
 	mutex_init(&abi->table.lock, "abi fd table", RANK_ABI_TABLE);
+	mapped_files_init(&abi->files);
 }
 
 int abi_renew(struct abi *abi)

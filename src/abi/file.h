@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "abi/abi.h"
+#include "abi/mapped_file.h"
 #include "sync/lock.h"
 #include "sync/rcu.h"
 
@@ -49,6 +50,7 @@ struct abi {
 	struct abi_config config;	/* as asked for */
 	struct kvm_module module;
 	struct fd_table	 table;
+	struct mapped_files files;
 	abi_run_hook	 run_hook;
 	int		*pid;		/* wiped in a forked child: ours when not 0 */
 };

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -14,6 +15,20 @@
 #ifndef MADV_POPULATE_WRITE		/* Linux 5.14 */
 #define MADV_POPULATE_WRITE	23
 #endif
+
+/*
+ * What goes or changes here is ours, never a guest's: by system call, for the
+ * libc names are those that the front end watches.
+ */
+static int unmap(void *p, size_t size)
+{
+	return (int)syscall(SYS_munmap, p, size);
+}
+
+static int advise(void *p, size_t size, int advice)
+{
+	return (int)syscall(SYS_madvise, p, size, advice);
+}
 
 void *os_map_private(size_t size, size_t align)
 {
@@ -28,12 +43,12 @@ void *os_map_private(size_t size, size_t align)
 		return NULL;
 	aligned = (char *)ALIGN_UP((uintptr_t)p, align);
 	if (aligned > p)
-		munmap(p, (size_t)(aligned - p));
+		(void)unmap(p, (size_t)(aligned - p));
 	if (aligned + size < p + room)
-		munmap(aligned + size, (size_t)(p + room - aligned) - size);
+		(void)unmap(aligned + size, (size_t)(p + room - aligned) - size);
 	/* Both can only fail where the kernel lacks them, without harm to us. */
-	(void)madvise(aligned, size, MADV_DONTFORK);
-	(void)madvise(aligned, size, MADV_DONTDUMP);
+	(void)advise(aligned, size, MADV_DONTFORK);
+	(void)advise(aligned, size, MADV_DONTDUMP);
 	return aligned;
 }
 
@@ -49,8 +64,8 @@ void *os_map_wiped_on_fork(size_t size)
 {
 	void *p = os_map_inherited(size);
 
-	if (p && madvise(p, size, MADV_WIPEONFORK)) {
-		munmap(p, size);
+	if (p && advise(p, size, MADV_WIPEONFORK)) {
+		(void)unmap(p, size);
 		return NULL;
 	}
 	return p;
@@ -73,31 +88,31 @@ void *os_map_shared_anonymous(size_t size)
 int os_map_again(void *from, size_t size, void *to, int prot)
 {
 	/* Old size 0: the pages stay where they are, too (mremap(2)). */
-	if (mremap(from, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED, to) == MAP_FAILED)
+	if (syscall(SYS_mremap, from, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED, to) == -1)
 		return -errno;
-	return mprotect(to, size, prot) ? -errno : 0;
+	return syscall(SYS_mprotect, to, size, prot) ? -errno : 0;
 }
 
 void os_unmap(void *p, size_t size)
 {
-	if (munmap(p, size))
+	if (unmap(p, size))
 		panic("munmap(%p, %#zx): %d", p, size, errno);
 }
 
 void os_discard(void *p, size_t size)
 {
-	if (madvise(p, size, MADV_DONTNEED))
+	if (advise(p, size, MADV_DONTNEED))
 		panic("madvise(%p, %#zx, MADV_DONTNEED): %d", p, size, errno);
 }
 
 void os_prefer_huge(void *p, size_t size)
 {
-	(void)madvise(p, size, MADV_HUGEPAGE);	/* a wish: kernels without them say no */
+	(void)advise(p, size, MADV_HUGEPAGE);	/* a wish: kernels without them say no */
 }
 
 int os_populate(void *p, size_t size)
 {
-	if (!madvise(p, size, MADV_POPULATE_WRITE))
+	if (!advise(p, size, MADV_POPULATE_WRITE))
 		return 0;
 	if (errno != EINVAL)
 		return -ENOMEM;

@@ -3,10 +3,11 @@
  * file.c - reading, writing and asking about a descriptor that may be ours.
  */
 #include <fcntl.h>
+#include <linux/falloc.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "preload/front.h"
+#include "preload/bracket.h"
 #include "preload/real.h"
 
 enum question { READ_WRITE, POSITIONED, SEEK, TRUNCATE };
@@ -143,15 +144,23 @@ EXPORT off64_t lseek64(int fd, off64_t at, int whence)
 	OURS_OR(fd, SEEK, real()->lseek64(fd, at, whence));
 }
 
-EXPORT int ftruncate(int fd, off_t length)
-{
-	OURS_OR(fd, TRUNCATE, real()->ftruncate(fd, length));
+/* What lies behind the new end goes; longer files lose nothing. */
+#define DEFINE_FTRUNCATE(name, type)					\
+EXPORT int name(int fd, type length)					\
+{									\
+	struct bracket b;						\
+	long r;								\
+									\
+	if (is_ours(fd, TRUNCATE, &r))					\
+		return (int)r;						\
+	bracket_begin_file(&b, fd, length, INT64_MAX);			\
+	r = real()->name(fd, length);					\
+	bracket_end(&b, !r);						\
+	return (int)r;							\
 }
 
-EXPORT int ftruncate64(int fd, off64_t length)
-{
-	OURS_OR(fd, TRUNCATE, real()->ftruncate64(fd, length));
-}
+DEFINE_FTRUNCATE(ftruncate, off_t)
+DEFINE_FTRUNCATE(ftruncate64, off64_t)
 
 /* setattr refuses a change of mode or owner as one of length. */
 EXPORT int fchmod(int fd, mode_t mode)
@@ -221,13 +230,29 @@ static NOINLINE bool allocate(int fd, int mode, off_t offset, off_t length, int 
 	return file;
 }
 
+/* How many bytes of the file, from the offset on, are other ones afterwards. */
+static off64_t bytes_replaced(int mode, off64_t length)
+{
+	if (mode & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE))
+		return INT64_MAX;
+	return mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE) ? length : 0;
+}
+
 #define DEFINE_FALLOCATE(name, type)					\
 EXPORT int name(int fd, int mode, type offset, type length)		\
 {									\
+	off64_t replaced = bytes_replaced(mode, length);		\
+	struct bracket b;						\
 	int r;								\
+									\
 	if (unlikely(front_machine()) && allocate(fd, mode, offset, length, &r)) \
 		return (int)front_answer(r);				\
-	return real()->name(fd, mode, offset, length);			\
+	if (replaced <= 0)						\
+		return real()->name(fd, mode, offset, length);		\
+	bracket_begin_file(&b, fd, offset, replaced);			\
+	r = real()->name(fd, mode, offset, length);			\
+	bracket_end(&b, !r);						\
+	return r;							\
 }
 
 /* Answers an errno.  Where fallocate is not supported libc writes zeros, which ours refuse. */

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <sys/ioctl.h>
 
+#include "preload/bracket.h"
 #include "preload/front.h"
 #include "preload/real.h"
 #include "softcvm/uapi/kvm.h"
@@ -37,7 +38,9 @@ EXPORT int ioctl(int fd, unsigned long request, ...)
 {
 	struct abi *abi = front_machine();
 	unsigned int cmd = (unsigned int)request;
+	struct bracket b;
 	unsigned long arg;
+	bool gone = false;
 	va_list ap;
 	long r;
 
@@ -46,5 +49,9 @@ EXPORT int ioctl(int fd, unsigned long request, ...)
 	va_end(ap);
 	if (abi && !is_of_every_file(cmd) && ioctl_ours(abi, fd, cmd, arg, &r))
 		return (int)front_answer(r);
-	return real()->ioctl(fd, request, arg);
+	if (likely(!abi) || !bracket_begin_uffd(&b, cmd, arg, &gone))
+		return real()->ioctl(fd, request, arg);
+	r = real()->ioctl(fd, request, arg);
+	bracket_end(&b, gone);
+	return (int)r;
 }

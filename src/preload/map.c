@@ -5,7 +5,7 @@
  */
 #include <sys/mman.h>
 
-#include "preload/front.h"
+#include "preload/bracket.h"
 #include "preload/real.h"
 
 static NOINLINE int refusal(size_t length, int prot, int flags, int fd, off_t offset)
@@ -47,7 +47,7 @@ static NOINLINE void *finished(void *p, size_t length, int prot, int fd, off_t o
 	abi_file_put(file);
 	front_leave(&frame);
 	if (r) {
-		munmap(p, length);
+		real()->munmap(p, length);
 		front_answer(r);
 		return MAP_FAILED;
 	}
@@ -61,18 +61,29 @@ static inline void *finish(void *p, size_t length, int prot, int flags, int fd, 
 	return finished(p, length, prot, fd, offset);
 }
 
-EXPORT void *mmap(void *at, size_t length, int prot, int flags, int fd, off_t offset)
-{
-	if (is_refused(length, prot, flags, fd, offset))
-		return MAP_FAILED;
-	return finish(real()->mmap(at, length, prot, flags, fd, offset), length, prot, flags, fd,
-		      offset);
+/*
+ * Only MAP_FIXED takes away what was there.  Guests see the new mapping when
+ * it has what we put in, too.
+ */
+#define DEFINE_MMAP(name, type)						\
+EXPORT void *name(void *at, size_t length, int prot, int flags, int fd, type offset) \
+{									\
+	bool replaces = (flags & MAP_FIXED) == MAP_FIXED;		\
+	struct bracket b;						\
+	void *p;							\
+									\
+	if (is_refused(length, prot, flags, fd, offset))		\
+		return MAP_FAILED;					\
+	if (replaces)							\
+		bracket_begin(&b, at, length);				\
+	p = real()->name(at, length, prot, flags, fd, offset);		\
+	p = finish(p, length, prot, flags, fd, offset);			\
+	if (p != MAP_FAILED && !(flags & MAP_ANONYMOUS))		\
+		bracket_file_mapped();					\
+	if (replaces)							\
+		bracket_end(&b, p != MAP_FAILED);			\
+	return p;							\
 }
 
-EXPORT void *mmap64(void *at, size_t length, int prot, int flags, int fd, off64_t offset)
-{
-	if (is_refused(length, prot, flags, fd, offset))
-		return MAP_FAILED;
-	return finish(real()->mmap64(at, length, prot, flags, fd, offset), length, prot, flags, fd,
-		      offset);
-}
+DEFINE_MMAP(mmap, off_t)
+DEFINE_MMAP(mmap64, off64_t)

@@ -190,6 +190,36 @@ static bool region_clear_range(struct region *r, uint64_t first, uint64_t end)
 	return found;
 }
 
+static bool region_has_any(const struct region *r, uint64_t first, uint64_t end)
+{
+	while (first < end) {
+		unsigned bit = first % 64;
+		uint64_t n = MIN(64 - bit, end - first);
+
+		if (sync_word_load(&r->present[first / 64]) & (~0ull >> (64 - n)) << bit)
+			return true;
+		first += n;
+	}
+	return false;
+}
+
+/* Without a lock: most of what a process unmaps was never anybody's memory. */
+static bool has_frames(const struct frames *f, uint64_t start, uint64_t end)
+{
+	bool found = false;
+
+	rcu_read_lock();
+	for (uint64_t gb = ALIGN_DOWN(start, REGION_SIZE); gb < end && !found; gb += REGION_SIZE) {
+		const struct region *r = region_of_host(f, gb);
+
+		if (r)
+			found = region_has_any(r, (MAX(start, gb) - gb) >> PAGE_SHIFT,
+					       MIN(end - gb, REGION_SIZE) >> PAGE_SHIFT);
+	}
+	rcu_read_unlock();
+	return found;
+}
+
 static bool region_is_empty(const struct region *r)
 {
 	for (size_t i = 0; i < REGION_WORDS; i++)
@@ -234,7 +264,7 @@ bool frames_retire(struct frames *f, const void *host_ptr, size_t size)
 	struct region *gone = NULL;
 	bool found = false;
 
-	if (!size)
+	if (!size || !has_frames(f, start, end))
 		return false;
 	mutex_lock(&f->publish_lock);
 	for (uint64_t gb = ALIGN_DOWN(start, REGION_SIZE); gb < end; gb += REGION_SIZE) {

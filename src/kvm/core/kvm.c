@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "kvm/core/attr.h"
+#include "kvm/core/host_map.h"
 #include "kvm/core/memslot.h"
 #include "kvm/core/request.h"
 #include "trace/counters.h"
@@ -21,6 +22,8 @@ int kvm_core_init(struct kvm *kvm, struct kvm_module *module, void (*destroy)(st
 	kvm->destroy = destroy;
 	mutex_init(&kvm->lock, "kvm->lock", RANK_VM);
 	mutex_init(&kvm->slots_lock, "kvm->slots_lock", RANK_SLOTS);
+	spin_init(&kvm->mn.lock, "kvm->mn.lock", RANK_LEAF);
+	waitq_init(&kvm->mn.drained);
 	spin_init(&kvm->mmu.pages_lock, "kvm->mmu.pages_lock", RANK_TDP_PAGES);
 	list_init(&kvm->mmu.roots);
 	kvm->mmu.external_root = HPA_INVALID;
@@ -37,6 +40,7 @@ int kvm_core_init(struct kvm *kvm, struct kvm_module *module, void (*destroy)(st
 	r = kvm_attributes_create(kvm);
 	if (r)
 		goto out_memslots;
+	kvm_host_map_add_vm(kvm);
 	return 0;
 
 out_memslots:
@@ -53,6 +57,7 @@ out_mutex:
 
 void kvm_core_fini(struct kvm *kvm)
 {
+	kvm_host_map_remove_vm(kvm);
 	for (size_t i = 0; i < ARRAY_SIZE(kvm->vcpu_chunks); i++)
 		free(kvm->vcpu_chunks[i]);
 	kvm_attributes_destroy(kvm);
@@ -70,8 +75,10 @@ void kvm_get(struct kvm *kvm)
 
 void kvm_put(struct kvm *kvm)
 {
-	if (atomic32_sub(&kvm->users, 1) == 1)
-		kvm->destroy(kvm);
+	if (atomic32_sub(&kvm->users, 1) != 1)
+		return;
+	kvm_host_map_remove_vm(kvm);
+	kvm->destroy(kvm);
 }
 
 void kvm_vm_bugged(struct kvm *kvm, const char *why)

@@ -53,6 +53,16 @@ struct kvm_invalidation {
 	atomic64_t	start, end;	/* [m] hull of the unfinished: gfns [start, end) */
 };
 
+/*
+ * Changes of host mappings that have begun and not ended, whatever their
+ * range: while there is one the memslots stay as they are.
+ */
+struct kvm_mn {
+	struct spinlock	lock;		/* RANK_LEAF; the swap itself is inside */
+	uint64_t	active_invalidate_count;	/* [lock] */
+	struct waitq	drained;
+};
+
 struct kvm_mmu_page;
 
 struct kvm_mmu_vm {			/* the VM's side of kvm/mmu */
@@ -96,7 +106,10 @@ struct kvm {
 	struct kvm_memslots	*memslots;	/* [S] kvm/core/memslot.c */
 	struct kvm_attributes	*attributes;	/* [S] kvm/core/attr.c */
 	struct kvm_invalidation	 inv;		/* [m] */
+	struct kvm_mn		 mn;
 	struct kvm_mmu_vm	 mmu;
+	struct kvm		*next_vm;	/* kvm/core/host_map.h */
+	uint64_t		 birth;		/* number in that list; 0: not in it */
 
 	/* vCPUs in creation order, by chunks; grows, never shrinks. */
 	struct kvm_vcpu		**vcpu_chunks[KVM_MAX_VCPUS_LIMIT / KVM_VCPU_CHUNK];	/* [L] */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "kvm/core/host_map.h"
 
 #define ID_CHUNK	512
 
@@ -182,22 +183,30 @@ int kvm_memslots_reserve(struct kvm *kvm, unsigned as_id, unsigned id)
 	return 0;
 }
 
-static void set_replace(struct slot_set *set, struct kvm_memory_slot *old,
-			struct kvm_memory_slot *new)
+static uint64_t hva_end(const struct kvm_memory_slot *slot)
+{
+	return slot->userspace_addr.v + (slot->npages << PAGE_SHIFT);
+}
+
+static void set_replace(struct kvm_host_map *map, struct slot_set *set,
+			struct kvm_memory_slot *old, struct kvm_memory_slot *new)
 {
 	unsigned id = old ? old->id : new->id, c = set->copy;
 
+	/* Each copy counts for itself, so that nobody has to remember. */
+	if (map && new)
+		kvm_host_map_count(map, new->userspace_addr.v, hva_end(new));
 	if (old) {
 		range_tree_remove(&set->by_gfn, &old->gfn_node[c]);
 		range_tree_remove(&set->by_hva, &old->hva_node[c]);
 	}
+	if (map && old)
+		kvm_host_map_uncount(map, old->userspace_addr.v, hva_end(old));
 	if (new) {
-		uint64_t hva = new->userspace_addr.v;
-
 		range_tree_insert(&set->by_gfn, &new->gfn_node[c], new->base_gfn.v,
 				  kvm_slot_end(new).v);
-		range_tree_insert(&set->by_hva, &new->hva_node[c], hva,
-				  hva + (new->npages << PAGE_SHIFT));
+		range_tree_insert(&set->by_hva, &new->hva_node[c], new->userspace_addr.v,
+				  hva_end(new));
 	}
 	set->by_id[id / ID_CHUNK][id % ID_CHUNK] = new;
 	atomicptr_store_relaxed(&set->last, NULL);
@@ -207,13 +216,58 @@ void kvm_memslots_replace(struct kvm *kvm, unsigned as_id, struct kvm_memory_slo
 			  struct kvm_memory_slot *new)
 {
 	lock_assert_held_mutex(&kvm->slots_lock);
-	set_replace(inactive_set(kvm, as_id), old, new);
+	set_replace(kvm->module->host_map, inactive_set(kvm, as_id), old, new);
 }
 
 void kvm_memslots_forget(struct kvm *kvm, struct kvm_memory_slot *slot)
 {
 	for (unsigned copy = 0; copy < 2; copy++)
-		set_replace(&kvm->memslots->sets[slot->as_id][copy], slot, NULL);
+		set_replace(kvm->module->host_map, &kvm->memslots->sets[slot->as_id][copy],
+			    slot, NULL);
+}
+
+void kvm_memslots_block(struct kvm *kvm)
+{
+	spin_lock(&kvm->mn.lock);
+	kvm->mn.active_invalidate_count++;
+	spin_unlock(&kvm->mn.lock);
+}
+
+void kvm_memslots_unblock(struct kvm *kvm)
+{
+	bool was_last;
+
+	spin_lock(&kvm->mn.lock);
+	was_last = !--kvm->mn.active_invalidate_count;
+	spin_unlock(&kvm->mn.lock);
+	if (was_last)
+		waitq_wake_all(&kvm->mn.drained);
+}
+
+/* False, and nothing done, while a change of host mappings is under way. */
+static bool try_swap(struct kvm *kvm, unsigned as_id, struct slot_set *set)
+{
+	bool is_free;
+
+	spin_lock(&kvm->mn.lock);
+	is_free = !kvm->mn.active_invalidate_count;
+	if (is_free)
+		atomicptr_store_release(&kvm->memslots->active[as_id], set);
+	spin_unlock(&kvm->mn.lock);
+	return is_free;
+}
+
+/*
+ * Whoever takes host memory away does so for the slots of before, from begin
+ * to end, or for those of afterwards (B17).
+ */
+static void swap(struct kvm *kvm, unsigned as_id, struct slot_set *set)
+{
+	/* First those that found nothing, when the new slot was not counted yet. */
+	if (kvm->module->host_map)
+		srcu_synchronize(&kvm->module->host_map->changes);
+	SYNC_POINT(memslot_before_swap);
+	waitq_wait(&kvm->mn.drained, try_swap(kvm, as_id, set));
 }
 
 uint64_t kvm_memslots_publish(struct kvm *kvm, unsigned as_id)
@@ -228,7 +282,7 @@ uint64_t kvm_memslots_publish(struct kvm *kvm, unsigned as_id)
 	 * still work with the old one, must never look current.
 	 */
 	atomic64_store_relaxed(&set->generation, generation | KVM_GENERATION_IN_PROGRESS);
-	atomicptr_store_release(&kvm->memslots->active[as_id], set);
+	swap(kvm, as_id, set);
 	SYNC_POINT(memslot_after_swap);
 	srcu_synchronize(&kvm->srcu);
 	return generation + kvm->nr_address_spaces;

@@ -117,6 +117,13 @@ void kvm_memslots_replace(struct kvm *kvm, unsigned as_id, struct kvm_memory_slo
 MUST_CHECK uint64_t kvm_memslots_publish(struct kvm *kvm, unsigned as_id);
 void kvm_memslots_settle(struct kvm *kvm, unsigned as_id, uint64_t generation);
 
+/*
+ * No set of slots of any address space is published between the two; publish
+ * waits.  They nest, across threads too.  Any thread, no lock needed.
+ */
+void kvm_memslots_block(struct kvm *kvm);
+void kvm_memslots_unblock(struct kvm *kvm);
+
 /* Nobody reads any more: takes @slot out of both copies at once. */
 void kvm_memslots_forget(struct kvm *kvm, struct kvm_memory_slot *slot);
 

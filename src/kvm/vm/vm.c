@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "hw/insn/machine.h"
+#include "kvm/core/host_map.h"
 #include "kvm/mmu/mmu.h"
 #include "kvm/vcpu/load.h"
 #include "kvm/vcpu/vcpu.h"
@@ -31,15 +32,24 @@ int kvm_module_load(struct kvm_module *module)
 	int r;
 
 	module->maxphyaddr = c->phys_bits - c->phys_reduction;
-	r = kvm_mmu_module_init(module);
+	r = kvm_host_map_create(module);
 	if (r)
 		return r;
+	r = kvm_mmu_module_init(module);
+	if (r)
+		goto out_host_map;
 	module->lp_pool = lp_pool_create(module->hw);
 	if (!module->lp_pool) {
-		kvm_mmu_module_fini(module);
-		return -ENOMEM;
+		r = -ENOMEM;
+		goto out_mmu;
 	}
 	return 0;
+
+out_mmu:
+	kvm_mmu_module_fini(module);
+out_host_map:
+	kvm_host_map_destroy(module);
+	return r;
 }
 
 void kvm_module_unload(struct kvm_module *module)
@@ -48,6 +58,7 @@ void kvm_module_unload(struct kvm_module *module)
 	kvm_mmu_module_fini(module);
 	if (module->audit)
 		kvm_module_audit_at_end(module);
+	kvm_host_map_destroy(module);
 }
 
 static void destroy_vcpus(struct kvm *kvm)

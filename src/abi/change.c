@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "abi/change.h"
+
+#include <stdlib.h>
+
+#include "abi/file.h"
+#include "abi/mapped_file.h"
+#include "base/page.h"
+
+static struct kvm_host_map *map_of(const struct abi *abi)
+{
+	/* A forked child has no machine before it opens /dev/kvm itself. */
+	return *abi->pid ? abi->module.host_map : NULL;
+}
+
+static struct kvm_hva_range pages_of(const void *at, size_t size)
+{
+	uint64_t start = (uintptr_t)at, end = start + size;
+
+	if (end < start)
+		end = ~0ull - PAGE_SIZE;
+	return (struct kvm_hva_range){ ALIGN_DOWN(start, PAGE_SIZE), ALIGN_UP(end, PAGE_SIZE) };
+}
+
+void abi_change_ranges(struct abi *abi, struct abi_change *c, const void *at, size_t size,
+		       const void *at2, size_t size2)
+{
+	c->inner.module = NULL;
+	c->many = NULL;
+	c->is_too_much = false;
+	if (!map_of(abi))
+		return;
+	c->ranges[0] = pages_of(at, size);
+	c->ranges[1] = pages_of(at2, size2);
+	kvm_host_change_begin(&abi->module, c->ranges, size2 ? 2 : 1, &c->inner);
+}
+
+void abi_change_range(struct abi *abi, struct abi_change *c, const void *at, size_t size)
+{
+	abi_change_ranges(abi, c, at, size, NULL, 0);
+}
+
+/* @places are all of them, unless !@ok. */
+static void begin_places(struct abi *abi, struct abi_change *c, struct mapped_places *places,
+			 bool ok)
+{
+	c->is_too_much = !ok;
+	if (ok) {
+		c->many = places->ranges;
+		kvm_host_change_begin(&abi->module, c->many, places->nr, &c->inner);
+		return;
+	}
+	free(places->ranges);
+	c->many = NULL;
+	c->ranges[0] = (struct kvm_hva_range){ 0, ALIGN_DOWN(~0ull, PAGE_SIZE) };
+	kvm_host_change_begin(&abi->module, c->ranges, 1, &c->inner);
+}
+
+void abi_change_file(struct abi *abi, struct abi_change *c, const struct stat *st,
+		     uint64_t offset, uint64_t length)
+{
+	uint64_t end = offset + length < offset ? ~0ull : offset + length;
+	struct mapped_places places = { 0 };
+	bool ok;
+
+	c->inner.module = NULL;
+	c->many = NULL;
+	if (!abi_has_slots(abi))
+		return;
+	ok = mapped_file_find(&abi->files, map_of(abi), st->st_dev, st->st_ino, offset, end,
+			      &places);
+	begin_places(abi, c, &places, ok);
+}
+
+void abi_change_behind(struct abi *abi, struct abi_change *c, const void *at, size_t size)
+{
+	struct kvm_hva_range r = pages_of(at, size);
+	struct mapped_places places = { 0 };
+	bool ok;
+
+	c->inner.module = NULL;
+	c->many = NULL;
+	if (!abi_has_slots(abi))
+		return;
+	places.ranges = malloc(sizeof(r));
+	ok = places.ranges;
+	if (ok) {
+		places.ranges[places.nr++] = r;
+		ok = mapped_file_find_behind(&abi->files, map_of(abi), r.start, r.end, &places);
+	}
+	begin_places(abi, c, &places, ok);
+}
+
+void abi_change_end(struct abi_change *c, bool gone)
+{
+	if (c->inner.module)
+		kvm_host_change_end(&c->inner, gone && !c->is_too_much);
+	free(c->many);
+}
+
+bool abi_has_slots(const struct abi *abi)
+{
+	const struct kvm_host_map *map = map_of(abi);
+
+	return map && atomic64_load_acquire(&map->nr_slots);
+}
+
+void abi_files_mapped(struct abi *abi)
+{
+	struct kvm_host_map *map = map_of(abi);
+
+	if (map)
+		atomic64_add(&map->version, 1);
+}

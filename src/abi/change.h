@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * change.h - the program is about to change its own address space, or a file
+ * that is mapped there: the bracket around the system call (kvm/host/notifier).
+ *
+ *	abi_change_*()		before the call; guests are out of the range
+ *	abi_change_end()	after it, whether it has failed or not
+ *
+ * Nothing of ours may be entered: not inside an ioctl of ours, and no handler
+ * of the program may run in between and leave by a jump.  Cannot fail.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "kvm/host/notifier.h"
+
+struct abi;
+
+struct abi_change {
+	struct kvm_host_change	 inner;		/* .module NULL: nothing was begun */
+	struct kvm_hva_range	 ranges[2];
+	struct kvm_hva_range	*many;		/* instead of ranges; ours */
+	bool			 is_too_much;	/* ranges cover what does not change, too */
+};
+
+/* Addresses [at, at + size), rounded out to pages; a second range may be empty. */
+void abi_change_range(struct abi *abi, struct abi_change *c, const void *at, size_t size);
+void abi_change_ranges(struct abi *abi, struct abi_change *c, const void *at, size_t size,
+		       const void *at2, size_t size2);
+/* Bytes [offset, offset + length) of the file that @st tells of, wherever it is mapped. */
+void abi_change_file(struct abi *abi, struct abi_change *c, const struct stat *st,
+		     uint64_t offset, uint64_t length);
+/* The bytes of files that are mapped at [at, at + size), and that range. */
+void abi_change_behind(struct abi *abi, struct abi_change *c, const void *at, size_t size);
+
+/* @gone: the pages that were there are not there any more. */
+void abi_change_end(struct abi_change *c, bool gone);
+
+/* Could abi_change_file() find anything? */
+bool abi_has_slots(const struct abi *abi);
+/* A file has been mapped, or a mapping has moved. */
+void abi_files_mapped(struct abi *abi);

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "os/maps.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "os/file.h"
+
+/* A line has a path behind all that we want, of up to a page; the kernel gives whole lines. */
+#define LINES	16384
+
+/* A number in @base at *p, which moves behind it and the character after it. */
+static uint64_t number(const char **p, unsigned base)
+{
+	uint64_t v = 0;
+
+	for (;; (*p)++) {
+		char c = **p;
+		unsigned digit = c >= '0' && c <= '9' ? (unsigned)(c - '0')
+			       : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10 : base;
+
+		if (digit >= base)
+			break;
+		v = v * base + digit;
+	}
+	if (**p)
+		(*p)++;
+	return v;
+}
+
+/* start-end rwxp offset major:minor inode [path] */
+static struct os_mapping parse(const char *line)
+{
+	struct os_mapping m;
+	unsigned major, minor;
+
+	m.start = number(&line, 16);
+	m.end = number(&line, 16);
+	line += strcspn(line, " ");
+	line += strspn(line, " ");
+	m.offset = number(&line, 16);
+	major = (unsigned)number(&line, 16);
+	minor = (unsigned)number(&line, 16);
+	m.dev = makedev(major, minor);
+	m.ino = number(&line, 10);
+	return m;
+}
+
+int os_for_each_mapping(bool (*fn)(const struct os_mapping *m, void *arg), void *arg)
+{
+	long fd = syscall(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC);
+	size_t have = 0;
+	char buf[LINES + 1];
+	int r = 0;
+
+	if (fd < 0)
+		return -errno;
+	for (;;) {
+		long n = syscall(SYS_read, fd, buf + have, LINES - have);
+		char *line = buf, *end;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			r = n ? -errno : 0;
+			break;
+		}
+		have += (size_t)n;
+		buf[have] = 0;
+		for (; (end = memchr(line, '\n', (size_t)(buf + have - line))); line = end + 1) {
+			struct os_mapping m;
+
+			*end = 0;
+			m = parse(line);
+			if (m.ino && !fn(&m, arg))
+				goto out;
+		}
+		have = (size_t)(buf + have - line);
+		memmove(buf, line, have);
+	}
+out:
+	os_close((int)fd);
+	return r;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * maps.h - what files the process has mapped, and where, from the kernel
+ * (/proc/self/maps).  Any thread; a snapshot, taken piece by piece.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/macros.h"
+
+struct os_mapping {
+	uint64_t	start, end;	/* addresses, page aligned */
+	uint64_t	offset;		/* of start, in the file: bytes */
+	dev_t		dev;		/* as stat(2) has them */
+	ino_t		ino;
+};
+
+/* @fn of each mapping of a file, in order of address, until it answers false.  -errno. */
+MUST_CHECK int os_for_each_mapping(bool (*fn)(const struct os_mapping *m, void *arg), void *arg);

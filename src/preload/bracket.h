@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * bracket.h - around a libc call that changes mappings of the program: guests
+ * leave the range before it, and see what is there after it.
+ *
+ *	bracket_begin(&b, at, size);
+ *	r = real()->munmap(at, size);
+ *	bracket_end(&b, r == 0);
+ *
+ * The real call is made in any case; errno is its own.  Handlers of the
+ * program wait until the end.  A call made by ourselves (an allocator of the
+ * program's, on the way through us) is not the program's to announce.
+ */
+#pragma once
+#include "abi/change.h"
+#include "preload/front.h"
+
+struct bracket {
+	struct front_frame frame;
+	struct abi_change  change;
+	bool		   is_on;
+};
+
+/* True: the caller begins a change of its machine and ends in bracket_end(). */
+static inline bool bracket_enter(struct bracket *b)
+{
+	b->is_on = unlikely(front_machine()) && !sync_thread_get(THREAD_FRONT_END);
+	if (b->is_on)
+		front_enter(&b->frame);
+	return b->is_on;
+}
+
+static inline void bracket_begin(struct bracket *b, const void *at, size_t size)
+{
+	if (bracket_enter(b))
+		abi_change_range(front_machine(), &b->change, at, size);
+}
+
+/* @gone: the call has taken pages away, not only changed how they may be used. */
+void bracket_end(struct bracket *b, bool gone);
+
+/* Files: before bytes from @offset on cease to be what they were. */
+void bracket_begin_file(struct bracket *b, int fd, off64_t offset, off64_t length);
+
+/* ioctls of userfaultfd that change mappings; all others begin nothing. */
+bool bracket_begin_uffd(struct bracket *b, unsigned int cmd, unsigned long arg, bool *gone);
+
+/* A mapping of a file is new, or lies elsewhere. */
+static inline void bracket_file_mapped(void)
+{
+	if (unlikely(front_machine()))
+		abi_files_mapped(front_machine());
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * invalidate.c - munmap, mprotect, madvise and their kin, as the kernel's
+ * mmu_notifier would see them.  mmap, files and userfaultfd are bracketed where
+ * they are interposed (map.c, file.c, ioctl.c).
+ */
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <linux/userfaultfd.h>
+#include <stdarg.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "os/file.h"
+#include "os/uaccess.h"
+#include "preload/bracket.h"
+#include "preload/real.h"
+
+/* Newer than the headers that we are built with may be. */
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED	24
+#endif
+#define MADV_GUARD_INSTALL_	102
+#define UFFDIO_WRITEPROTECT_NR	0x06
+#define UFFDIO_MOVE_NR		0x05
+
+void bracket_end(struct bracket *b, bool gone)
+{
+	int saved = errno;
+
+	if (likely(!b->is_on))
+		return;
+	abi_change_end(&b->change, gone);
+	front_leave(&b->frame);
+	errno = saved;
+}
+
+EXPORT int munmap(void *at, size_t size)
+{
+	struct bracket b;
+	int r;
+
+	bracket_begin(&b, at, size);
+	r = real()->munmap(at, size);
+	bracket_end(&b, !r);
+	return r;
+}
+
+EXPORT int mprotect(void *at, size_t size, int prot)
+{
+	struct bracket b;
+	int r;
+
+	bracket_begin(&b, at, size);
+	r = real()->mprotect(at, size, prot);
+	bracket_end(&b, false);
+	return r;
+}
+
+EXPORT int pkey_mprotect(void *at, size_t size, int prot, int pkey)
+{
+	struct bracket b;
+	int r;
+
+	bracket_begin(&b, at, size);
+	r = real()->pkey_mprotect(at, size, prot, pkey);
+	bracket_end(&b, false);
+	return r;
+}
+
+enum advice { ADVICE_KEEPS, ADVICE_CHANGES, ADVICE_TAKES, ADVICE_TAKES_FROM_FILE };
+
+/* What @advice does to the pages of the range. */
+static enum advice kind_of(int advice)
+{
+	switch (advice) {
+	case MADV_DONTNEED:
+	case MADV_DONTNEED_LOCKED:
+	case MADV_GUARD_INSTALL_:
+		return ADVICE_TAKES;
+	case MADV_REMOVE:
+		return ADVICE_TAKES_FROM_FILE;
+	case MADV_FREE:
+	case MADV_HWPOISON:
+		return ADVICE_CHANGES;
+	default:
+		return ADVICE_KEEPS;
+	}
+}
+
+EXPORT int madvise(void *at, size_t size, int advice)
+{
+	enum advice kind = kind_of(advice);
+	struct bracket b;
+	int r;
+
+	if (kind == ADVICE_KEEPS)
+		return real()->madvise(at, size, advice);
+	if (bracket_enter(&b)) {
+		if (kind == ADVICE_TAKES_FROM_FILE)
+			abi_change_behind(front_machine(), &b.change, at, size);
+		else
+			abi_change_range(front_machine(), &b.change, at, size);
+	}
+	r = real()->madvise(at, size, advice);
+	bracket_end(&b, !r && kind != ADVICE_CHANGES);
+	return r;
+}
+
+EXPORT void *mremap(void *at, size_t size, size_t new_size, int flags, ...)
+{
+	struct bracket b;
+	void *to, *r;
+	va_list ap;
+
+	va_start(ap, flags);
+	to = va_arg(ap, void *);
+	va_end(ap);
+	if (bracket_enter(&b))
+		abi_change_ranges(front_machine(), &b.change, at, size, to,
+				  flags & MREMAP_FIXED ? new_size : 0);
+	r = real()->mremap(at, size, new_size, flags, to);
+	if (r != MAP_FAILED)
+		bracket_file_mapped();
+	bracket_end(&b, r != MAP_FAILED);
+	return r;
+}
+
+EXPORT int remap_file_pages(void *at, size_t size, int prot, size_t offset, int flags)
+{
+	struct bracket b;
+	int r;
+
+	bracket_begin(&b, at, size);
+	r = real()->remap_file_pages(at, size, prot, offset, flags);
+	if (!r)
+		bracket_file_mapped();
+	bracket_end(&b, !r);
+	return r;
+}
+
+/* -- Files -- */
+
+static void begin_stat(struct bracket *b, bool known, const struct stat *st, off64_t offset,
+		       off64_t length)
+{
+	if (known && S_ISREG(st->st_mode) && offset >= 0 && length >= 0)
+		abi_change_file(front_machine(), &b->change, st, (uint64_t)offset,
+				(uint64_t)length);
+	else
+		abi_change_range(front_machine(), &b->change, NULL, 0);
+}
+
+/* Is there anybody whom a change of a file could concern? */
+static bool is_of_interest(void)
+{
+	return unlikely(front_machine()) && abi_has_slots(front_machine());
+}
+
+void bracket_begin_file(struct bracket *b, int fd, off64_t offset, off64_t length)
+{
+	struct stat st;
+
+	b->is_on = false;
+	if (is_of_interest() && bracket_enter(b))
+		begin_stat(b, !os_fstat(fd, &st), &st, offset, length);
+}
+
+#define DEFINE_TRUNCATE(name, type)					\
+EXPORT int name(const char *path, type length)				\
+{									\
+	struct bracket b = { .is_on = false };				\
+	struct stat st;							\
+	int r;								\
+									\
+	if (is_of_interest() && bracket_enter(&b))			\
+		begin_stat(&b, !real()->stat(path, &st), &st, length, INT64_MAX); \
+	r = real()->name(path, length);					\
+	bracket_end(&b, !r);						\
+	return r;							\
+}
+
+DEFINE_TRUNCATE(truncate, off_t)
+DEFINE_TRUNCATE(truncate64, off64_t)
+
+/* -- userfaultfd -- */
+
+bool bracket_begin_uffd(struct bracket *b, unsigned int cmd, unsigned long arg, bool *gone)
+{
+	/* Both begin with addresses: {start, len, mode}; {dst, src, len, ...}. */
+	uint64_t word[3];
+
+	b->is_on = false;
+	if (likely(_IOC_TYPE(cmd) != UFFDIO) ||
+	    (_IOC_NR(cmd) != UFFDIO_WRITEPROTECT_NR && _IOC_NR(cmd) != UFFDIO_MOVE_NR) ||
+	    os_copy_from(word, (const void *)arg, sizeof(word)) || !bracket_enter(b))
+		return false;
+	*gone = _IOC_NR(cmd) == UFFDIO_MOVE_NR;
+	if (*gone)
+		abi_change_ranges(front_machine(), &b->change, (const void *)word[0], word[2],
+				  (const void *)word[1], word[2]);
+	else
+		abi_change_range(front_machine(), &b->change, (const void *)word[0], word[1]);
+	return true;
+}
