@@ -45,6 +45,7 @@ static int create_machine(struct abi *abi)
 		.counters = abi->module.counters,
 		.abi = abi->config.kernel_abi,
 		.params = abi->config.params,
+		.sw_separate = abi->config.sw_separate,
 		.audit = KVM_AUDIT || abi->config.audit,
 	};
 	int r;

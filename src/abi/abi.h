@@ -25,6 +25,7 @@ struct abi_config {
 	unsigned		kernel_abi;	/* KERNEL_ABI() */
 	struct kvm_params	params;
 	bool			audit;		/* VMs, whatever the build says */
+	bool			sw_separate;	/* SW_PROTECTED VMs have separate tables */
 };
 
 /* This processor's vendor and width, one logical processor a host one, Linux 6.12. */

@@ -137,6 +137,14 @@ static int set_cpus(struct parser *p, const char *value)
 	return number(p, "cpus", value, 1, 4096, &p->out->abi.hw.nr_cpus);
 }
 
+static int set_sw_protected(struct parser *p, const char *value)
+{
+	p->out->abi.sw_separate = !strcmp(value, "separate");
+	if (p->out->abi.sw_separate || !strcmp(value, "interleaved"))
+		return 0;
+	return refuse(p, "sw-protected: '%s' is neither interleaved nor separate", value);
+}
+
 static int set_stats(struct parser *p, const char *value)
 {
 	if (*value != '/')
@@ -167,6 +175,7 @@ static const struct {
 	{ "phys-reduction", set_phys_reduction },
 	{ "c-bit", set_c_bit },
 	{ "cpus", set_cpus },
+	{ "sw-protected", set_sw_protected },
 	{ "stats", set_stats },
 	{ "audit", set_audit },
 };

@@ -307,6 +307,8 @@ void vmx_enter(struct cpu *cpu, const struct vmx_control *control,
 	struct mmu_nested nested = {
 		.asid = control->vpid,
 		.root = HPA(control->eptp & FIELD_MASK(EPTP_ROOT)),
+		.shared_root = HPA(control->shared_eptp & FIELD_MASK(EPTP_ROOT)),
+		.shared_bit = control->shared_bit ? BIT(control->shared_bit) : 0,
 		.levels = (uint8_t)(FIELD_GET(EPTP_LEVELS, control->eptp) + 1),
 		.ad = control->eptp & BIT(6),
 	};

@@ -16,6 +16,7 @@ struct cpu;
 struct peek_tlb_entry {
 	uint32_t	tag;		/* ASID or VPID */
 	uint64_t	root;		/* nCR3 or EPTP */
+	uint64_t	shared_root;	/* Intel: of the shared-EPT pointer, or root */
 	uint64_t	cr3;
 	gva_t		linear;
 	gpa_t		guest;

@@ -84,6 +84,13 @@ enum vmx_exit_reason {			/* SDM vol. 3D appendix C */
 struct vmx_control {
 	uint16_t	vpid;		/* > 0 */
 	uint64_t	eptp;		/* SDM 25.6.11: root, walk length - 1 in 5:3, A/D in 6 */
+	/*
+	 * Shared-EPT pointer (TDX's; field 203Ch): guest physical addresses with bit
+	 * @shared_bit are walked from there, with the whole address and @eptp's
+	 * length and flags.  @shared_bit 0: off.
+	 */
+	uint64_t	shared_eptp;
+	uint8_t		shared_bit;
 	uint32_t	exception_bitmap;
 	uint64_t	cr0_mask, cr0_shadow;	/* bits owned by the host, what is read */
 	uint64_t	cr4_mask, cr4_shadow;

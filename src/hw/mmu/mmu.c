@@ -35,8 +35,10 @@ static uint16_t current_pcid(const struct x86_state *s)
 
 static void select_context(struct mmu *m)
 {
-	tlb_select(&m->tlb, m->nested.asid, m->amd ? 0 : m->nested.root.v,
-		   current_pcid(m->state));
+	uint64_t root = m->amd ? 0 : m->nested.root.v;
+
+	tlb_select(&m->tlb, m->nested.asid, root,
+		   m->nested.shared_bit ? m->nested.shared_root.v : root, current_pcid(m->state));
 	tlb_describe(&m->tlb, m->nested.root.v, m->state->cr3);
 }
 
@@ -207,7 +209,8 @@ static void peek_entries(const struct mmu *m, const struct tlb_entry *e, size_t 
 	for (size_t i = 0; i < n; i++) {
 		const struct tlb_tag *g = &m->tlb.tags[e[i].key & (TLB_NR_TAGS - 1)];
 		struct peek_tlb_entry p = {
-			.tag = g->asid, .root = g->nested_root, .cr3 = g->cr3,
+			.tag = g->asid, .root = g->nested_root,
+			.shared_root = g->shared_root, .cr3 = g->cr3,
 			.linear = GVA(e[i].key & PAGE_MASK),
 			.guest = GPA(e[i].guest & PAGE_MASK),
 			.host = HPA(e[i].frame & PAGE_MASK),

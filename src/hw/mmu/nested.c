@@ -179,7 +179,8 @@ static uint64_t entry_load(struct walk *w, uint64_t table)
 static enum entry_kind descend(struct walk *w)
 {
 	struct mmu *m = w->m;
-	uint64_t table = m->nested.root.v;
+	uint64_t table = w->gpa & m->nested.shared_bit ? m->nested.shared_root.v
+						       : m->nested.root.v;
 	enum entry_kind kind;
 
 	w->allowed = EPT_RWX;

@@ -51,35 +51,37 @@ static uint16_t *bucket_of(struct tlb *t, uint32_t asid)
 	return &t->buckets[asid % ARRAY_SIZE(t->buckets)];
 }
 
-static uint64_t tag_of(struct tlb *t, enum tlb_kind kind, uint32_t asid, uint64_t root,
-		       uint16_t pcid)
+/* Of the current roots. */
+static uint64_t tag_of(struct tlb *t, enum tlb_kind kind, uint16_t pcid)
 {
-	uint16_t *head = bucket_of(t, asid), i;
+	uint16_t *head = bucket_of(t, t->asid), i;
 	struct tlb_tag *g;
 
 	for (i = *head; i; i = g->next) {
 		g = &t->tags[i];
-		if (g->asid == asid && g->root == root && g->pcid == pcid && g->kind == kind)
+		if (g->asid == t->asid && g->root == t->root && g->pcid == pcid &&
+		    g->kind == kind && g->shared_root == t->shared_root)
 			return i;
 	}
 	i = t->nr_tags++;
 	g = &t->tags[i];
-	*g = (struct tlb_tag){ .root = root, .asid = asid, .pcid = pcid, .next = *head,
-			       .kind = (uint8_t)kind, .live = true };
+	*g = (struct tlb_tag){ .root = t->root, .shared_root = t->shared_root, .asid = t->asid,
+			       .pcid = pcid, .next = *head, .kind = (uint8_t)kind, .live = true };
 	*head = i;
 	return i;
 }
 
-void tlb_select(struct tlb *t, uint32_t asid, uint64_t root, uint16_t pcid)
+void tlb_select(struct tlb *t, uint32_t asid, uint64_t root, uint64_t shared_root, uint16_t pcid)
 {
 	if (t->nr_tags + 3u >= TLB_NO_TAG)
 		tlb_recycle(t);
 	t->asid = asid;
 	t->root = root;
+	t->shared_root = shared_root;
 	t->pcid = pcid;
-	sync_word_store(&t->tag, tag_of(t, TLB_LINEAR, asid, root, pcid));
-	sync_word_store(&t->global_tag, tag_of(t, TLB_LINEAR_GLOBAL, asid, root, 0));
-	t->nested_tag = tag_of(t, TLB_NESTED, asid, root, 0);
+	sync_word_store(&t->tag, tag_of(t, TLB_LINEAR, pcid));
+	sync_word_store(&t->global_tag, tag_of(t, TLB_LINEAR_GLOBAL, 0));
+	t->nested_tag = tag_of(t, TLB_NESTED, 0);
 }
 
 void tlb_describe(struct tlb *t, uint64_t nested_root, uint64_t cr3)
@@ -200,7 +202,8 @@ static bool tag_matches(const struct tlb_tag *g, const struct tlb_flush *f)
 {
 	if (!f->any_asid && g->asid != f->asid)
 		return false;
-	if (!f->any_root && g->root != f->root)
+	/* What came through either pointer may be in it. */
+	if (!f->any_root && g->root != f->root && g->shared_root != f->root)
 		return false;
 	switch (g->kind) {
 	case TLB_LINEAR:
@@ -239,7 +242,7 @@ void tlb_flush(struct tlb *t, const struct tlb_flush *f)
 		flush_bucket(t, bucket_of(t, f->asid), f);
 	if (!selected)
 		return;
-	tlb_select(t, t->asid, t->root, t->pcid);
+	tlb_select(t, t->asid, t->root, t->shared_root, t->pcid);
 	tlb_describe(t, nested_root, cr3);
 }
 

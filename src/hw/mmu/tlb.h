@@ -8,7 +8,7 @@
  * silicon, so rights may be added without a flush but not taken away.
  *
  * An entry's key is its page with a 12-bit tag below; a tag names a context:
- * (VPID, EPT root, PCID) on Intel, (ASID, PCID) on AMD, and there are separate
+ * (VPID, EPT root and shared EPT root, PCID) on Intel, (ASID, PCID) on AMD, and there are separate
  * tags for global pages and for guest-physical translations.  What denies an
  * access is kept as bits, and the current mode (CPL, CR0.WP, SMEP, SMAP, AC)
  * as one mask of them for each kind of access: modes change without a flush.
@@ -63,6 +63,7 @@ struct tlb_entry {
 
 struct tlb_tag {
 	uint64_t	root;		/* Intel: EPTP[51:12]; AMD: 0 */
+	uint64_t	shared_root;	/* the same of the shared-EPT pointer; none: root */
 	uint32_t	asid;		/* ASID or VPID */
 	uint16_t	pcid;
 	uint16_t	next;		/* in its bucket */
@@ -85,6 +86,7 @@ struct tlb {
 	struct tlb	*next;		/* hw->tlbs */
 
 	uint64_t	root;		/* the current context */
+	uint64_t	shared_root;
 	uint32_t	asid;
 	uint16_t	pcid;
 	uint16_t	nr_tags;	/* used so far, plus 1 */

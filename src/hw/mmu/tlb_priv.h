@@ -14,7 +14,7 @@
 void tlb_init(struct tlb *t);
 
 /* The context of what is looked up from now on; tags are made as needed. */
-void tlb_select(struct tlb *t, uint32_t asid, uint64_t root, uint16_t pcid);
+void tlb_select(struct tlb *t, uint32_t asid, uint64_t root, uint64_t shared_root, uint16_t pcid);
 void tlb_deselect(struct tlb *t);
 
 /* For peek: what the tags of the current context mean to a reader. */

@@ -45,6 +45,8 @@ struct mmu_page {
 struct mmu_nested {
 	uint32_t	asid;		/* ASID or VPID, > 0 */
 	hpa_t		root;
+	hpa_t		shared_root;	/* for guest physical addresses with @shared_bit */
+	uint64_t	shared_bit;	/* as a mask; 0: @root is for all */
 	uint8_t		levels;		/* 4 or 5 */
 	bool		ad;		/* EPT: accessed and dirty flags are on; NPT: always */
 };

@@ -39,6 +39,7 @@ struct kvm_module {
 	struct counters		*counters;
 	unsigned		 abi;			/* KERNEL_ABI() */
 	struct kvm_params	 params;
+	bool			 sw_separate;		/* SW_PROTECTED has separate tables */
 	uint32_t		 vm_types;		/* bitmap of what may be created */
 	bool			 audit;			/* of VMs, after each change of memory */
 	bool			 enable_mmio_caching;	/* params.mmio_caching and possible */

@@ -12,6 +12,7 @@
 
 #include "kvm/core/memslot.h"
 
+/* @gpa may have the VM's direct bit: it is not looked at. */
 MUST_CHECK int kvm_read_guest(struct kvm *kvm, gpa_t gpa, void *data, size_t len);
 MUST_CHECK int kvm_write_guest(struct kvm *kvm, gpa_t gpa, const void *data, size_t len);
 MUST_CHECK int kvm_clear_guest(struct kvm *kvm, gpa_t gpa, size_t len);

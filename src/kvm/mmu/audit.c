@@ -39,6 +39,9 @@ const char *kvm_guarantee_title(enum kvm_guarantee g)
 void kvm_audit_init(struct kvm_audit *a, struct kvm *kvm, gfn_t start, gfn_t end)
 {
 	*a = (struct kvm_audit){ .kvm = kvm, .start = start, .end = end };
+	/* One that the processor walks can be read as it does. */
+	if (hpa_is_valid(kvm->mmu.external_root))
+		a->external = audit_external_ept;
 }
 
 void kvm_audit_fini(struct kvm_audit *a)

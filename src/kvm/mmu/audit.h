@@ -50,7 +50,10 @@ struct kvm_audit {
 	 */
 	const void	*(*private_bytes)(const struct kvm_memory_slot *slot, gfn_t gfn,
 					  uint8_t *max_level);
-	/* Entry @index of the external table behind @sp, which is a mirror's. */
+	/*
+	 * Entry @index of the external table behind @sp, which is a mirror's.  Set by
+	 * kvm_audit_init where KVM loads the external root itself.
+	 */
 	struct kvm_external_entry (*external)(struct kvm *kvm, const struct kvm_mmu_page *sp,
 					      unsigned index);
 

@@ -20,5 +20,7 @@ void audit_root(struct audit_walk *w);
 void audit_leaf(struct audit_walk *w, spte_t spte, gfn_t gfn, uint8_t level);
 void audit_nonpresent(struct audit_walk *w, spte_t spte, gfn_t gfn, uint8_t level);
 /* Entry @index of @sp against the external table.  @child: the table it leads to, or NULL. */
+struct kvm_external_entry audit_external_ept(struct kvm *kvm, const struct kvm_mmu_page *sp,
+					     unsigned index);
 void audit_external(struct audit_walk *w, const struct kvm_mmu_page *sp, unsigned index,
 		    spte_t spte, const struct kvm_mmu_page *child);

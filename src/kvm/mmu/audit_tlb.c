@@ -13,7 +13,8 @@
 
 struct look {
 	struct kvm_audit *audit;
-	const struct kvm_mmu_page *root;
+	const struct kvm_mmu_page *root, *mirror;	/* mirror: or NULL */
+	uint64_t	eptp, shared_eptp;	/* what the processor was given; 0: no such */
 	uint32_t	tag;
 };
 
@@ -21,7 +22,9 @@ struct look {
 static spte_t walk(const struct look *k, gpa_t gpa, uint8_t *level)
 {
 	const struct kvm_module *module = k->root->module;
-	hpa_t table = k->root->spt;
+	/* That a mirror is what it mirrors is another guarantee. */
+	bool direct = kvm_addr_is_direct(k->audit->kvm, gpa);
+	hpa_t table = direct ? k->root->spt : k->mirror->spt;
 
 	for (*level = spt_level(k->root);; --*level) {
 		unsigned index = gpa.v >> PG_LEVEL_SHIFT(*level) & 511;
@@ -43,7 +46,8 @@ static void check(const struct peek_tlb_entry *e, void *arg)
 	spte_t spte;
 	hpa_t page;
 
-	if (e->tag != k->tag || e->root != k->root->spt.v)
+	if (e->tag != k->tag || e->root != k->eptp ||
+	    (k->shared_eptp && e->shared_root != k->shared_eptp))
 		return;
 	spte = walk(k, e->guest, &level);
 	page = HPA(spte_address(l, spte).v + (e->guest.v & (PG_LEVEL_SIZE(level) - 1) & PAGE_MASK));
@@ -71,7 +75,13 @@ static bool flush_is_pending(const struct kvm_vcpu *vcpu)
 void kvm_mmu_audit_tlb(struct kvm_audit *a, struct kvm_vcpu *vcpu, const struct cpu *cpu)
 {
 	struct kvm *kvm = vcpu->kvm;
-	struct look k = { .audit = a, .root = vcpu->mmu.root_sp, .tag = vcpu->tag };
+	struct look k = { .audit = a, .root = vcpu->mmu.root_sp, .mirror = vcpu->mmu.mirror_root_sp,
+			  .eptp = vcpu->mmu.root.v, .tag = vcpu->tag };
+
+	if (hpa_is_valid(kvm->mmu.external_root)) {
+		k.shared_eptp = k.eptp;
+		k.eptp = kvm->mmu.external_root.v;
+	}
 
 	/* VPIDs have 16 bits. */
 	if (kvm->module->spte->is_ept)

@@ -91,6 +91,19 @@ void audit_root(struct audit_walk *w)
 	audit_table(w, (struct kvm_mmu_page *)w->root, GFN(0));
 }
 
+struct kvm_external_entry audit_external_ept(struct kvm *kvm, const struct kvm_mmu_page *sp,
+					     unsigned index)
+{
+	hpa_t table = hpa_is_valid(sp->ptep) ? sp->external_spt : kvm->mmu.external_root;
+	spte_t e = SPTE(phys_load64(kvm->module->hw, HPA(table.v + index * sizeof(uint64_t))));
+
+	return (struct kvm_external_entry){
+		.present = e.v & kvm->module->spte->user,
+		.leaf = spte_is_leaf(e, spt_level(sp)),
+		.address = spte_address(kvm->module->spte, e),
+	};
+}
+
 void audit_external(struct audit_walk *w, const struct kvm_mmu_page *sp, unsigned index,
 		    spte_t spte, const struct kvm_mmu_page *child)
 {

@@ -2,26 +2,38 @@
 #include "kvm/types/types.h"
 
 #include "base/bits.h"
+#include "base/log.h"
 
 static const struct vm_type_ops *const types[] = {
 	&vm_type_default,
 	&vm_type_sw_protected,
 };
 
+/* Two tables that a processor walks at once are Intel's. */
+static bool has_sw_protected(const struct kvm_module *module)
+{
+	return !module->sw_separate || hw_config(module->hw)->vendor == HW_VENDOR_INTEL;
+}
+
 uint32_t vm_types_supported(const struct kvm_module *module)
 {
 	uint32_t all = BIT(KVM_X86_DEFAULT_VM);
 
 	/* CONFIG_KVM_SW_PROTECTED_VM is on; the type needs the TDP MMU. */
-	if (module->params.tdp_mmu)
+	if (module->params.tdp_mmu && has_sw_protected(module))
 		all |= BIT(KVM_X86_SW_PROTECTED_VM);
 	return all;
 }
 
 const struct vm_type_ops *vm_type_find(const struct kvm_module *module, unsigned long type)
 {
+	if (type == KVM_X86_SW_PROTECTED_VM && !has_sw_protected(module))
+		log_error("KVM_CREATE_VM: SW_PROTECTED with separate tables needs the shared-EPT "
+			  "pointer, which AMD's processors do not have");
 	if (type >= 32 || !(module->vm_types & BIT(type)))
 		return NULL;
+	if (type == KVM_X86_SW_PROTECTED_VM && module->sw_separate)
+		return &vm_type_sw_separate;
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
 		if (types[i]->vm_type == type)
 			return types[i];

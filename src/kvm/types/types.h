@@ -6,9 +6,10 @@
 #include "kvm/core/vm_type_ops.h"
 
 extern const struct vm_type_ops vm_type_default;
-extern const struct vm_type_ops vm_type_sw_protected;
+extern const struct vm_type_ops vm_type_sw_protected;	/* private memory interleaved */
+extern const struct vm_type_ops vm_type_sw_separate;	/* instead, with module->sw_separate */
 
-/* NULL: no such type, or this module does not offer it. */
+/* NULL: no such type, or this module does not offer it.  Says so when a setting is why. */
 const struct vm_type_ops *vm_type_find(const struct kvm_module *module, unsigned long type);
 
 /* What a module on such a machine offers (KVM_CAP_VM_TYPES). */

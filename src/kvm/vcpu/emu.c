@@ -30,6 +30,7 @@ static bool walk_part(struct emu *e, struct part *p, unsigned access)
 
 	switch (vcpu_walk(e->v, p->lin, access, &p->gpa, &fault)) {
 	case WALK_OK:
+		p->gpa = kvm_addr_without_alias(e->v->base.kvm, p->gpa);
 		return true;
 	case WALK_PAGE_FAULT:
 		return x86_page_fault(&e->x, fault.address, fault.error);

@@ -235,7 +235,7 @@ int exit_page_fault(struct vcpu *v, gpa_t gpa, uint64_t ec)
 
 	if (r < 0)
 		return r;
-	return r == RET_PF_EMULATE ? vcpu_emulate(v, gpa) : 1;
+	return r == RET_PF_EMULATE ? vcpu_emulate(v, kvm_addr_without_alias(v->base.kvm, gpa)) : 1;
 }
 
 /* The VMM may have moved the vCPU meanwhile: then the instruction is no longer there. */

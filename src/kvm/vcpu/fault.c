@@ -195,8 +195,8 @@ int vcpu_page_fault(struct vcpu *v, gpa_t gpa, uint64_t ec)
 	int r = RET_PF_INVALID;
 
 	counter_add(kvm->module->counters, COUNTER_PAGE_FAULTS, 1);
-	/* A software-protected guest has no way to say which it means. */
-	if (!(ec & PFERR_RSVD) && kvm->vm_type == KVM_X86_SW_PROTECTED_VM &&
+	/* A software-protected guest has no way to say which it means, unless by a bit. */
+	if (!kvm->mmu.direct_bits && !(ec & PFERR_RSVD) && kvm->vm_type == KVM_X86_SW_PROTECTED_VM &&
 	    kvm_mem_is_private(kvm, gpa_to_gfn(gpa)))
 		ec |= PFERR_PRIVATE_ACCESS;
 	if (ec & PFERR_RSVD) {

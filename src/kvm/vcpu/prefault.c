@@ -23,6 +23,11 @@ static bool let_others_finish(struct vcpu *v)
 	return true;
 }
 
+static gpa_t address_of_half(const struct kvm *kvm, gpa_t gpa, bool is_private)
+{
+	return GPA(gpa.v | (is_private ? 0 : kvm->mmu.direct_bits << PAGE_SHIFT));
+}
+
 /* One mapping: its level, or -errno. */
 static int prefault_one(struct vcpu *v, gpa_t gpa)
 {
@@ -33,6 +38,10 @@ static int prefault_one(struct vcpu *v, gpa_t gpa)
 
 	if (!kvm->pre_fault_allowed)
 		return -EOPNOTSUPP;
+	/* The attribute says which half is meant. */
+	if (kvm_gfn_is_alias(kvm, gpa_to_gfn(gpa)) && kvm->module->abi > KERNEL_ABI_6_12)
+		return -EINVAL;
+	gpa = kvm_addr_without_alias(kvm, gpa);
 	do {
 		if (atomic32_load_relaxed(&v->signal))
 			return -EINTR;
@@ -47,7 +56,7 @@ static int prefault_one(struct vcpu *v, gpa_t gpa)
 		ec = PFERR_GUEST_FINAL;
 		if (kvm_mem_is_private(kvm, gpa_to_gfn(gpa)))
 			ec |= PFERR_PRIVATE_ACCESS;
-		vcpu_fault_init(v, &f, gpa, ec);
+		vcpu_fault_init(v, &f, address_of_half(kvm, gpa, ec & PFERR_PRIVATE_ACCESS), ec);
 		f.prefetch = true;
 		r = vcpu_do_page_fault(v, &f);
 	} while (r == RET_PF_RETRY && let_others_finish(v));

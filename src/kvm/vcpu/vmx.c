@@ -79,12 +79,30 @@ static void take_back_event(struct vcpu *v)
 	};
 }
 
+static uint64_t eptp_of(const struct kvm_mmu *mmu, hpa_t root)
+{
+	return root.v | EPTP_MT_WB | EPTP_AD | (uint64_t)(mmu->root_level - 1) << 3;
+}
+
+/* The direct root is for all addresses, or for those with the direct bit. */
+static void load_roots(struct vcpu *v)
+{
+	const struct kvm_mmu_vm *vm = &v->base.kvm->mmu;
+	struct vmx_control *c = &v->vmx;
+
+	c->eptp = eptp_of(&v->base.mmu, v->base.mmu.root);
+	if (!hpa_is_valid(vm->external_root))
+		return;
+	c->shared_eptp = c->eptp;
+	c->shared_bit = (uint8_t)(__builtin_ctzll(vm->direct_bits) + PAGE_SHIFT);
+	c->eptp = eptp_of(&v->base.mmu, vm->external_root);
+}
+
 static void vmx_run(struct vcpu *v, struct cpu *cpu)
 {
 	struct vmx_control *c = &v->vmx;
 
-	c->eptp = v->base.mmu.root.v | EPTP_MT_WB | EPTP_AD |
-		  (uint64_t)(v->base.mmu.root_level - 1) << 3;
+	load_roots(v);
 	c->cr0_shadow = v->state.cr0;
 	c->cr4_shadow = v->state.cr4;
 	c->tsc_offset = v->tsc_offset;
@@ -100,6 +118,12 @@ static void vmx_flush_tlb(struct vcpu *v, struct cpu *cpu)
 	vmx_invvpid(cpu, VMX_INVVPID_SINGLE, v->vmx.vpid, GVA(0));
 }
 
+/* Where the address says what it means, it alone does. */
+static uint64_t private_access(const struct vcpu *v)
+{
+	return kvm_addr_is_direct(v->base.kvm, v->vmx_exit.gpa) ? 0 : PFERR_PRIVATE_ACCESS;
+}
+
 static int handle_ept_violation(struct vcpu *v)
 {
 	uint64_t q = v->vmx_exit.qualification, ec = 0;
@@ -109,6 +133,7 @@ static int handle_ept_violation(struct vcpu *v)
 	ec |= q & VMX_EPT_WRITE ? PFERR_WRITE : 0;
 	ec |= q & VMX_EPT_FETCH ? PFERR_FETCH : 0;
 	ec |= q & rwx ? PFERR_PRESENT : 0;
+	ec |= private_access(v);
 	if (q & VMX_EPT_GLA_VALID)
 		ec |= q & VMX_EPT_FINAL ? PFERR_GUEST_FINAL : PFERR_GUEST_PAGE;
 	return exit_page_fault(v, v->vmx_exit.gpa, ec);
@@ -116,7 +141,7 @@ static int handle_ept_violation(struct vcpu *v)
 
 static int handle_ept_misconfig(struct vcpu *v)
 {
-	return exit_page_fault(v, v->vmx_exit.gpa, PFERR_RSVD);
+	return exit_page_fault(v, v->vmx_exit.gpa, PFERR_RSVD | private_access(v));
 }
 
 static int handle_io(struct vcpu *v)

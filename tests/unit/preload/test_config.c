@@ -46,6 +46,7 @@ static void refused(void **unused)
 		{ "cpu=arm", "arm" },
 		{ "cpu=", "neither" },
 		{ "kernel-abi=5.10", "6.12, 6.16, 6.18" },
+		{ "sw-protected=both", "neither interleaved nor separate" },
 		{ "phys-bits=35", "36 to 52" },
 		{ "phys-bits=53", "36 to 52" },
 		{ "phys-bits=+40", "not a number" },

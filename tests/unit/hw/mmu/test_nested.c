@@ -176,11 +176,84 @@ static void absent_frames(void **state)
 	no_machine(g.hw);
 }
 
+#define SHARED_BIT	BIT(45)
+#define SHARED_TARGET	0x310000ull
+
+/* The shared-EPT pointer: who has the bit is walked from there, with the whole address. */
+static void shared_addresses_have_a_root_of_their_own(void **unused)
+{
+	struct guest g;
+	hpa_t private_root, shared_root;
+
+	(void)unused;
+	guest_init(&g, HW_VENDOR_INTEL);
+	private_root = g.nested.root;
+	shared_root = phys_page_alloc(g.hw);
+	g.nested.shared_root = shared_root;
+	g.nested.shared_bit = SHARED_BIT;
+	map(&g, LINEAR, TARGET | P | W | U, 1);
+	map(&g, LINEAR + PAGE_SIZE, TARGET | SHARED_BIT | P | W | U, 1);
+	guest_enter(&g);
+	assert_int_equal(reach(&g, LINEAR, MMU_READ), TARGET);
+	/* Nothing there yet: all bits of the address are told. */
+	assert_int_equal(touch(&g, LINEAR + PAGE_SIZE + 8, MMU_WRITE), MMU_NESTED_FAULT);
+	assert_int_equal(g.fault.gpa.v, TARGET | SHARED_BIT | 8);
+
+	g.nested.root = shared_root;
+	nested_set(&g, TARGET | SHARED_BIT, 1, guest_hpa(&g, SHARED_TARGET) | EPT_ALL);
+	/* One without the bit is not found there. */
+	nested_set(&g, TARGET, 1, guest_hpa(&g, SHARED_TARGET) | EPT_ALL);
+	g.nested.root = private_root;
+	nested_set(&g, TARGET | SHARED_BIT, 1, guest_hpa(&g, TARGET + PAGE_SIZE) | EPT_ALL);
+	assert_int_equal(reach(&g, LINEAR + PAGE_SIZE, MMU_READ), SHARED_TARGET);
+	assert_int_equal(reach(&g, LINEAR, MMU_READ), TARGET);
+	guest_fini(&g);
+}
+
+/* INVEPT of either pointer forgets what came through them; another shared root is another context. */
+static void translations_are_tagged_with_both_roots(void **unused)
+{
+	for (unsigned act = 0; act < 4; act++) {
+		struct guest g;
+		hpa_t private_root, shared_root;
+		bool forgotten = act < 3;
+
+		guest_init(&g, HW_VENDOR_INTEL);
+		private_root = g.nested.root;
+		shared_root = phys_page_alloc(g.hw);
+		g.nested.root = shared_root;
+		nested_set(&g, TARGET | SHARED_BIT, 1, guest_hpa(&g, SHARED_TARGET) | EPT_ALL);
+		g.nested = (struct mmu_nested){ .asid = 1, .levels = 4, .ad = true,
+						.root = private_root, .shared_root = shared_root,
+						.shared_bit = SHARED_BIT };
+		map(&g, LINEAR, TARGET | SHARED_BIT | P | W | U, 1);
+		guest_enter(&g);
+		assert_int_equal(reach(&g, LINEAR, MMU_READ), SHARED_TARGET);
+		g.nested.root = shared_root;
+		nested_set(&g, TARGET | SHARED_BIT, 1, 0);
+		g.nested.root = private_root;
+		if (act == 0)
+			mmu_invept_single(g.m, private_root.v);
+		else if (act == 1)
+			mmu_invept_single(g.m, shared_root.v);
+		else if (act == 2)
+			g.nested.shared_root = phys_page_alloc(g.hw);
+		else
+			mmu_invept_single(g.m, phys_page_alloc(g.hw).v);
+		guest_enter(&g);
+		assert_int_equal(touch(&g, LINEAR, MMU_READ), forgotten ? MMU_NESTED_FAULT : MMU_OK);
+		guest_fini(&g);
+	}
+	(void)unused;
+}
+
 int main(void)
 {
 	static enum hw_vendor intel = HW_VENDOR_INTEL, amd = HW_VENDOR_AMD;
 #define BOTH(t) cmocka_unit_test_prestate(t, &intel), cmocka_unit_test_prestate(t, &amd)
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(shared_addresses_have_a_root_of_their_own),
+		cmocka_unit_test(translations_are_tagged_with_both_roots),
 		cmocka_unit_test(ept_violations),
 		cmocka_unit_test(faults_on_guest_tables),
 		BOTH(nested_flags_are_set),

@@ -2,13 +2,16 @@
 /* test_types.c - the tables of VM types: whole, and found by number only when offered. */
 #include "kvm/types/types.h"
 
+#include "trace/counters.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
 
-static const struct vm_type_ops *const all[] = { &vm_type_default, &vm_type_sw_protected };
+static const struct vm_type_ops *const all[] = { &vm_type_default, &vm_type_sw_protected,
+						 &vm_type_sw_separate };
 
 static void every_table_is_complete(void **unused)
 {
@@ -40,11 +43,32 @@ static void a_type_is_found_when_it_is_offered(void **unused)
 	}
 }
 
+static void separate_tables_are_for_intel(void **unused)
+{
+	static const struct { enum hw_vendor vendor; const struct vm_type_ops *want; } rows[] = {
+		{ HW_VENDOR_INTEL, &vm_type_sw_separate }, { HW_VENDOR_AMD, NULL },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct kvm_module m = { .params.tdp_mmu = true, .sw_separate = true };
+		struct hw_config config = { rows[i].vendor, 46, 0, 0, 1, counters_create() };
+
+		assert_int_equal(hw_create(&config, &m.hw), HW_OK);
+		m.vm_types = vm_types_supported(&m);
+		assert_ptr_equal(vm_type_find(&m, KVM_X86_SW_PROTECTED_VM), rows[i].want);
+		assert_ptr_equal(vm_type_find(&m, KVM_X86_DEFAULT_VM), &vm_type_default);
+		hw_destroy(m.hw);
+		counters_destroy(config.counters);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_table_is_complete),
 		cmocka_unit_test(a_type_is_found_when_it_is_offered),
+		cmocka_unit_test(separate_tables_are_for_intel),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
