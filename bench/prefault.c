@@ -8,6 +8,10 @@
  * guest_memfd is allocated beforehand, so what is measured is KVM's own work:
  * attribute, slot, page, entry.  --count-calls only maps N times, for a tracer
  * that counts what system calls that takes.
+ *
+ * Two threads can only gain what the machine has: beside each run two threads
+ * that share nothing are measured, and the goal is judged by the runs in which
+ * those do gain (all runs, when there is none).
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -106,12 +110,53 @@ static void two_threads(const struct vm *vm, double *wall, double *cpu)
 		(half[0].began < half[1].began ? half[0].began : half[1].began);
 }
 
+/* ---- can this machine do two things at a time? ---- */
+
+/* Nothing but additions: six independent ones a turn, no memory. */
+static void *additions(void *arg)
+{
+	struct half *h = arg;
+	uint64_t a = 0, b = 0, c = 0, d = 0, e = 0, f = 0;
+
+	pin_to(h->n);
+	if (h->start)
+		pthread_barrier_wait(h->start);
+	h->cpu = cpu_ns();
+	for (int i = 0; i < 20000000; i++)
+		__asm__ volatile("inc %0; inc %1; inc %2; inc %3; inc %4; inc %5"
+				 : "+r"(a), "+r"(b), "+r"(c), "+r"(d), "+r"(e), "+r"(f));
+	h->cpu = cpu_ns() - h->cpu;
+	return NULL;
+}
+
+/*
+ * What two threads that share nothing gain.  Two processors that are one core
+ * of the host's get no more done than one, and we cannot tell otherwise.
+ */
+static double machine_speedup(void)
+{
+	struct half one = { .n = 0 }, two[2];
+	pthread_barrier_t start;
+
+	additions(&one);
+	pthread_barrier_init(&start, NULL, 2);
+	for (unsigned n = 0; n < 2; n++) {
+		two[n] = (struct half){ .start = &start, .n = n };
+		need(!pthread_create(&two[n].thread, NULL, additions, &two[n]), "pthread_create");
+	}
+	for (unsigned n = 0; n < 2; n++)
+		pthread_join(two[n].thread, NULL);
+	pthread_barrier_destroy(&start);
+	return 2 * one.cpu / (two[0].cpu > two[1].cpu ? two[0].cpu : two[1].cpu);
+}
+
 static void measure(struct report *r, const struct vm *vm)
 {
 	struct series one = { 0 }, two = { 0 }, scale = { 0 }, scale_wall = { 0 };
+	struct series machine = { 0 }, judged = { 0 };
 
 	for (int run = 0; run < r->runs; run++) {
-		double wall, wall2, cpu, cpu2;
+		double wall, wall2, cpu, cpu2, before = machine_speedup(), after;
 
 		vm_empty(vm);
 		wall = now_ns();
@@ -121,6 +166,10 @@ static void measure(struct report *r, const struct vm *vm)
 		wall = now_ns() - wall;
 		vm_empty(vm);
 		two_threads(vm, &wall2, &cpu2);
+		after = machine_speedup();
+		series_add(&machine, before < after ? before : after);
+		if (before >= 1.9 && after >= 1.9)
+			series_add(&judged, cpu / cpu2);
 		series_add(&one, cpu / NR_PAGES);
 		series_add(&two, cpu2 / NR_PAGES);
 		series_add(&scale, cpu / cpu2);
@@ -131,8 +180,13 @@ static void measure(struct report *r, const struct vm *vm)
 	report_series(r, "speedup_wall", "two threads by the clock (wants an idle machine)", "times",
 		      &scale_wall);
 	report_series(r, "speedup_cpu", "two threads by processor time", "times", &scale);
+	report_series(r, "speedup_machine", "two threads that share nothing, by processor time", "times",
+		      &machine);
+	report_value(r, "judged", "runs in which those gained 1.9 times", "runs", (double)judged.n);
+	if (!judged.n)
+		report_say(r, "  these processors are one core: what follows says nothing about us");
 	report_goal(r, "page", "a page", series_median(&one), AT_MOST, 150, "ns");
-	report_goal(r, "speedup", "two threads on different ranges, of one", series_median(&scale),
+	report_goal(r, "speedup", "two threads on different ranges, of one", series_median(judged.n ? &judged : &scale),
 		    AT_LEAST, 1.8, "times");
 }
 
@@ -149,7 +203,7 @@ int main(int argc, char **argv)
 		}
 		return 0;
 	}
-	report_begin(&r, "prefault", "KVM_PRE_FAULT_MEMORY of 1 GiB of allocated private memory.", 7,
+	report_begin(&r, "prefault", "KVM_PRE_FAULT_MEMORY of 1 GiB of allocated private memory.", 15,
 		     &argc, argv);
 	vm_begin(&vm);
 	pin_to(0);
