@@ -161,6 +161,7 @@ static bool goes_to_memory(struct emu *e, const struct part *p, const void *from
 	if (!lapic_takes(v, p->gpa, p->len))
 		return false;
 	lapic_write(v->lapic, p->gpa.v & ~PAGE_MASK, p->len, from);
+	v->state.cr8 = lapic_get(v->lapic, LAPIC_REG_TPR) >> 4;
 	return true;
 }
 
