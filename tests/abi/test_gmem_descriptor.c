@@ -175,7 +175,7 @@ static void outlives(int kvm)
 	 */
 	int in_child = ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_SOFTCVM) > 0 ? EIO : 0;
 	int vm = vm_make(kvm, KVM_X86_DEFAULT_VM);
-	int fd = gmem_make(vm, SIZE), other = dup(fd), status;
+	int fd = gmem_make(vm, SIZE), other = dup(fd), status = -1;
 	pid_t pid;
 
 	close(vm);
