@@ -2,7 +2,11 @@
 /*
  * test_fault_order.c - the rows of docs/facts/fault-order.tsv that a KVM program can see.
  *
- * usage: test_fault_order FAULT-ORDER.TSV
+ * usage: test_fault_order FAULT-ORDER.TSV [SHARED-BIT]
+ *
+ * SHARED-BIT: the bit of a guest physical address that says "shared", where private and shared
+ * memory have tables of their own.  Then a guest can use the wrong alias, so the rows whose access
+ * is not what the attribute says are visible too.
  *
  * An ordinary KVM program: it runs on any /dev/kvm that has KVM_X86_SW_PROTECTED_VM.  Each row gets
  * a VM of its own.  A row passes if the first exit is the row's (reason, errno, flags, gpa, size,
@@ -30,6 +34,7 @@
 #define CODE		0x8000ul
 #define COUNTER		0xf000ul	/* in low memory: the guest counts its rounds here */
 #define TARGET		0xd0000000ul
+#define PRIVATE_WINDOW	(1ul << 39)	/* linear addresses of the same memory, said to be private */
 #define APIC		0xfee00000ul
 #define APIC_VERSION	0x30
 #define APIC_TPR	0x80
@@ -64,6 +69,7 @@ struct vm {
 	char		*low, *host;		/* slots 0 and 1 */
 	uint64_t	 gpa;			/* of the page under test */
 	uint64_t	 access;		/* where the guest reads or writes in it */
+	uint64_t	 linear;		/* the same as the guest says it */
 	uint64_t	 rip;			/* of the accessing instruction */
 };
 
@@ -73,6 +79,7 @@ struct seen {
 };
 
 static int kvm_fd;
+static uint64_t shared_bit;		/* a mask; 0: there is none */
 static struct row current;
 
 static bool is(enum column c, const char *value)
@@ -146,17 +153,22 @@ static void enter_long_mode(struct vm *vm)
 	uint64_t *table = (uint64_t *)vm->low;
 	struct kvm_sregs sregs;
 
-	table[0x1000 / 8] = 0x2003;
-	for (uint64_t i = 0; i < 4; i++)
-		table[0x2000 / 8 + i] = (0x3000 + i * PAGE) | 0x3;
-	for (uint64_t i = 0; i < 4 * 512; i++)
-		table[0x3000 / 8 + i] = i << 21 | 0x83;
+	table[0x1000 / 8] = 0x2003 | shared_bit;
+	table[0x1000 / 8 + 1] = 0x7003 | shared_bit;
+	for (uint64_t i = 0; i < 4; i++) {
+		table[0x2000 / 8 + i] = (0x3000 + i * PAGE) | 0x3 | shared_bit;
+		table[0x7000 / 8 + i] = (0x9000 + i * PAGE) | 0x3 | shared_bit;
+	}
+	for (uint64_t i = 0; i < 4 * 512; i++) {
+		table[0x3000 / 8 + i] = i << 21 | 0x83 | shared_bit;
+		table[0x9000 / 8 + i] = i << 21 | 0x83;
+	}
 
 	must(ioctl(vm->vcpu, KVM_GET_SREGS, &sregs), "KVM_GET_SREGS");
 	sregs.cs = code;
 	sregs.ds = sregs.es = sregs.fs = sregs.gs = sregs.ss = flat;
 	sregs.cr0 = 0x80000021;
-	sregs.cr3 = 0x1000;
+	sregs.cr3 = 0x1000 | shared_bit;
 	sregs.cr4 = 0x20;
 	sregs.efer = 0x500;
 	must(ioctl(vm->vcpu, KVM_SET_SREGS, &sregs), "KVM_SET_SREGS");
@@ -168,7 +180,7 @@ static void create_vcpu(struct vm *vm)
 	const char *entry = is(SLOT, "deleted") ? current.write ? guest_write_on : guest_read_on
 						: current.write ? guest_write : guest_read;
 	struct kvm_regs regs = { .rip = CODE + (entry - guest_start), .rflags = 2,
-				 .rdi = vm->access, .rsi = COUNTER, .rbx = GUEST_BYTES };
+				 .rdi = vm->linear, .rsi = COUNTER, .rbx = GUEST_BYTES };
 
 	vm->vcpu = must(ioctl(vm->fd, KVM_CREATE_VCPU, 0), "KVM_CREATE_VCPU");
 	vm->run = map(must(ioctl(kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0), "KVM_GET_VCPU_MMAP_SIZE"),
@@ -207,6 +219,7 @@ static void create_vm(struct vm *vm)
 		vm->gpa = APIC;
 		vm->access = APIC + (current.write ? APIC_TPR : APIC_VERSION);
 	}
+	vm->linear = vm->access + (is(ACCESS, "private") ? PRIVATE_WINDOW : 0);
 	vm->fd = must(ioctl(kvm_fd, KVM_CREATE_VM, KVM_X86_SW_PROTECTED_VM), "KVM_CREATE_VM");
 	must(ioctl(vm->fd, KVM_CREATE_IRQCHIP, 0), "KVM_CREATE_IRQCHIP");
 	vm->low = map(LOW_SIZE, -1);
@@ -227,6 +240,16 @@ static void destroy_vm(struct vm *vm)
 	close(vm->fd);
 	munmap(vm->low, LOW_SIZE);
 	munmap(vm->host, PAGE);
+}
+
+/* The VMM converts the page; a guest that has to say which half it means says it anew. */
+static void fix(struct vm *vm, const char *kind)
+{
+	struct kvm_regs regs = get_regs(vm);
+
+	set_attribute(vm, kind);
+	regs.rdi = vm->access + (!strcmp(kind, "private") ? PRIVATE_WINDOW : 0);
+	must(ioctl(vm->vcpu, KVM_SET_REGS, &regs), "KVM_SET_REGS");
 }
 
 /* What is wrong, or NULL. */
@@ -328,7 +351,7 @@ static const char *check_deletion(struct vm *vm)
 		return check_mmio(vm, s);
 	current.cell[FLAGS] = "PRIVATE";
 	wrong = check_memory_fault(vm, s);
-	set_attribute(vm, "shared");
+	fix(vm, "shared");
 	return wrong ? wrong : check_mmio(vm, run(vm));
 }
 
@@ -354,8 +377,10 @@ static const char *check_row(struct vm *vm)
 		if (wrong)
 			return wrong;
 		kind = current.cell[FIX];
-		set_attribute(vm, kind);
+		fix(vm, kind);
 		s = run(vm);
+		if (is(THEN, "MEMORY_FAULT"))
+			return check_memory_fault(vm, s);
 	}
 	mmio = is(EXIT, "MMIO") || is(THEN, "MMIO");
 	if (mmio) {
@@ -395,19 +420,30 @@ static bool mmio_is_cached(void)
 	return answer == 'Y';
 }
 
+/* Without a bit the attribute says what an access is; with one, the guest does. */
+static bool is_visible(void)
+{
+	if (is(PLAIN_ABI, "yes"))
+		return true;
+	return shared_bit && is(STAGE, "faultin") && strcmp(current.cell[ATTRIBUTE], current.cell[ACCESS]) &&
+	       !is(SLOT, "apic-inhibited") && !is(SLOT, "deleted");
+}
+
 int main(int argc, char **argv)
 {
-	FILE *table = argc == 2 ? fopen(argv[1], "r") : NULL;
+	FILE *table = argc >= 2 ? fopen(argv[1], "r") : NULL;
 	int rows = 0, failed = 0;
 	bool cached = mmio_is_cached();
 	char line[1024];
 	struct vm vm;
 
 	if (!table)
-		errx(2, "usage: test_fault_order FAULT-ORDER.TSV");
+		errx(2, "usage: test_fault_order FAULT-ORDER.TSV [SHARED-BIT]");
+	if (argc == 3)
+		shared_bit = 1ul << strtoul(argv[2], NULL, 10);
 	kvm_fd = must(open("/dev/kvm", O_RDWR | O_CLOEXEC), "/dev/kvm");
 	while (fgets(line, sizeof(line), table)) {
-		if (!parse(line, &current) || !is(PLAIN_ABI, "yes"))
+		if (!parse(line, &current) || !is_visible())
 			continue;
 		if (is(STAGE, "cached") && !cached)
 			continue;
