@@ -82,6 +82,7 @@ static struct json_object *list_of(const char *const *names, size_t n)
 int verb_capabilities(int argc, char **argv)
 {
 	static const char *const abis[] = { "6.12", "6.16", "6.18" };
+	static const char *const modes[] = { "interleaved", "separate" };
 	struct json_object *all = json_object_new_object(), *types = json_object_new_object();
 	struct json_object *params = json_object_new_array(), *names = json_object_new_array();
 	struct json_object *counters = json_object_new_array();
@@ -105,6 +106,8 @@ int verb_capabilities(int argc, char **argv)
 	json_object_object_add(all, "version", json_object_new_string(SOFTCVM_VERSION));
 	json_object_object_add(all, "confidential", json_object_new_boolean(false));
 	json_object_object_add(all, "vm_types", types);
+	/* What --sw-protected takes; what a vendor's machine has not is refused. */
+	json_object_object_add(all, "sw_protected", list_of(modes, ARRAY_SIZE(modes)));
 	json_object_object_add(all, "kernel_abis", list_of(abis, ARRAY_SIZE(abis)));
 	json_object_object_add(all, "parameters", params);
 	json_object_object_add(all, "counters", counters);
