@@ -400,6 +400,28 @@ static bool host_has_avx_state(void)
 	return (lo & 7) == 7;
 }
 
+/*
+ * A processor may say "in use" of a component that is in its initial state (SDM
+ * vol. 1, 13.6: XINUSE), and does after an interrupt.  Then it has saved zeros
+ * where we have saved nothing.
+ */
+static void forgive_in_use(uint8_t *want, const uint8_t *got)
+{
+	static const struct { unsigned bit, from, size; } part[] = {
+		{ 1, 160, 256 }, { 2, 576, 256 },
+	};
+
+	for (unsigned i = 0; i < sizeof(part) / sizeof(part[0]); i++) {
+		unsigned extra = want[512] & ~got[512] & (1u << part[i].bit);
+
+		for (unsigned n = 0; extra && n < part[i].size; n++)
+			assert_int_equal(want[part[i].from + n], 0);
+		if (extra)
+			memcpy(want + part[i].from, got + part[i].from, part[i].size);
+		want[512] &= (uint8_t)~extra;
+	}
+}
+
 static void xsave_and_xrstor_translate(void **unused)
 {
 	static uint8_t in[832] __attribute__((aligned(64))), want[832] __attribute__((aligned(64))),
@@ -435,6 +457,7 @@ static void xsave_and_xrstor_translate(void **unused)
 		assert_int_equal(x86_xrstor(&fpu, host, 7, 7, true), 0);
 		assert_int_equal(x86_xrstor(&fpu, in, load, 7, true), 0);
 		x86_xsave(&fpu, got, save, true, false);
+		forgive_in_use(want, got);
 		assert_images_equal(want, got, sizeof(want));
 	}
 	in[512] = 8;
