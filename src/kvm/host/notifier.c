@@ -69,6 +69,7 @@ static bool zap_shared(struct kvm *kvm, const struct slot_part *p)
 {
 	struct slot_part low = *p, high = *p;
 	uint64_t half;
+	bool flush;
 
 	if (!kvm->has_private_mem || kvm->ops->has_mirror ||
 	    kvm_range_has_memory_attributes(kvm, p->start, p->end, KVM_MEMORY_ATTRIBUTE_PRIVATE,
@@ -81,10 +82,12 @@ static bool zap_shared(struct kvm *kvm, const struct slot_part *p)
 	/* Split where the most significant bit of the ends differs: at aligned places. */
 	half = 1ull << (63 - __builtin_clzll(p->start.v ^ (p->end.v - 1)));
 	low.end = high.start = GFN(ALIGN_DOWN(p->end.v - 1, half));
-	return zap_shared(kvm, &low) | zap_shared(kvm, &high);
+	flush = zap_shared(kvm, &low);
+	return zap_shared(kvm, &high) || flush;
 }
 
-static void vm_begin(struct kvm *kvm, const struct kvm_host_change *c)
+/* Takes the lock at the first part only. */
+NO_LOCK_ANALYSIS static void vm_begin(struct kvm *kvm, const struct kvm_host_change *c)
 {
 	struct part_iter it = { .c = c, .kvm = kvm };
 	bool begun = false, flush = false;
