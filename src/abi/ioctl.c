@@ -43,6 +43,7 @@ static struct kvm *vm_of(const struct abi_file *f)
 }
 
 /* The row says whether there is a lock. */
+NO_LOCK_ANALYSIS /* NO_LOCK_ANALYSIS: the row says whether there is a lock. */
 NO_LOCK_ANALYSIS static long call_locked(const struct ioctl_row *row, struct ioctl_call *call)
 {
 	struct mutex *lock = row->flags & IOC_LOCK_VCPU ? &call->file->vcpu->base.mutex : NULL;

@@ -14,7 +14,8 @@
 
 #define FETCH_MAX	(X86_BLOCK_MAX * X86_MAX_INSN)
 
-bool code_init_locked(struct cpu *cpu)
+/* NO_LOCK_ANALYSIS: the lock is seen as hw->lock by the caller, as cpu->hw->lock here. */
+NO_LOCK_ANALYSIS bool code_init_locked(struct cpu *cpu)
 {
 	cpu->code.arena = machine_alloc_locked(cpu->hw, CODE_ARENA);
 	cpu->code.slots = machine_alloc_locked(cpu->hw, CODE_SLOTS * sizeof(struct block *));
