@@ -66,7 +66,7 @@ static bool add_vcpu(struct world *w, unsigned i)
 	return v->base.run;
 }
 
-struct world *world_make(bool private_mem)
+static struct world *make(const struct vm_type_ops *ops)
 {
 	struct world *w = calloc(1, sizeof(*w));
 	struct kvm *kvm = &w->kvm;
@@ -74,17 +74,22 @@ struct world *world_make(bool private_mem)
 
 	if (!w || !load_module(&w->module))
 		return NULL;
-	kvm->ops = private_mem ? &vm_type_sw_protected : &vm_type_default;
-	kvm->vm_type = kvm->ops->vm_type;
-	kvm->has_private_mem = private_mem;
-	kvm->nr_address_spaces = private_mem ? 1 : 2;
+	kvm->ops = ops;
+	kvm->vm_type = ops->vm_type;
+	kvm->has_private_mem = ops->has_private_mem;
+	kvm->nr_address_spaces = ops->has_private_mem ? 1 : 2;
 	kvm->pre_fault_allowed = true;
-	if (kvm_core_init(kvm, &w->module, last_put) || kvm_mmu_init_vm(kvm))
+	if (kvm_core_init(kvm, &w->module, last_put) || kvm_mmu_init_vm(kvm) || ops->vm_init(kvm))
 		return NULL;
 	mutex_lock(&kvm->lock);
 	ok = add_vcpu(w, 0) && add_vcpu(w, 1);
 	mutex_unlock(&kvm->lock);
 	return ok ? w : NULL;
+}
+
+struct world *world_make(bool private_mem)
+{
+	return make(private_mem ? &vm_type_sw_protected : &vm_type_default);
 }
 
 void world_free(struct world *w)
@@ -97,6 +102,7 @@ void world_free(struct world *w)
 		free(vcpu->run);
 	}
 	kvm_mmu_uninit_vm(&w->kvm);
+	w->kvm.ops->vm_free(&w->kvm);
 	kvm_vm_free_memory(&w->kvm);
 	kvm_put(&w->kvm);
 	for (unsigned i = 0; i < WORLD_VCPUS; i++)
@@ -114,6 +120,16 @@ struct world *world_create(bool private_mem)
 
 	world_open_arena();
 	w = world_make(private_mem);
+	assert_non_null(w);
+	return w;
+}
+
+struct world *world_create_separate(void)
+{
+	struct world *w;
+
+	world_open_arena();
+	w = make(&vm_type_sw_separate);
 	assert_non_null(w);
 	return w;
 }

@@ -34,6 +34,8 @@ struct world {
 
 /* @private_mem: SW_PROTECTED, else DEFAULT.  Failures of scripts end the cmocka test. */
 struct world *world_create(bool private_mem);
+/* SW_PROTECTED with separate tables: a mirror, and gfns with direct bits are shared. */
+struct world *world_create_separate(void);
 void world_destroy(struct world *w);
 /* Without cmocka, for where no system call may be made. */
 struct world *world_make(bool private_mem);
