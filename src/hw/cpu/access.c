@@ -262,7 +262,7 @@ static ALWAYS_INLINE enum os_cas cas128(void *p, uint64_t old[2], const uint64_t
 	uint64_t lo = old[0], hi = old[1];
 	bool won;
 
-	__asm__ goto("1: lock cmpxchg16b %[m]\n\t" OS_EXTABLE(fault)
+	OS_ASM_GOTO("1: lock cmpxchg16b %[m]\n\t" OS_EXTABLE(fault)
 		     : "+a" (lo), "+d" (hi), [m] "+m" (*(volatile __int128 *)p), "=@ccz" (won)
 		     : "b" (new[0]), "c" (new[1])
 		     : "memory", "cc" : fault);

@@ -26,7 +26,7 @@ static ALWAYS_INLINE bool load128(const void *p, __m128i *out)
 {
 	__m128i v;
 
-	__asm__ goto("1: movdqu %[m], %[v]\n\t" OS_EXTABLE(fault)
+	OS_ASM_GOTO("1: movdqu %[m], %[v]\n\t" OS_EXTABLE(fault)
 		     : [v] "=x" (v)
 		     : [m] "m" (*(const volatile __m128i_u *)p)
 		     : "memory" : fault);
