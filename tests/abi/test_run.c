@@ -47,6 +47,7 @@ __asm__(".pushsection .rodata\n"
 	"run_store8:	mov %rax, (%rdi); done\n"
 	"run_rmw:	addl $1, (%rdi); done\n"
 	"run_movs:	cld; rep movsb; done\n"
+	"run_cmps:	cld; repe cmpsw; done\n"
 	"run_movups:	movups (%rsi), %xmm0; movups %xmm0, (%rdi); done\n"
 	"run_vmcall:	vmcall; done\n"
 	"run_vmmcall:	vmmcall; done\n"
@@ -54,8 +55,8 @@ __asm__(".pushsection .rodata\n"
 	"run_end:	.popsection\n");
 extern const char run_code[], run_out[], run_in[], run_in2[], run_in4[], run_outs[], run_ins[],
 	run_hlt[], run_ud[], run_load1[], run_load2[], run_load4[], run_load8[], run_movsx[],
-	run_store1[], run_store2[], run_store4[], run_store8[], run_rmw[], run_movs[], run_movups[],
-	run_vmcall[], run_vmmcall[], run_spin[], run_end[];
+	run_store1[], run_store2[], run_store4[], run_store8[], run_rmw[], run_movs[], run_cmps[],
+	run_movups[], run_vmcall[], run_vmmcall[], run_spin[], run_end[];
 
 static struct checks c;
 static const char *vm_name;
@@ -327,6 +328,20 @@ static void mmio_in_parts(struct flat_guest *g)
 	}
 	IS(0, flat_guest_run(g));
 	IS(true, is_done(g));
+	/* Two loads an element; the second element of one side is the first of the other. */
+	r = start(g, run_cmps, 0, GUEST_MMIO + 2);
+	r.rsi = GUEST_MMIO;
+	r.rcx = 3;
+	flat_guest_set(g, &r);
+	for (uint64_t i = 0; i < 2; i++) {
+		mmio_part(g, GUEST_MMIO + 2 * i, 2, false);
+		memcpy(g->run->mmio.data, "xy", 2);
+		mmio_part(g, GUEST_MMIO + 2 * i + 2, 2, false);
+		memcpy(g->run->mmio.data, i ? "xz" : "xy", 2);
+	}
+	IS(0, flat_guest_run(g));
+	IS(true, is_done(g));
+	IS(1, flat_guest_get(g).rcx);
 }
 
 /* Registers for KVM_HC_MAP_GPA_RANGE by this processor's instruction. */

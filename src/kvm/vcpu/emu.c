@@ -108,6 +108,23 @@ static void begin_fragments(struct vcpu *v, bool is_write)
 	v->mmio = (struct vcpu_mmio){ .is_write = is_write };
 }
 
+/*
+ * Room for @nr more loads of this instruction.  What it was answered before stays
+ * (CMPS has two operands), unless that was for an earlier element.
+ */
+static void begin_loads(struct vcpu *v, unsigned nr, uint64_t rsi)
+{
+	struct vcpu_mmio *m = &v->mmio;
+
+	if (m->read_completed && m->rsi == rsi && m->nr + nr <= VCPU_MAX_FRAGMENTS) {
+		m->read_completed = false;
+		m->cur = m->nr;
+		return;
+	}
+	begin_fragments(v, false);
+	m->rsi = rsi;
+}
+
 /* True: the bytes are in @to.  False: only user space can answer. */
 static bool read_part(struct emu *e, const struct part *p, void *to)
 {
@@ -140,7 +157,7 @@ bool emu_read(struct x86_exec *x, uint64_t lin, void *data, unsigned n, bool for
 		/* A store before this load has to go out first. */
 		if (e->v->mmio.nr && e->v->mmio.is_write)
 			return stop(e);
-		begin_fragments(e->v, false);
+		begin_loads(e->v, missing[0] + missing[1], x->r[X86_RSI]);
 		for (unsigned i = 0; i < nr; i++) {
 			if (missing[i])
 				add_fragment(e->v, &part[i], NULL);

@@ -37,7 +37,7 @@ struct vcpu_event {
 };
 
 /* MMIO that an instruction is doing: at most two pieces (a page boundary). */
-#define VCPU_MAX_FRAGMENTS	2
+#define VCPU_MAX_FRAGMENTS	4	/* two operands over a page end each */
 #define VCPU_MAX_ACCESS		64	/* bytes of one memory operand */
 
 struct vcpu_fragment {
@@ -51,6 +51,7 @@ struct vcpu_mmio {
 	bool		 read_completed;/* frag[] answers the re-executed load */
 	unsigned	 nr, cur;	/* fragments, and the one under way */
 	uint32_t	 done;		/* bytes of it */
+	uint64_t	 rsi;		/* when the first load stopped: tells elements of CMPS apart */
 	struct vcpu_fragment frag[VCPU_MAX_FRAGMENTS];
 };
 
