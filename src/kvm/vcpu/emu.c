@@ -76,12 +76,14 @@ static bool lapic_takes(const struct vcpu *v, gpa_t gpa, unsigned len)
 	       (gpa.v & PAGE_MASK) == (v->apic_base & PAGE_MASK);
 }
 
-/* The answer that user space gave for this piece, if it did. */
-static bool take_answer(struct vcpu *v, const struct part *p, void *to)
+/* The answer that user space gave for this piece of this element, if it did. */
+static bool take_answer(struct emu *e, const struct part *p, void *to)
 {
-	struct vcpu_mmio *m = &v->mmio;
+	struct vcpu_mmio *m = &e->v->mmio;
 
-	for (unsigned i = 0; m->read_completed && i < m->nr; i++) {
+	if (!m->read_completed || m->rsi != e->x.r[X86_RSI])
+		return false;
+	for (unsigned i = 0; i < m->nr; i++) {
 		if (m->frag[i].gpa.v != p->gpa.v || m->frag[i].len != p->len)
 			continue;
 		memcpy(to, m->frag[i].data, p->len);
@@ -136,7 +138,7 @@ static bool read_part(struct emu *e, const struct part *p, void *to)
 		lapic_read(v->lapic, p->gpa.v & ~PAGE_MASK, p->len, to);
 		return true;
 	}
-	return take_answer(v, p, to);
+	return take_answer(e, p, to);
 }
 
 bool emu_read(struct x86_exec *x, uint64_t lin, void *data, unsigned n, bool for_write)
