@@ -60,7 +60,7 @@ static void serve(struct monitor *m, const struct uffd_msg *msg)
 	} else {
 		struct uffdio_copy copy = { .dst = at, .src = (uintptr_t)page, .len = PAGE };
 
-		page[0] = m->value;
+		page[0] = __atomic_load_n(&m->value, __ATOMIC_ACQUIRE);
 		__atomic_add_fetch(&m->missing, 1, __ATOMIC_RELEASE);
 		need(!ioctl(m->uffd, UFFDIO_COPY, &copy) || errno == EEXIST, "UFFDIO_COPY");
 	}
@@ -133,14 +133,14 @@ int main(int argc, char **argv)
 	need(!vm_region(g.vm, 1, 0, MEMORY_GPA, SIZE, memory), "slot 1");
 	monitor_make(&m, memory);
 
-	m.value = 5;
+	__atomic_store_n(&m.value, 5, __ATOMIC_RELEASE);
 	check(&c, walk(&g, false) == 5 * NR_PAGES, "the guest reads what the monitor gives");
 	faults_are(&m, "first", NR_PAGES, 0);
 	check(&c, walk(&g, true) == 5 * NR_PAGES, "and again");
 	faults_are(&m, "second", 0, 0);
 	check(&c, walk(&g, false) == 6 * NR_PAGES, "the guest's own writes");
 
-	m.value = 100;
+	__atomic_store_n(&m.value, 100, __ATOMIC_RELEASE);
 	need(!madvise(memory + 3 * PAGE, 4 * PAGE, MADV_DONTNEED), "madvise");
 	check(&c, walk(&g, false) == 6 * (NR_PAGES - 4) + 400, "four pages are given anew");
 	faults_are(&m, "discarded", 4, 0);
