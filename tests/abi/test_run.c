@@ -437,15 +437,10 @@ static uint64_t counted(struct flat_guest *g)
 	return *(volatile uint64_t *)(g->low + GUEST_FREE);
 }
 
-/*
- * How often the handler has run.  ThreadSanitizer holds asynchronous signals
- * back until the program's next call of libc.
- */
+/* How often the handler has run.  TSan holds signals back until libc is called. */
 static int handled_now(void)
 {
-#ifdef __SANITIZE_THREAD__
 	usleep(1);
-#endif
 	return handled;
 }
 
