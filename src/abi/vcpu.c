@@ -197,24 +197,14 @@ static long set_signal_mask(struct ioctl_call *c)
 	return 0;
 }
 
-/*
- * KVM_INTERRUPT: only without a local APIC in the kernel.  A second one takes
- * the place of the first, as in the kernel; an exception on its way does not
- * yield.
- */
 static long interrupt(struct ioctl_call *c)
 {
-	uint32_t irq = ((struct kvm_interrupt *)c->data)->irq;
-	struct vcpu *v = vcpu_of(c);
+	return vcpu_user_interrupt(vcpu_of(c), ((struct kvm_interrupt *)c->data)->irq);
+}
 
-	if (irq >= 256)
-		return -EINVAL;
-	if (v->lapic)
-		return -ENXIO;
-	if (v->event.pending && !v->event.is_intr)
-		return -EEXIST;
-	v->event = (struct vcpu_event){ .pending = true, .is_intr = true, .vector = irq };
-	kvm_make_request(KVM_REQ_EVENT, &v->base);
+static long nmi(struct ioctl_call *c)
+{
+	kvm_inject_nmi(&vcpu_of(c)->base);
 	return 0;
 }
 
@@ -247,6 +237,7 @@ static const struct ioctl_row rows[] = {
 	ROW(KVM_SET_TSC_KHZ, IOC_VALUE, set_tsc_khz),
 	ROW(KVM_SET_SIGNAL_MASK, IOC_RAW, set_signal_mask),
 	ROW(KVM_INTERRUPT, 0, interrupt),
+	ROW(KVM_NMI, IOC_VALUE, nmi),
 	ROW(KVM_PRE_FAULT_MEMORY, IOC_COPY_BACK, pre_fault_memory),
 };
 

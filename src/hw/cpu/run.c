@@ -26,13 +26,27 @@ static bool interrupts_open(const struct x86_state *s)
 	return (s->rflags & X86_FLAGS_IF) && !(s->shadow & (X86_SHADOW_STI | X86_SHADOW_MOV_SS));
 }
 
+/* Virtual NMI, APM vol. 2 15.21.10: the processor takes it by itself.  False: left. */
+static MUST_CHECK bool take_virtual_nmi(struct cpu *cpu)
+{
+	struct x86_event nmi = { .kind = X86_EVENT_NMI, .vector = X86_NMI };
+
+	cpu->nmi_window = false;
+	return cpu_deliver(cpu, nmi);
+}
+
 /* False: left. */
 static MUST_CHECK bool check_windows(struct cpu *cpu)
 {
 	const struct x86_state *s = cpu->x.st;
 
-	if (cpu->nmi_window && !(s->shadow & (X86_SHADOW_NMI | X86_SHADOW_MOV_SS)))
-		return cpu_leave(cpu, CPU_NMI_WINDOW);
+	if (cpu->nmi_window &&
+	    !(s->shadow & (X86_SHADOW_NMI | X86_SHADOW_MOV_SS | X86_SHADOW_STI))) {
+		if (!cpu->svm)
+			return cpu_leave(cpu, CPU_NMI_WINDOW);
+		if (!take_virtual_nmi(cpu))
+			return false;
+	}
 	if (cpu->int_window && interrupts_open(s))
 		return cpu_leave(cpu, CPU_INTERRUPT_WINDOW);
 	return true;

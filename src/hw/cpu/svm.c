@@ -244,10 +244,11 @@ void svm_vmrun(struct cpu *cpu, const struct svm_control *control,
 	cpu->svm = control;
 	cpu->vmx = NULL;
 	cpu->int_window = control->intercept_vintr;
-	cpu->nmi_window = false;
+	cpu->nmi_window = control->v_nmi_pending;
 	cpu_begin(cpu, state, &nested, control->tsc_offset);
 	cpu_run(cpu, control->event_inj & SVM_EVENT_VALID ? &ev : NULL);
 	cpu_end(cpu);
 	translate(cpu, exit);
+	exit->v_nmi_pending = cpu->nmi_window;
 	cpu->svm = NULL;
 }

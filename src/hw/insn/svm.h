@@ -104,6 +104,7 @@ struct svm_control {
 	uint16_t	intercept_dr_read, intercept_dr_write;
 	bool		intercept_vintr;/* exit as soon as interrupts are possible */
 	bool		intercept_iret;
+	bool		v_nmi_pending;	/* V_NMI_PENDING (15.21.10): taken when none is blocked */
 	bool		intercept_pause;
 	enum svm_tlb_control tlb_control;
 	uint64_t	event_inj;
@@ -115,6 +116,7 @@ struct svm_exit {
 	uint64_t	exitinfo1, exitinfo2;
 	uint64_t	exitintinfo;	/* event whose delivery was interrupted */
 	uint64_t	nrip;		/* of the next instruction, where the manual gives it */
+	bool		v_nmi_pending;	/* still */
 	uint8_t		nr_bytes;	/* DecodeAssists: valid for #NPF and #PF */
 	uint8_t		bytes[15];
 };

@@ -164,6 +164,7 @@ struct kvm_vcpu {
 	atomic32_t	 mode;		/* [a] enum kvm_vcpu_mode */
 	atomic64_t	 requests;	/* [a] BIT(enum kvm_request) */
 	atomicptr_t	 cpu;		/* [a] struct cpu it is loaded on, or NULL */
+	atomic32_t	 nmi_queued;	/* [a] NMIs that the vCPU has not looked at */
 	struct waitq	 left_guest;	/* woken when mode goes OUTSIDE; a halted one sleeps here */
 
 	struct kvm_run	*run;		/* [c] shared with the VMM: read once, check */
@@ -183,7 +184,8 @@ enum kvm_request {
 	KVM_REQ_TRIPLE_FAULT,
 	KVM_REQ_UNBLOCK,
 	KVM_REQ_OUTSIDE_GUEST_MODE,	/* just leave, nothing to do */
-	KVM_REQ_EVENT,
+	KVM_REQ_EVENT,			/* an interrupt or exception may have become possible */
+	KVM_REQ_NMI,			/* nmi_queued has grown */
 	NR_KVM_REQUESTS
 };
 

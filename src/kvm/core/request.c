@@ -20,6 +20,11 @@ bool kvm_check_request(enum kvm_request req, struct kvm_vcpu *vcpu)
 	return true;
 }
 
+bool kvm_request_is_pending(enum kvm_request req, const struct kvm_vcpu *vcpu)
+{
+	return atomic64_load_acquire(&vcpu->requests) & BIT(req);
+}
+
 bool kvm_request_pending(const struct kvm_vcpu *vcpu)
 {
 	return atomic64_load_acquire(&vcpu->requests) != 0;
@@ -63,6 +68,13 @@ void kvm_vcpu_kick(struct kvm_vcpu *vcpu)
 	if (mark_exiting(vcpu))
 		kick_cpu(vcpu);
 	waitq_wake_all(&vcpu->left_guest);	/* a halted one sleeps here too */
+}
+
+void kvm_inject_nmi(struct kvm_vcpu *vcpu)
+{
+	atomic32_add(&vcpu->nmi_queued, 1);
+	kvm_make_request(KVM_REQ_NMI, vcpu);
+	kvm_vcpu_kick(vcpu);
 }
 
 /*

@@ -11,6 +11,7 @@
 
 void kvm_make_request(enum kvm_request req, struct kvm_vcpu *vcpu);
 bool kvm_check_request(enum kvm_request req, struct kvm_vcpu *vcpu);	/* and clear */
+bool kvm_request_is_pending(enum kvm_request req, const struct kvm_vcpu *vcpu);
 bool kvm_request_pending(const struct kvm_vcpu *vcpu);
 
 /*
@@ -20,6 +21,9 @@ bool kvm_request_pending(const struct kvm_vcpu *vcpu);
  */
 MUST_CHECK bool kvm_vcpu_enter_guest_mode(struct kvm_vcpu *vcpu);
 void kvm_vcpu_leave_guest_mode(struct kvm_vcpu *vcpu);
+
+/* A non-maskable interrupt for @vcpu, which need not be running.  Any thread. */
+void kvm_inject_nmi(struct kvm_vcpu *vcpu);
 
 /* Kicks @vcpu out of the guest or its sleep; does not wait. */
 void kvm_vcpu_kick(struct kvm_vcpu *vcpu);

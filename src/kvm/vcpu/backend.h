@@ -16,6 +16,11 @@ struct vcpu_backend {
 	void		(*init)(struct vcpu *v);
 	/* Enters the guest until it exits. */
 	void		(*run)(struct vcpu *v, struct cpu *cpu);
+	/* Exits as soon as an interrupt, an NMI can be taken (until the next call). */
+	void		(*watch)(struct vcpu *v, bool interrupt, bool nmi);
+	/* Hands one pending NMI to the processor, which delivers it.  False: not possible. */
+	bool		(*pend_nmi)(struct vcpu *v);
+	bool		(*nmi_is_pending)(const struct vcpu *v);
 	/* Takes the exit apart and deals with it: 1, 0 or -errno. */
 	int		(*handle_exit)(struct vcpu *v);
 	/* Drops every translation of the guest before it next runs. */

@@ -37,8 +37,7 @@ void vcpu_set_regs(struct vcpu *v, const struct kvm_regs *regs)
 	v->state.rip = regs->rip;
 	v->state.rflags = regs->rflags | X86_FLAGS_FIXED;
 	/* An exception that waits belonged to the old state; an interrupt stays. */
-	if (!v->event.is_intr && !v->event.is_nmi)
-		memset(&v->event, 0, sizeof(v->event));
+	v->events.exception.pending = false;
 	kvm_make_request(KVM_REQ_EVENT, &v->base);
 }
 

@@ -10,6 +10,7 @@
 #include "kvm/mmu/mmu.h"
 #include "kvm/vcpu/backend.h"
 #include "kvm/vcpu/exits.h"
+#include "kvm/vcpu/irq.h"
 #include "kvm/vcpu/load.h"
 #include "trace/counters.h"
 
@@ -42,7 +43,8 @@ static int handle_requests(struct vcpu *v, struct cpu *cpu)
 		return exit_shutdown(v);
 	if (kvm_check_request(KVM_REQ_TLB_FLUSH, b))
 		v->backend->flush_tlb(v, cpu);
-	kvm_check_request(KVM_REQ_EVENT, b);
+	if (kvm_check_request(KVM_REQ_NMI, b))
+		vcpu_process_nmi(v);
 	kvm_check_request(KVM_REQ_UNBLOCK, b);
 	kvm_check_request(KVM_REQ_OUTSIDE_GUEST_MODE, b);
 	return 1;
@@ -76,7 +78,8 @@ static void audit_tlb(struct vcpu *v, const struct cpu *cpu)
 static int enter_guest(struct vcpu *v)
 {
 	struct kvm *kvm = v->base.kvm;
-	struct cpu *cpu = atomicptr_load(&v->base.cpu);
+	struct kvm_vcpu *b = &v->base;
+	struct cpu *cpu = atomicptr_load(&b->cpu);
 	uint64_t before;
 	int r;
 
@@ -87,6 +90,10 @@ static int enter_guest(struct vcpu *v)
 	r = handle_requests(v, cpu);
 	if (r <= 0)
 		return r;
+
+	/* Asked for by every run that has a window to watch. */
+	if (kvm_check_request(KVM_REQ_EVENT, b) || v->base.run->request_interrupt_window)
+		vcpu_prepare_events(v);
 
 	if (unlikely(atomic32_load_relaxed(&v->base.audit_wanted)))
 		audit_tlb(v, cpu);
@@ -112,24 +119,30 @@ static bool is_runnable(const struct vcpu *v)
 	return v->mp_state == KVM_MP_STATE_RUNNABLE;
 }
 
-/* Halted: until an event, a request or a signal. */
-static int block(struct vcpu *v)
+/* Not running: HLT, or waiting for INIT or SIPI. */
+static void sleep_until(struct vcpu *v)
 {
 	struct kvm *kvm = v->base.kvm;
 
 	vcpu_put(v);
 	srcu_read_unlock(&kvm->srcu, v->base.srcu_idx);
-	waitq_wait(&v->base.left_guest, signal_pending(v) || kvm_request_pending(&v->base) ||
-		   v->event.pending);
+	waitq_wait(&v->base.left_guest, signal_pending(v) || is_runnable(v) ||
+		   kvm_request_is_pending(KVM_REQ_UNBLOCK, &v->base) ||
+		   kvm_request_is_pending(KVM_REQ_VM_DEAD, &v->base) || vcpu_has_events(v));
 	v->base.srcu_idx = srcu_read_lock(&kvm->srcu);
 	vcpu_load(v);
+}
+
+/* vcpu_block(): 1 goes round the loop once more. */
+static int block(struct vcpu *v)
+{
+	sleep_until(v);
 	if (kvm_check_request(KVM_REQ_VM_DEAD, &v->base))
 		return -EIO;
-	if (v->event.pending)
+	if (!vcpu_has_events(v))
+		return 1;
+	if (v->mp_state == KVM_MP_STATE_HALTED || v->mp_state == KVM_MP_STATE_AP_RESET_HOLD)
 		v->mp_state = KVM_MP_STATE_RUNNABLE;
-	while (kvm_check_request(KVM_REQ_UNBLOCK, &v->base) ||
-	       kvm_check_request(KVM_REQ_EVENT, &v->base))
-		;
 	return 1;
 }
 
@@ -152,6 +165,12 @@ static int run_loop(struct vcpu *v)
 		r = is_runnable(v) ? enter_guest(v) : block(v);
 		if (r <= 0)
 			return r;
+		kvm_check_request(KVM_REQ_UNBLOCK, &v->base);
+		if (v->base.run->request_interrupt_window && vcpu_irq_from_user(v) &&
+		    vcpu_ready_for_interrupt(v)) {
+			v->base.run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
+			return 0;
+		}
 		if (signal_pending(v)) {
 			v->base.run->exit_reason = KVM_EXIT_INTR;
 			return -EINTR;
@@ -211,8 +230,8 @@ static void save_to_run(struct vcpu *v)
 	run->if_flag = !!(v->state.rflags & X86_FLAGS_IF);
 	run->cr8 = v->state.cr8;
 	run->apic_base = v->apic_base;
-	run->ready_for_interrupt_injection = v->lapic || (run->if_flag && !v->event.pending &&
-		!(v->state.shadow & (X86_SHADOW_STI | X86_SHADOW_MOV_SS)));
+	run->ready_for_interrupt_injection = !vcpu_irq_from_user(v) ||
+					     vcpu_ready_for_interrupt(v);
 }
 
 int vcpu_run(struct vcpu *v)

@@ -72,8 +72,9 @@ void vcpu_get_sregs(const struct vcpu *v, struct kvm_sregs *s)
 	s->cr8 = st->cr8;
 	s->efer = st->efer;
 	s->apic_base = v->apic_base;
-	if (v->event.pending && v->event.is_intr)
-		s->interrupt_bitmap[v->event.vector / 64] |= BIT(v->event.vector % 64);
+	if (v->events.interrupt.injected && !v->events.interrupt.soft)
+		s->interrupt_bitmap[v->events.interrupt.vector / 64] |=
+			BIT(v->events.interrupt.vector % 64);
 }
 
 static bool is_valid_cr0(uint64_t cr0)
@@ -165,8 +166,8 @@ int vcpu_set_sregs(struct vcpu *v, const struct kvm_sregs *s)
 	wake_after_reset(v);
 	vector = pending_interrupt(s);
 	if (vector >= 0)
-		v->event = (struct vcpu_event){ .pending = true, .is_intr = true,
-						.vector = vector };
+		v->events.interrupt = (struct vcpu_interrupt){ .injected = true,
+							       .vector = (uint8_t)vector };
 	kvm_make_request(KVM_REQ_EVENT, &v->base);
 	kvm_make_request(KVM_REQ_TLB_FLUSH, &v->base);
 	return 0;

@@ -23,38 +23,44 @@ static void svm_init(struct vcpu *v)
 	};
 }
 
-static uint64_t event_to_inject(const struct vcpu_event *e)
+/* EVENTINJ: at most one event is injected at an entry. */
+static uint64_t event_to_inject(const struct vcpu_events *e)
 {
-	uint64_t inj = SVM_EVENT_VALID | e->vector;
+	const struct vcpu_exception *ex = &e->exception;
 
-	if (e->is_intr)
-		return inj | SVM_EVENT_TYPE_INTR;
-	if (e->is_nmi)
-		return inj | SVM_EVENT_TYPE_NMI;
-	if (e->is_soft)
-		return inj | SVM_EVENT_TYPE_SOFT;
-	inj |= SVM_EVENT_TYPE_EXCEPTION;
-	if (e->has_error)
-		inj |= SVM_EVENT_HAS_ERROR | (uint64_t)e->error << 32;
-	return inj;
+	if (ex->injected)
+		return SVM_EVENT_VALID | SVM_EVENT_TYPE_EXCEPTION | ex->vector |
+		       (ex->has_error ? SVM_EVENT_HAS_ERROR | (uint64_t)ex->error << 32 : 0);
+	if (e->nmi_injected)
+		return SVM_EVENT_VALID | SVM_EVENT_TYPE_NMI | X86_NMI;
+	if (e->interrupt.injected)
+		return SVM_EVENT_VALID | e->interrupt.vector |
+		       (e->interrupt.soft ? SVM_EVENT_TYPE_SOFT : SVM_EVENT_TYPE_INTR);
+	return 0;
 }
 
 /* An event whose delivery the exit interrupted is delivered again. */
 static void take_back_event(struct vcpu *v, uint64_t info)
 {
+	struct vcpu_events *e = &v->events;
 	uint64_t type = info & (7ull << 8);
 
+	vcpu_events_delivered(v);
 	if (!(info & SVM_EVENT_VALID))
 		return;
-	v->event = (struct vcpu_event){
-		.pending = true,
-		.is_intr = type == SVM_EVENT_TYPE_INTR,
-		.is_nmi = type == SVM_EVENT_TYPE_NMI,
-		.is_soft = type == SVM_EVENT_TYPE_SOFT,
-		.vector = info & 0xff,
-		.has_error = info & SVM_EVENT_HAS_ERROR,
-		.error = info >> 32,
-	};
+	if (type == SVM_EVENT_TYPE_NMI)
+		e->nmi_injected = true;
+	else if (type == SVM_EVENT_TYPE_INTR || type == SVM_EVENT_TYPE_SOFT)
+		e->interrupt = (struct vcpu_interrupt){
+			.injected = true, .soft = type == SVM_EVENT_TYPE_SOFT,
+			.vector = (uint8_t)info,
+		};
+	else
+		e->exception = (struct vcpu_exception){
+			.injected = true, .vector = (uint8_t)info,
+			.has_error = info & SVM_EVENT_HAS_ERROR, .error = (uint32_t)(info >> 32),
+		};
+	kvm_make_request(KVM_REQ_EVENT, &v->base);
 }
 
 static void svm_run(struct vcpu *v, struct cpu *cpu)
@@ -64,11 +70,30 @@ static void svm_run(struct vcpu *v, struct cpu *cpu)
 	c->ncr3 = v->base.mmu.root;
 	c->nested_levels = v->base.mmu.root_level;
 	c->tsc_offset = v->tsc_offset;
-	c->event_inj = v->event.pending ? event_to_inject(&v->event) : 0;
-	v->event.pending = false;
+	c->event_inj = event_to_inject(&v->events);
 	svm_vmrun(cpu, c, &v->state, &v->svm_exit);
 	c->tlb_control = SVM_TLB_DO_NOTHING;
+	c->v_nmi_pending = v->svm_exit.v_nmi_pending;
 	take_back_event(v, v->svm_exit.exitintinfo);
+}
+
+static void svm_watch(struct vcpu *v, bool interrupt, bool nmi)
+{
+	v->svm.intercept_vintr = interrupt;
+}
+
+/* With virtual NMIs the processor delivers one itself as soon as none is blocked. */
+static bool svm_pend_nmi(struct vcpu *v)
+{
+	if (v->svm.v_nmi_pending)
+		return false;
+	v->svm.v_nmi_pending = true;
+	return true;
+}
+
+static bool svm_nmi_is_pending(const struct vcpu *v)
+{
+	return v->svm.v_nmi_pending;
 }
 
 static void svm_flush_tlb(struct vcpu *v, struct cpu *cpu)
@@ -115,6 +140,7 @@ static int handle_cr(struct vcpu *v)
 static int handle_vintr(struct vcpu *v)
 {
 	v->svm.intercept_vintr = false;
+	kvm_make_request(KVM_REQ_EVENT, &v->base);
 	return 1;
 }
 
@@ -199,6 +225,9 @@ const struct vcpu_backend svm_backend = {
 	.name = "kvm_amd",
 	.init = svm_init,
 	.run = svm_run,
+	.watch = svm_watch,
+	.pend_nmi = svm_pend_nmi,
+	.nmi_is_pending = svm_nmi_is_pending,
 	.handle_exit = svm_handle_exit,
 	.flush_tlb = svm_flush_tlb,
 	.insn_bytes = svm_insn_bytes,

@@ -68,7 +68,8 @@ void vcpu_reset(struct vcpu *v)
 	reset_state(&v->state, v->backend == &svm_backend);
 	vcpu_msrs_reset(v);
 	v->apic_base = LAPIC_DEFAULT_BASE | LAPIC_BASE_ENABLE | (bsp ? LAPIC_BASE_BSP : 0);
-	memset(&v->event, 0, sizeof(v->event));
+	v->events = (struct vcpu_events){ .external_vector = -1 };
+	atomic32_store(&v->base.nmi_queued, 0);
 	v->complete = NULL;
 	if (v->lapic)
 		lapic_reset(v->lapic, v->base.id,

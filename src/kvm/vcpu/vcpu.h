@@ -26,14 +26,33 @@ struct vcpu_backend;
 #define VCPU_PIO_PAGE_OFFSET	1
 #define VCPU_RUN_PAGES		3
 
-/* An exception or interrupt on its way into the guest. */
-struct vcpu_event {
-	bool		pending;	/* to be delivered at the next entry */
-	bool		is_intr, is_nmi, is_soft;
+/*
+ * What is on its way into the guest, as the kernel's vcpu->arch keeps it
+ * (docs/design/interrupts.md).  "injected" says that delivery had begun when
+ * guest mode ended, or begins at the next entry: at most one of the three is.
+ */
+struct vcpu_exception {
+	bool		pending;	/* raised, delivery not begun */
+	bool		injected;
+	bool		has_error, has_payload;
 	uint8_t		vector;
-	bool		has_error;
 	uint32_t	error;
-	uint8_t		insn_len;	/* soft events on Intel */
+	uint64_t	payload;	/* CR2 or DR6, while @has_payload: not yet written there */
+};
+
+struct vcpu_interrupt {
+	bool		injected;
+	bool		soft;		/* INT n; else external */
+	uint8_t		vector;
+};
+
+struct vcpu_events {
+	struct vcpu_exception exception;
+	struct vcpu_interrupt interrupt;
+	bool		nmi_injected;
+	uint8_t		nmi_pending;	/* at most 2 */
+	uint8_t		insn_len;	/* of a soft event, on Intel */
+	int16_t		external_vector;/* KVM_INTERRUPT with a split irqchip; -1: none */
 };
 
 /* MMIO that an instruction is doing: at most two pieces (a page boundary). */
@@ -82,7 +101,7 @@ struct vcpu {
 	uint8_t		 maxphyaddr;	/* the guest's */
 
 	uint32_t	 mp_state;	/* KVM_MP_STATE_* */
-	struct vcpu_event event;
+	struct vcpu_events events;
 	struct lapic	*lapic;		/* NULL: not in the kernel */
 	uint64_t	 apic_base;
 	uint64_t	*msrs;		/* values of the plain ones, msr.c */
@@ -162,6 +181,26 @@ MUST_CHECK int vcpu_get_feature_msr(const struct kvm_module *module, uint32_t in
 /* Faults (fault.c): what KVM_PRE_FAULT_MEMORY and every nested fault use. */
 MUST_CHECK int vcpu_page_fault(struct vcpu *v, gpa_t gpa, uint64_t error_code);
 MUST_CHECK int vcpu_prefault(struct vcpu *v, struct kvm_pre_fault_memory *range);
+
+/* Events (event.c). */
+/* Everything "injected" has been delivered, or is taken back by the backend. */
+void vcpu_events_delivered(struct vcpu *v);
+/* KVM_REQ_EVENT: decides what the next entry injects and which windows it watches. */
+void vcpu_prepare_events(struct vcpu *v);
+/* KVM_REQ_NMI: NMIs that others have queued become pending. */
+void vcpu_process_nmi(struct vcpu *v);
+/* The guest can take an external interrupt, or an NMI, right now. */
+bool vcpu_interrupt_allowed(const struct vcpu *v);
+bool vcpu_nmi_allowed(const struct vcpu *v);
+/* An event that began to be delivered has to be delivered first. */
+bool vcpu_event_needs_reinjection(const struct vcpu *v);
+/* Something that ends HLT. */
+bool vcpu_has_events(struct vcpu *v);
+/* kvm_run->ready_for_interrupt_injection, and whether a window is to be watched for. */
+bool vcpu_ready_for_interrupt(struct vcpu *v);
+bool vcpu_wants_window(struct vcpu *v);
+/* KVM_INTERRUPT. */
+MUST_CHECK int vcpu_user_interrupt(struct vcpu *v, uint32_t vector);
 
 /* Queues an exception for the next entry (double-fault rules applied). */
 void vcpu_queue_exception(struct vcpu *v, uint8_t vector, bool has_error, uint32_t error);

@@ -38,45 +38,45 @@ static void vmx_init(struct vcpu *v)
 	};
 }
 
-static void event_to_inject(struct vcpu *v)
+/* VM-entry interruption information: at most one event is injected at an entry. */
+static uint32_t event_to_inject(const struct vcpu_events *e)
 {
-	const struct vcpu_event *e = &v->event;
-	struct vmx_control *c = &v->vmx;
-	uint32_t type = VMX_INTR_TYPE_HARD_EXCEPTION;
+	const struct vcpu_exception *ex = &e->exception;
 
-	c->entry_intr_info = 0;
-	if (!e->pending)
-		return;
-	if (e->is_intr)
-		type = VMX_INTR_TYPE_EXTERNAL;
-	else if (e->is_nmi)
-		type = VMX_INTR_TYPE_NMI;
-	else if (e->is_soft)
-		type = VMX_INTR_TYPE_SOFT_INT;
-	else if (e->vector == X86_BP || e->vector == X86_OF)
-		type = VMX_INTR_TYPE_SOFT_EXCEPTION;
-	c->entry_intr_info = VMX_INTR_VALID | type | e->vector |
-			     (e->has_error ? VMX_INTR_HAS_ERROR : 0);
-	c->entry_error_code = e->error;
-	c->entry_insn_len = e->insn_len;
+	if (ex->injected)
+		return VMX_INTR_VALID | ex->vector | (ex->has_error ? VMX_INTR_HAS_ERROR : 0) |
+		       (ex->vector == X86_BP || ex->vector == X86_OF ?
+				VMX_INTR_TYPE_SOFT_EXCEPTION : VMX_INTR_TYPE_HARD_EXCEPTION);
+	if (e->nmi_injected)
+		return VMX_INTR_VALID | VMX_INTR_TYPE_NMI | X86_NMI;
+	if (e->interrupt.injected)
+		return VMX_INTR_VALID | e->interrupt.vector |
+		       (e->interrupt.soft ? VMX_INTR_TYPE_SOFT_INT : VMX_INTR_TYPE_EXTERNAL);
+	return 0;
 }
 
 static void take_back_event(struct vcpu *v)
 {
 	uint32_t info = v->vmx_exit.idt_info, type = info & (7u << 8);
+	struct vcpu_events *e = &v->events;
 
+	vcpu_events_delivered(v);
 	if (!(info & VMX_INTR_VALID))
 		return;
-	v->event = (struct vcpu_event){
-		.pending = true,
-		.is_intr = type == VMX_INTR_TYPE_EXTERNAL,
-		.is_nmi = type == VMX_INTR_TYPE_NMI,
-		.is_soft = type == VMX_INTR_TYPE_SOFT_INT,
-		.vector = info & 0xff,
-		.has_error = info & VMX_INTR_HAS_ERROR,
-		.error = v->vmx_exit.idt_error,
-		.insn_len = v->vmx_exit.insn_len,
-	};
+	if (type == VMX_INTR_TYPE_NMI)
+		e->nmi_injected = true;
+	else if (type == VMX_INTR_TYPE_EXTERNAL || type == VMX_INTR_TYPE_SOFT_INT)
+		e->interrupt = (struct vcpu_interrupt){
+			.injected = true, .soft = type == VMX_INTR_TYPE_SOFT_INT,
+			.vector = (uint8_t)info,
+		};
+	else
+		e->exception = (struct vcpu_exception){
+			.injected = true, .vector = (uint8_t)info,
+			.has_error = info & VMX_INTR_HAS_ERROR, .error = v->vmx_exit.idt_error,
+		};
+	e->insn_len = (uint8_t)v->vmx_exit.insn_len;
+	kvm_make_request(KVM_REQ_EVENT, &v->base);
 }
 
 static uint64_t eptp_of(const struct kvm_mmu *mmu, hpa_t root)
@@ -106,10 +106,28 @@ static void vmx_run(struct vcpu *v, struct cpu *cpu)
 	c->cr0_shadow = v->state.cr0;
 	c->cr4_shadow = v->state.cr4;
 	c->tsc_offset = v->tsc_offset;
-	event_to_inject(v);
-	v->event.pending = false;
+	c->entry_intr_info = event_to_inject(&v->events);
+	c->entry_error_code = v->events.exception.error;
+	c->entry_insn_len = v->events.insn_len;
 	vmx_enter(cpu, c, &v->state, &v->vmx_exit);
 	take_back_event(v);
+}
+
+static void vmx_watch(struct vcpu *v, bool interrupt, bool nmi)
+{
+	v->vmx.interrupt_window_exiting = interrupt;
+	v->vmx.nmi_window_exiting = nmi;
+}
+
+/* No such thing here: the NMI window is watched for. */
+static bool vmx_pend_nmi(struct vcpu *v)
+{
+	return false;
+}
+
+static bool vmx_nmi_is_pending(const struct vcpu *v)
+{
+	return false;
 }
 
 static void vmx_flush_tlb(struct vcpu *v, struct cpu *cpu)
@@ -202,6 +220,7 @@ static int handle_window(struct vcpu *v)
 {
 	v->vmx.interrupt_window_exiting = false;
 	v->vmx.nmi_window_exiting = false;
+	kvm_make_request(KVM_REQ_EVENT, &v->base);
 	return 1;
 }
 
@@ -270,6 +289,9 @@ const struct vcpu_backend vmx_backend = {
 	.name = "kvm_intel",
 	.init = vmx_init,
 	.run = vmx_run,
+	.watch = vmx_watch,
+	.pend_nmi = vmx_pend_nmi,
+	.nmi_is_pending = vmx_nmi_is_pending,
 	.handle_exit = vmx_handle_exit,
 	.flush_tlb = vmx_flush_tlb,
 	.insn_bytes = vmx_insn_bytes,

@@ -31,7 +31,7 @@ static void two_exceptions_make_what_the_table_says(void **unused)
 	(void)unused;
 	a_vcpu_make(&a, AMD, false);
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-		struct vcpu_event *e = &a.v->event;
+		struct vcpu_exception *e = &a.v->events.exception;
 		bool triple;
 
 		memset(e, 0, sizeof(*e));
@@ -50,16 +50,21 @@ static void two_exceptions_make_what_the_table_says(void **unused)
 	a_vcpu_free(&a);
 }
 
+static struct vcpu_interrupt interrupt(uint8_t vector)
+{
+	return (struct vcpu_interrupt){ .injected = true, .vector = vector };
+}
+
 static void an_interrupt_is_no_exception(void **unused)
 {
 	struct a_vcpu a;
 
 	(void)unused;
 	a_vcpu_make(&a, AMD, false);
-	a.v->event = (struct vcpu_event){ .pending = true, .is_intr = true, .vector = X86_GP };
+	a.v->events.interrupt = interrupt(X86_GP);
 	vcpu_inject_gp(a.v);
-	assert_int_equal(a.v->event.vector, X86_GP);
-	assert_false(a.v->event.is_intr);
+	assert_int_equal(a.v->events.exception.vector, X86_GP);
+	assert_true(a.v->events.interrupt.injected);
 	vcpu_inject_pf(a.v, 0xdead000, 6);
 	assert_int_equal(a.v->state.cr2, 0xdead000);
 	a_vcpu_free(&a);
@@ -76,11 +81,81 @@ static void new_registers_drop_exceptions_only(void **unused)
 	vcpu_get_regs(a.v, &regs);
 	vcpu_inject_gp(a.v);
 	vcpu_set_regs(a.v, &regs);
-	assert_false(a.v->event.pending);
-	a.v->event = (struct vcpu_event){ .pending = true, .is_intr = true, .vector = 0x40 };
+	assert_false(a.v->events.exception.pending);
+	a.v->events.interrupt = interrupt(0x40);
 	vcpu_set_regs(a.v, &regs);
-	assert_true(a.v->event.pending);
+	assert_true(a.v->events.interrupt.injected);
 	a_vcpu_free(&a);
+}
+
+/* What the next entry injects of several events: the first column that is there. */
+static void one_event_an_entry_in_the_kernels_order(void **unused)
+{
+	static const struct {
+		const char *why;
+		bool exception, nmi, interrupt;		/* what there is */
+		bool takes_exception, takes_nmi, keeps_nmi;
+	} order[] = {
+		{ "an exception before an NMI", true, true, false, true, false, true },
+		{ "an NMI alone", false, true, false, false, true, false },
+		{ "what began before an NMI", false, true, true, false, false, true },
+		{ "an exception before all", true, true, true, true, false, true },
+	};
+	struct a_vcpu a;
+
+	(void)unused;
+	a_vcpu_make(&a, INTEL, false);
+	for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
+		struct vcpu_events *e = &a.v->events;
+
+		*e = (struct vcpu_events){ .external_vector = -1 };
+		if (order[i].interrupt)
+			e->interrupt = interrupt(0x40);
+		if (order[i].exception)
+			vcpu_inject_gp(a.v);
+		e->nmi_pending = order[i].nmi;
+		vcpu_prepare_events(a.v);
+		if (e->exception.injected != order[i].takes_exception ||
+		    e->nmi_injected != order[i].takes_nmi || e->nmi_pending != order[i].keeps_nmi ||
+		    a.v->vmx.nmi_window_exiting != order[i].keeps_nmi)
+			fail_msg("%s", order[i].why);
+	}
+	a_vcpu_free(&a);
+}
+
+/* Two may wait while none is being handled, one otherwise; AMD's hardware holds one of them. */
+static void nmis_are_merged(void **unused)
+{
+	static const struct {
+		const char *why;
+		enum hw_vendor vendor;
+		bool blocked;
+		unsigned sent, pending;
+		bool in_hardware;
+	} rows_nmi[] = {
+		{ "one", INTEL, false, 1, 1, false },
+		{ "three are two", INTEL, false, 3, 2, false },
+		{ "one while blocked", INTEL, true, 3, 1, false },
+		{ "the hardware's", AMD, false, 1, 0, true },
+		{ "and one more", AMD, false, 3, 1, true },
+		{ "only the hardware's while blocked", AMD, true, 3, 0, true },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < ARRAY_SIZE(rows_nmi); i++) {
+		struct a_vcpu a;
+
+		a_vcpu_make(&a, rows_nmi[i].vendor, false);
+		a.v->state.shadow = rows_nmi[i].blocked ? X86_SHADOW_NMI : 0;
+		for (unsigned n = 0; n < rows_nmi[i].sent; n++)
+			kvm_inject_nmi(&a.v->base);
+		assert_true(kvm_check_request(KVM_REQ_NMI, &a.v->base));
+		vcpu_process_nmi(a.v);
+		if (a.v->events.nmi_pending != rows_nmi[i].pending ||
+		    a.v->svm.v_nmi_pending != rows_nmi[i].in_hardware)
+			fail_msg("%s: %u", rows_nmi[i].why, a.v->events.nmi_pending);
+		a_vcpu_free(&a);
+	}
 }
 
 int main(void)
@@ -89,6 +164,8 @@ int main(void)
 		cmocka_unit_test(two_exceptions_make_what_the_table_says),
 		cmocka_unit_test(an_interrupt_is_no_exception),
 		cmocka_unit_test(new_registers_drop_exceptions_only),
+		cmocka_unit_test(one_event_an_entry_in_the_kernels_order),
+		cmocka_unit_test(nmis_are_merged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
