@@ -56,7 +56,7 @@ NO_LOCK_ANALYSIS static void *ours_create(void)
 
 	if (!module || !kvm)
 		cannot("no memory");
-	module->counters = counters_create();
+	module->counters = counters_create(NR_COUNTERS);
 	kvm->nr_address_spaces = 1;
 	if (kvm_core_init(kvm, module, destroyed))
 		cannot("no VM");

@@ -80,7 +80,7 @@ int abi_create(const struct abi_config *config, struct abi **out)
 		return -ENOMEM;
 	}
 	abi->config = *config;
-	abi->module.counters = counters_create();
+	abi->module.counters = counters_create(NR_COUNTERS);
 	r = abi->module.counters ? fd_table_init(&abi->table) : -ENOMEM;
 	if (r)
 		goto out_free;

@@ -18,6 +18,7 @@
 
 struct abi;
 struct abi_file;
+struct iovec;
 struct vcpu;
 
 struct abi_config {
@@ -70,14 +71,16 @@ int abi_highest_fd(struct abi *abi);
 long abi_ioctl(struct abi *abi, struct abi_file *file, unsigned long cmd, unsigned long arg);
 
 /* The rest of the file operations, where they differ from an empty memfd's. */
-ssize_t abi_read_write(struct abi_file *file, bool positioned);
+/* At the file's own position, or at *@at; only statistics can be read. */
+ssize_t abi_read(struct abi_file *file, const struct iovec *v, int nr, const off_t *at);
+ssize_t abi_write(struct abi_file *file, const off_t *at);
 int abi_mmap_check(struct abi_file *file, int prot, int flags, off_t offset, size_t length);
 /* After the kernel has mapped @file's descriptor at @at: puts shared pages in. */
 MUST_CHECK int abi_mmap_finish(struct abi_file *file, void *at, int prot, off_t offset,
 			       size_t length);
 int abi_fallocate(struct abi_file *file, int mode, off_t offset, off_t length);
 int abi_ftruncate(struct abi_file *file);
-off_t abi_lseek(struct abi_file *file);
+off_t abi_lseek(struct abi_file *file, int whence);
 /* Overwrites what the kernel said about the descriptor. */
 void abi_fstat(struct abi_file *file, struct stat *st);
 

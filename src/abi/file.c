@@ -2,7 +2,10 @@
 #include "abi/file.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "kvm/gmem/gmem.h"
@@ -11,6 +14,7 @@
 #include "os/file.h"
 #include "os/memory.h"
 #include "os/process.h"
+#include "os/uaccess.h"
 
 int fd_table_init(struct fd_table *t)
 {
@@ -135,9 +139,11 @@ static void release_object(struct abi_file *f)
 		return;
 	switch (f->kind) {
 	case FILE_VM:
+	case FILE_VM_STATS:
 		kvm_put(f->kvm);
 		break;
 	case FILE_VCPU:
+	case FILE_VCPU_STATS:
 		kvm_put(f->vcpu->base.kvm);
 		break;
 	case FILE_GMEM:
@@ -247,9 +253,78 @@ bool abi_is_owner(const struct abi *abi, const struct kvm *kvm)
 	return *abi->pid && *abi->pid == kvm->owner_pid;
 }
 
-ssize_t abi_read_write(struct abi_file *f, bool positioned)
+static bool is_stats(const struct abi_file *f)
 {
-	return f->kind != FILE_SYSTEM && positioned ? -ESPIPE : -EINVAL;
+	return f->kind == FILE_VM_STATS || f->kind == FILE_VCPU_STATS;
+}
+
+static ssize_t read_stats(struct abi_file *f, void *user, size_t size, uint64_t *pos)
+{
+	if (f->kind == FILE_VM_STATS)
+		return kvm_stats_read(f->kvm, NULL, user, size, pos);
+	return kvm_stats_read(f->vcpu->base.kvm, &f->vcpu->base, user, size, pos);
+}
+
+static ssize_t read_vector_at(struct abi_file *f, const struct iovec *v, int nr, uint64_t *pos)
+{
+	ssize_t sum = 0;
+
+	for (int i = 0; i < nr; i++) {
+		struct iovec one;
+		ssize_t n;
+
+		if (os_copy_from(&one, &v[i], sizeof(one)))
+			return -EFAULT;
+		n = read_stats(f, one.iov_base, one.iov_len, pos);
+		if (n < 0)
+			return sum ? sum : n;
+		sum += n;
+		if ((size_t)n < one.iov_len)
+			break;
+	}
+	return sum;
+}
+
+ssize_t abi_read(struct abi_file *f, const struct iovec *v, int nr, const off_t *at)
+{
+	uint64_t pos = at ? (uint64_t)*at : atomic64_load(&f->pos);
+	ssize_t n;
+
+	if (at && *at < 0)
+		return -EINVAL;
+	if (!is_stats(f))
+		return f->kind != FILE_SYSTEM && at ? -ESPIPE : -EINVAL;
+	if (nr < 0 || nr > IOV_MAX)
+		return -EINVAL;
+	n = read_vector_at(f, v, nr, &pos);
+	if (!at && n > 0)
+		atomic64_store(&f->pos, pos);
+	return n;
+}
+
+ssize_t abi_write(struct abi_file *f, const off_t *at)
+{
+	if (at && *at < 0)
+		return -EINVAL;
+	if (is_stats(f))
+		return at ? -ESPIPE : -EBADF;
+	return f->kind != FILE_SYSTEM && at ? -ESPIPE : -EINVAL;
+}
+
+int abi_stats_open(struct abi_file *of)
+{
+	enum file_kind kind = of->kind == FILE_VM ? FILE_VM_STATS : FILE_VCPU_STATS;
+	struct kvm *kvm = of->kind == FILE_VM ? of->kvm : of->vcpu->base.kvm;
+	int fd = os_object_fd(of->kind == FILE_VM ? "kvm-vm-stats" : "kvm-vcpu-stats", true), r;
+
+	if (fd < 0)
+		return fd;
+	os_reopen(fd, O_RDONLY | O_CLOEXEC);
+	kvm_get(kvm);
+	r = abi_file_install(of->abi, fd, kind, of->kind == FILE_VM ? (void *)kvm : of->vcpu);
+	if (r < 0)
+		kvm_put(kvm);
+	return r;
 }
 
 int abi_mmap_check(struct abi_file *f, int prot, int flags, off_t offset, size_t length)
@@ -285,8 +360,12 @@ int abi_ftruncate(struct abi_file *f)
 	return -EINVAL;
 }
 
-off_t abi_lseek(struct abi_file *f)
+off_t abi_lseek(struct abi_file *f, int whence)
 {
+	if (whence < 0 || whence > SEEK_HOLE)
+		return -EINVAL;
+	if (is_stats(f))
+		return (off_t)atomic64_load(&f->pos);
 	return f->kind == FILE_GMEM ? -ESPIPE : 0;
 }
 

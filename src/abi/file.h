@@ -18,7 +18,9 @@
 struct gmem_file;
 struct kvm;
 
-enum file_kind { FILE_SYSTEM, FILE_VM, FILE_VCPU, FILE_GMEM, NR_FILE_KINDS };
+enum file_kind {
+	FILE_SYSTEM, FILE_VM, FILE_VCPU, FILE_GMEM, FILE_VM_STATS, FILE_VCPU_STATS, NR_FILE_KINDS
+};
 
 struct abi_file {
 	enum file_kind	kind;		/* constant, as all below but refs */
@@ -28,10 +30,11 @@ struct abi_file {
 	struct abi	*abi;
 	int		owner;		/* process in which it was made */
 	union {
-		struct kvm	*kvm;	/* FILE_VM: one reference on the VM */
-		struct vcpu	*vcpu;	/* FILE_VCPU: one reference on its VM */
+		struct kvm	*kvm;	/* FILE_VM, FILE_VM_STATS: one reference on the VM */
+		struct vcpu	*vcpu;	/* FILE_VCPU, FILE_VCPU_STATS: one reference on its VM */
 		struct gmem_file *gmem;	/* FILE_GMEM: the file itself */
 	};
+	atomic64_t	pos;		/* [a] where read goes on */
 	struct rcu_head	rcu;
 };
 
@@ -63,6 +66,9 @@ void fd_table_fini(struct fd_table *t);		/* nothing is in it */
  * @kind.  @fd or -errno.  The object's reference goes to the file on success.
  */
 MUST_CHECK int abi_file_install(struct abi *abi, int fd, enum file_kind kind, void *object);
+
+/* KVM_GET_STATS_FD on @of, a FILE_VM or FILE_VCPU: a new descriptor or -errno. */
+MUST_CHECK int abi_stats_open(struct abi_file *of);
 
 /*
  * The machine's memory is not in a forked child: there it is made anew before

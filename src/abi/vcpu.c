@@ -213,6 +213,14 @@ static long pre_fault_memory(struct ioctl_call *c)
 	return vcpu_prefault(vcpu_of(c), c->data);
 }
 
+/* Waits while the vCPU runs, as the kernel's does; the table's lock comes before the vCPU's. */
+static long get_stats_fd(struct ioctl_call *c)
+{
+	mutex_lock(&vcpu_of(c)->base.mutex);
+	mutex_unlock(&vcpu_of(c)->base.mutex);
+	return abi_stats_open(c->file);
+}
+
 #define ROW(cmd, flags, fn) IOC(cmd, (flags) | IOC_LOCK_VCPU, fn)
 
 static const struct ioctl_row rows[] = {
@@ -238,6 +246,7 @@ static const struct ioctl_row rows[] = {
 	ROW(KVM_SET_SIGNAL_MASK, IOC_RAW, set_signal_mask),
 	ROW(KVM_INTERRUPT, 0, interrupt),
 	ROW(KVM_NMI, IOC_VALUE, nmi),
+	IOC(KVM_GET_STATS_FD, IOC_VALUE, get_stats_fd),
 	ROW(KVM_PRE_FAULT_MEMORY, IOC_COPY_BACK, pre_fault_memory),
 };
 

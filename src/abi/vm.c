@@ -165,6 +165,11 @@ static long set_boot_cpu_id(struct ioctl_call *c)
 	return kvm_vm_set_boot_cpu_id(c->file->kvm, c->arg);
 }
 
+static long get_stats_fd(struct ioctl_call *c)
+{
+	return abi_stats_open(c->file);
+}
+
 static long memory_encrypt_op(struct ioctl_call *c)
 {
 	struct kvm *kvm = c->file->kvm;
@@ -209,6 +214,7 @@ static const struct ioctl_row rows[] = {
 	IOC(KVM_SET_TSC_KHZ, IOC_VALUE, set_tsc_khz),
 	IOC(KVM_SET_NR_MMU_PAGES, IOC_VALUE, set_nr_mmu_pages),
 	IOC(KVM_SET_BOOT_CPU_ID, IOC_VALUE, set_boot_cpu_id),
+	IOC(KVM_GET_STATS_FD, IOC_VALUE, get_stats_fd),
 	IOC(KVM_MEMORY_ENCRYPT_OP, IOC_RAW, memory_encrypt_op),
 	IOC(KVM_MEMORY_ENCRYPT_REG_REGION, IOC_RAW, memory_encrypt_reg_region),
 	IOC(KVM_MEMORY_ENCRYPT_UNREG_REGION, IOC_RAW, memory_encrypt_unreg_region),

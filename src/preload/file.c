@@ -10,10 +10,18 @@
 #include "preload/bracket.h"
 #include "preload/real.h"
 
-enum question { READ_WRITE, POSITIONED, SEEK, TRUNCATE };
+enum question { READ, WRITE, SEEK, TRUNCATE };
+
+/* What is asked of a descriptor. */
+struct asked {
+	enum question		what;
+	const struct iovec	*v;
+	int			nr;		/* of v; SEEK: whence */
+	const off_t		*at;		/* NULL: the file's own position */
+};
 
 /* True when @fd is ours; *r is then the answer, with errno. */
-static NOINLINE bool ask(int fd, enum question what, long *r)
+static NOINLINE bool ask(int fd, const struct asked *q, long *r)
 {
 	struct front_frame frame;
 	struct abi_file *file;
@@ -21,13 +29,15 @@ static NOINLINE bool ask(int fd, enum question what, long *r)
 	front_enter(&frame);
 	file = front_file(fd);
 	if (file) {
-		switch (what) {
-		case READ_WRITE:
-		case POSITIONED:
-			*r = abi_read_write(file, what == POSITIONED);
+		switch (q->what) {
+		case READ:
+			*r = abi_read(file, q->v, q->nr, q->at);
+			break;
+		case WRITE:
+			*r = abi_write(file, q->at);
 			break;
 		case SEEK:
-			*r = abi_lseek(file);
+			*r = abi_lseek(file, q->nr);
 			break;
 		case TRUNCATE:
 			*r = abi_ftruncate(file);
@@ -42,106 +52,112 @@ static NOINLINE bool ask(int fd, enum question what, long *r)
 	return true;
 }
 
-static inline bool is_ours(int fd, enum question what, long *r)
-{
-	return unlikely(front_machine()) && ask(fd, what, r);
-}
-
 /* A function of libc's with descriptor @fd that ends in @call when it is not ours. */
-#define OURS_OR(fd, what, call)						\
+#define OURS_OR(fd, question, call)					\
 	do {								\
 		long r;							\
-		if (is_ours(fd, what, &r))				\
+		if (unlikely(front_machine()) && ask(fd, &(struct asked)question, &r)) \
 			return r;					\
 		return call;						\
 	} while (0)
 
+/* Initialisers of struct asked. */
+#define Q(...)			{ __VA_ARGS__ }
+#define READ_ONE(p, n, at)	Q(READ, &(struct iovec){ p, n }, 1, at)
+#define WRITE_ONE(at)		Q(WRITE, NULL, 0, at)
+
 EXPORT ssize_t read(int fd, void *p, size_t n)
 {
-	OURS_OR(fd, READ_WRITE, real()->read(fd, p, n));
+	OURS_OR(fd, READ_ONE(p, n, NULL), real()->read(fd, p, n));
 }
 
 EXPORT ssize_t write(int fd, const void *p, size_t n)
 {
-	OURS_OR(fd, READ_WRITE, real()->write(fd, p, n));
+	OURS_OR(fd, WRITE_ONE(NULL), real()->write(fd, p, n));
 }
 
 EXPORT ssize_t readv(int fd, const struct iovec *v, int n)
 {
-	OURS_OR(fd, READ_WRITE, real()->readv(fd, v, n));
+	OURS_OR(fd, Q(READ, v, n, NULL), real()->readv(fd, v, n));
 }
 
 EXPORT ssize_t writev(int fd, const struct iovec *v, int n)
 {
-	OURS_OR(fd, READ_WRITE, real()->writev(fd, v, n));
+	OURS_OR(fd, WRITE_ONE(NULL), real()->writev(fd, v, n));
 }
 
 EXPORT ssize_t pread(int fd, void *p, size_t n, off_t at)
 {
-	OURS_OR(fd, POSITIONED, real()->pread(fd, p, n, at));
+	OURS_OR(fd, READ_ONE(p, n, &at), real()->pread(fd, p, n, at));
 }
 
 EXPORT ssize_t pread64(int fd, void *p, size_t n, off64_t at)
 {
-	OURS_OR(fd, POSITIONED, real()->pread64(fd, p, n, at));
+	OURS_OR(fd, READ_ONE(p, n, &at), real()->pread64(fd, p, n, at));
 }
 
 EXPORT ssize_t pwrite(int fd, const void *p, size_t n, off_t at)
 {
-	OURS_OR(fd, POSITIONED, real()->pwrite(fd, p, n, at));
+	OURS_OR(fd, WRITE_ONE(&at), real()->pwrite(fd, p, n, at));
 }
 
 EXPORT ssize_t pwrite64(int fd, const void *p, size_t n, off64_t at)
 {
-	OURS_OR(fd, POSITIONED, real()->pwrite64(fd, p, n, at));
+	OURS_OR(fd, WRITE_ONE(&at), real()->pwrite64(fd, p, n, at));
 }
 
 EXPORT ssize_t preadv(int fd, const struct iovec *v, int n, off_t at)
 {
-	OURS_OR(fd, POSITIONED, real()->preadv(fd, v, n, at));
+	OURS_OR(fd, Q(READ, v, n, &at), real()->preadv(fd, v, n, at));
 }
 
 EXPORT ssize_t preadv64(int fd, const struct iovec *v, int n, off64_t at)
 {
-	OURS_OR(fd, POSITIONED, real()->preadv64(fd, v, n, at));
+	OURS_OR(fd, Q(READ, v, n, &at), real()->preadv64(fd, v, n, at));
 }
 
 EXPORT ssize_t pwritev(int fd, const struct iovec *v, int n, off_t at)
 {
-	OURS_OR(fd, POSITIONED, real()->pwritev(fd, v, n, at));
+	OURS_OR(fd, WRITE_ONE(&at), real()->pwritev(fd, v, n, at));
 }
 
 EXPORT ssize_t pwritev64(int fd, const struct iovec *v, int n, off64_t at)
 {
-	OURS_OR(fd, POSITIONED, real()->pwritev64(fd, v, n, at));
+	OURS_OR(fd, WRITE_ONE(&at), real()->pwritev64(fd, v, n, at));
 }
 
 EXPORT ssize_t __read_chk(int fd, void *p, size_t n, size_t room);
 EXPORT ssize_t __read_chk(int fd, void *p, size_t n, size_t room)
 {
-	OURS_OR(fd, READ_WRITE, real()->__read_chk(fd, p, n, room));
+	if (n > room)	/* libc ends the program */
+		return real()->__read_chk(fd, p, n, room);
+	OURS_OR(fd, READ_ONE(p, n, NULL), real()->__read_chk(fd, p, n, room));
 }
 
 EXPORT ssize_t __pread_chk(int fd, void *p, size_t n, off_t at, size_t room);
 EXPORT ssize_t __pread_chk(int fd, void *p, size_t n, off_t at, size_t room)
 {
-	OURS_OR(fd, POSITIONED, real()->__pread_chk(fd, p, n, at, room));
+	if (n > room)
+		return real()->__pread_chk(fd, p, n, at, room);
+	OURS_OR(fd, READ_ONE(p, n, &at), real()->__pread_chk(fd, p, n, at, room));
 }
 
 EXPORT ssize_t __pread64_chk(int fd, void *p, size_t n, off64_t at, size_t room);
 EXPORT ssize_t __pread64_chk(int fd, void *p, size_t n, off64_t at, size_t room)
 {
-	OURS_OR(fd, POSITIONED, real()->__pread64_chk(fd, p, n, at, room));
+	if (n > room)
+		return real()->__pread64_chk(fd, p, n, at, room);
+	OURS_OR(fd, READ_ONE(p, n, &at), real()->__pread64_chk(fd, p, n, at, room));
 }
 
 EXPORT off_t lseek(int fd, off_t at, int whence)
 {
-	OURS_OR(fd, SEEK, real()->lseek(fd, at, whence));
+	OURS_OR(fd, Q(SEEK, NULL, whence, NULL), real()->lseek(fd, at, whence));
 }
 
 EXPORT off64_t lseek64(int fd, off64_t at, int whence)
 {
-	OURS_OR(fd, SEEK, real()->lseek64(fd, at, whence));
+	OURS_OR(fd, Q(SEEK, NULL, whence, NULL), real()->lseek64(fd, at, whence));
 }
 
 /* What lies behind the new end goes; longer files lose nothing. */
@@ -151,7 +167,7 @@ EXPORT int name(int fd, type length)					\
 	struct bracket b;						\
 	long r;								\
 									\
-	if (is_ours(fd, TRUNCATE, &r))					\
+	if (unlikely(front_machine()) && ask(fd, &(struct asked){ TRUNCATE }, &r))					\
 		return (int)r;						\
 	bracket_begin_file(&b, fd, length, INT64_MAX);			\
 	r = real()->name(fd, length);					\
@@ -165,12 +181,12 @@ DEFINE_FTRUNCATE(ftruncate64, off64_t)
 /* setattr refuses a change of mode or owner as one of length. */
 EXPORT int fchmod(int fd, mode_t mode)
 {
-	OURS_OR(fd, TRUNCATE, real()->fchmod(fd, mode));
+	OURS_OR(fd, Q(TRUNCATE), real()->fchmod(fd, mode));
 }
 
 EXPORT int fchown(int fd, uid_t owner, gid_t group)
 {
-	OURS_OR(fd, TRUNCATE, real()->fchown(fd, owner, group));
+	OURS_OR(fd, Q(TRUNCATE), real()->fchown(fd, owner, group));
 }
 
 static NOINLINE void correct_stat(int fd, struct stat *st)

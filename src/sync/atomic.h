@@ -111,6 +111,20 @@ static inline uint64_t sync_word_and(uint64_t *p, uint64_t v)
 	return __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST);
 }
 
+/*
+ * A number that one thread adds to and anybody reads: no bus lock, and no
+ * schedule point, because nobody decides by it.
+ */
+static inline void sync_count(uint64_t *p, uint64_t n)
+{
+	__atomic_store_n(p, __atomic_load_n(p, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t sync_count_read(const uint64_t *p)
+{
+	return __atomic_load_n(p, __ATOMIC_RELAXED);
+}
+
 /* Orders everything before against everything after (smp_mb). */
 static inline void sync_fence(void)
 {

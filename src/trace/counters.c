@@ -12,29 +12,30 @@
 #include "sync/atomic.h"
 #include "sync/wait.h"
 
-struct shard {
-	atomic64_t	value[NR_COUNTERS];
-} CACHE_ALIGNED;
+#define IN_A_LINE	(64 / sizeof(atomic64_t))
 
 struct counters {
 	unsigned	nr_shards;	/* a power of two */
-	struct shard	shard[];
+	unsigned	stride;		/* from one shard to the next: whole lines */
+	atomic64_t	value[] CACHE_ALIGNED;
 };
 
-struct counters *counters_create(void)
+struct counters *counters_create(unsigned nr_values)
 {
+	unsigned stride = ALIGN_UP(nr_values, (unsigned)IN_A_LINE);
 	unsigned nr = 1;
 	struct counters *c;
 	size_t size;
 
 	while (nr < os_nr_cpus() * 2)
 		nr *= 2;
-	size = sizeof(*c) + nr * sizeof(struct shard);
+	size = ALIGN_UP(sizeof(*c) + nr * stride * sizeof(atomic64_t), 64);
 	c = aligned_alloc(64, size);
 	if (!c)
 		return NULL;
 	memset(c, 0, size);
 	c->nr_shards = nr;
+	c->stride = stride;
 	return c;
 }
 
@@ -43,17 +44,19 @@ void counters_destroy(struct counters *c)
 	free(c);
 }
 
-void counter_add(struct counters *c, enum counter_id id, uint64_t n)
+void counter_add(struct counters *c, unsigned id, uint64_t n)
 {
-	atomic64_add(&c->shard[sync_thread_number() & (c->nr_shards - 1)].value[id], n);
+	unsigned shard = sync_thread_number() & (c->nr_shards - 1);
+
+	atomic64_add(&c->value[shard * c->stride + id], n);
 }
 
-uint64_t counter_read(const struct counters *c, enum counter_id id)
+uint64_t counter_read(const struct counters *c, unsigned id)
 {
 	uint64_t sum = 0;
 
 	for (unsigned i = 0; i < c->nr_shards; i++)
-		sum += atomic64_load_relaxed(&c->shard[i].value[id]);
+		sum += atomic64_load_relaxed(&c->value[i * c->stride + id]);
 	return sum;
 }
 

@@ -41,13 +41,13 @@ enum counter_id {
 
 struct counters;		/* one shard (cache lines of its own) a thread */
 
-/* Owned by the caller; NULL when out of memory. */
-MUST_CHECK struct counters *counters_create(void);
+/* @nr numbers, all 0.  Owned by the caller; NULL when out of memory. */
+MUST_CHECK struct counters *counters_create(unsigned nr);
 void counters_destroy(struct counters *c);
 
-/* Any thread, async-signal-safe, wait-free. */
-void counter_add(struct counters *c, enum counter_id id, uint64_t n);
+/* Any thread, async-signal-safe, wait-free.  @id: enum counter_id in a machine's. */
+void counter_add(struct counters *c, unsigned id, uint64_t n);
 
 /* Sum over all shards: exact when nobody adds at the moment. */
-uint64_t counter_read(const struct counters *c, enum counter_id id);
+uint64_t counter_read(const struct counters *c, unsigned id);
 const char *counter_name(enum counter_id id);

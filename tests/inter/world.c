@@ -44,7 +44,7 @@ static void last_put(struct kvm *kvm)
 
 static bool load_module(struct kvm_module *m)
 {
-	struct hw_config config = { HW_VENDOR_INTEL, 46, 0, 0, 1, counters_create() };
+	struct hw_config config = { HW_VENDOR_INTEL, 46, 0, 0, 1, counters_create(NR_COUNTERS) };
 
 	m->counters = config.counters;
 	m->abi = KERNEL_ABI_6_18;

@@ -28,7 +28,8 @@ int kvm_core_init(struct kvm *kvm, struct kvm_module *module, void (*destroy)(st
 	list_init(&kvm->mmu.roots);
 	kvm->mmu.external_root = HPA_INVALID;
 	atomic32_init(&kvm->users, 1);
-	r = rwlock_init(&kvm->mmu_lock, "kvm->mmu_lock", RANK_MMU);
+	kvm->stat = counters_create(NR_KVM_VM_COUNTERS);
+	r = kvm->stat ? rwlock_init(&kvm->mmu_lock, "kvm->mmu_lock", RANK_MMU) : -ENOMEM;
 	if (r)
 		goto out_mutex;
 	r = srcu_init(&kvm->srcu);
@@ -50,6 +51,7 @@ out_srcu:
 out_rwlock:
 	rwlock_fini(&kvm->mmu_lock);
 out_mutex:
+	counters_destroy(kvm->stat);
 	mutex_fini(&kvm->slots_lock);
 	mutex_fini(&kvm->lock);
 	return r;
@@ -64,6 +66,7 @@ void kvm_core_fini(struct kvm *kvm)
 	kvm_memslots_destroy(kvm);
 	srcu_fini(&kvm->srcu);
 	rwlock_fini(&kvm->mmu_lock);
+	counters_destroy(kvm->stat);
 	mutex_fini(&kvm->slots_lock);
 	mutex_fini(&kvm->lock);
 }

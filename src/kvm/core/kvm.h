@@ -21,6 +21,7 @@
 #include "base/addr.h"
 #include "base/list.h"
 #include "kvm/core/module.h"
+#include "kvm/core/stat.h"
 #include "sync/lock.h"
 #include "sync/rcu.h"
 #include "sync/wait.h"
@@ -93,6 +94,7 @@ struct kvm {
 	bool			 has_protected_state;	/* [c] */
 	bool			 pre_fault_allowed;
 	int			 owner_pid;	/* [c] the "mm" that may use it */
+	int			 creator;	/* [c] thread that made it, as statistics name it */
 	unsigned		 nr_address_spaces;	/* [c] 1 or 2 */
 
 	struct mutex		 lock;		/* RANK_VM */
@@ -119,6 +121,7 @@ struct kvm {
 
 	uint64_t		 disabled_quirks;	/* [L] */
 	struct kvm_vm_caps	 caps;		/* [L], readers any: set before vCPUs run */
+	struct counters		*stat;		/* [a] enum kvm_vm_counter */
 	atomic64_t		 nr_instructions;/* [a] guest instructions retired */
 	struct kvm_vm_arch	*arch;		/* kvm/vm */
 	void			*type_state;	/* kvm/types: owned by ops */
@@ -175,6 +178,7 @@ struct kvm_vcpu {
 	struct kvm_mmio_cache mmio;	/* [v] */
 	struct kvm_memory_slot *last_slot;	/* [v] hint, of that generation */
 	uint64_t	 last_slot_generation;
+	struct kvm_vcpu_stat stat;	/* its thread counts, anybody reads */
 };
 
 enum kvm_request {

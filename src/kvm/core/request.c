@@ -81,16 +81,19 @@ void kvm_inject_nmi(struct kvm_vcpu *vcpu)
  * A vCPU that is seen outside has yet to look at its requests before it
  * enters; one that was inside turns from EXITING to OUTSIDE when it is out.
  */
-void kvm_make_all_cpus_request(struct kvm *kvm, enum kvm_request req)
+bool kvm_make_all_cpus_request(struct kvm *kvm, enum kvm_request req)
 {
+	bool any = false;
 	uint32_t n = atomic32_load_acquire(&kvm->nr_vcpus);
 
 	for (uint32_t i = 0; i < n; i++) {
 		struct kvm_vcpu *vcpu = kvm_get_vcpu(kvm, i);
 
 		kvm_make_request(req, vcpu);
-		if (mark_exiting(vcpu))
-			kick_cpu(vcpu);
+		if (!mark_exiting(vcpu))
+			continue;
+		kick_cpu(vcpu);
+		any = true;
 	}
 	for (uint32_t i = 0; i < n; i++) {
 		struct kvm_vcpu *vcpu = kvm_get_vcpu(kvm, i);
@@ -98,10 +101,13 @@ void kvm_make_all_cpus_request(struct kvm *kvm, enum kvm_request req)
 		waitq_wait(&vcpu->left_guest,
 			   atomic32_load(&vcpu->mode) != EXITING_GUEST_MODE);
 	}
+	return any;
 }
 
 void kvm_flush_remote_tlbs(struct kvm *kvm)
 {
 	counter_add(kvm->module->counters, COUNTER_REMOTE_FLUSHES, 1);
-	kvm_make_all_cpus_request(kvm, KVM_REQ_TLB_FLUSH);
+	counter_add(kvm->stat, KVM_VM_REMOTE_TLB_FLUSH_REQUESTS, 1);
+	if (kvm_make_all_cpus_request(kvm, KVM_REQ_TLB_FLUSH))
+		counter_add(kvm->stat, KVM_VM_REMOTE_TLB_FLUSH, 1);
 }

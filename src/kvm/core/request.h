@@ -32,9 +32,9 @@ void kvm_vcpu_kick(struct kvm_vcpu *vcpu);
  * Posts @req to every vCPU, kicks those in the guest and waits until each has
  * left guest mode at least once since.  Must not be called by a vCPU thread
  * that is IN_GUEST_MODE itself.  May be called with mmu_lock held (hardware
- * walkers take no lock).
+ * walkers take no lock).  True when one of them was in the guest.
  */
-void kvm_make_all_cpus_request(struct kvm *kvm, enum kvm_request req);
+bool kvm_make_all_cpus_request(struct kvm *kvm, enum kvm_request req);
 
 /* kvm_make_all_cpus_request(KVM_REQ_TLB_FLUSH), counted. */
 void kvm_flush_remote_tlbs(struct kvm *kvm);

@@ -95,6 +95,8 @@ enum ret_pf kvm_mmu_fast_page_fault(struct kvm_vcpu *vcpu, struct kvm_page_fault
 	for (int i = 0; again && i < FAST_TRIES; i++)
 		r = try_fast(vcpu, fault, &again);
 	rcu_read_unlock();
+	if (r != RET_PF_INVALID)
+		KVM_VCPU_COUNT(vcpu, pf_fast);
 	return r;
 }
 

@@ -76,6 +76,7 @@ static void account(struct kvm *kvm, uint8_t level, bool was_leaf, bool is_leaf)
 		return;
 	counter_add(kvm->module->counters,
 		    is_leaf ? COUNTER_SPTES_INSTALLED : COUNTER_SPTES_ZAPPED, 1);
+	kvm_stat_pages(kvm, level, is_leaf ? 1 : -1ull);
 	if (level > PG_LEVEL_4K && is_leaf)
 		atomic64_add(&kvm->mmu.huge_pages[level], 1);
 	else if (level > PG_LEVEL_4K)
@@ -175,6 +176,7 @@ static int split_huge_page(struct kvm *kvm, struct tdp_iter *it, struct kvm_mmu_
 		return r;
 	}
 	counter_add(kvm->module->counters, COUNTER_SPTES_INSTALLED, 512);
+	kvm_stat_pages(kvm, it->level - 1, 512);
 	if (it->level - 1 > PG_LEVEL_4K)
 		atomic64_add(&kvm->mmu.huge_pages[it->level - 1], 512);
 	return 0;
@@ -205,6 +207,7 @@ static int map_mmio(struct kvm_vcpu *vcpu, struct tdp_iter *it)
 
 	if (new.v != it->old.v && tdp_mmu_set_spte_atomic(kvm, it, new))
 		return RET_PF_RETRY;
+	KVM_VCPU_COUNT(vcpu, pf_mmio_spte_created);
 	return RET_PF_EMULATE;
 }
 

@@ -23,6 +23,7 @@ int vcpu_emulation_failure(struct vcpu *v, const uint8_t *bytes, unsigned nr)
 	struct kvm_run *run = v->base.run;
 	uint64_t info[5];
 
+	KVM_VCPU_COUNT(&v->base, insn_emulation_fail);
 	if (!v->base.kvm->caps.exit_on_emulation_error) {
 		vcpu_inject_ud(v);
 		if (v->state.cpl)
@@ -61,7 +62,7 @@ static int complete_mmio(struct vcpu *v)
 		m->done = 0;
 	}
 	if (m->cur < m->nr)
-		return mmio_exit(v);
+		return mmio_exit(v);	/* the same exit as far as statistics go */
 	if (m->is_write) {
 		memset(m, 0, sizeof(*m));
 		return 1;
@@ -85,6 +86,12 @@ static int mmio_exit(struct vcpu *v)
 	v->complete = complete_mmio;
 	counter_add(v->base.kvm->module->counters, COUNTER_MMIO_EXITS, 1);
 	return 0;
+}
+
+static int first_mmio_exit(struct vcpu *v)
+{
+	KVM_VCPU_COUNT(&v->base, mmio_exits);
+	return mmio_exit(v);
 }
 
 /* Bytes from RIP on: the exit's own, else read through the page tables. */
@@ -154,7 +161,7 @@ static int stopped(struct vcpu *v, struct emu *e, const uint8_t *bytes, unsigned
 	}
 	if (e->refused || e->no_memory)
 		return vcpu_emulation_failure(v, bytes, nr);
-	return e->io != 1 ? e->io : mmio_exit(v);
+	return e->io != 1 ? e->io : first_mmio_exit(v);
 }
 
 static int execute(struct vcpu *v, struct x86_op ops[2], const uint8_t *bytes, unsigned nr)
@@ -173,7 +180,7 @@ static int execute(struct vcpu *v, struct x86_op ops[2], const uint8_t *bytes, u
 	vcpu_count_instruction(v);
 	v->state.shadow &= ~(X86_SHADOW_STI | X86_SHADOW_MOV_SS);
 	if (v->mmio.is_write && v->mmio.nr)
-		return mmio_exit(v);
+		return first_mmio_exit(v);
 	if (e.done_io)
 		return 0;
 	memset(&v->mmio, 0, sizeof(v->mmio));
@@ -191,6 +198,7 @@ int vcpu_emulate(struct vcpu *v, gpa_t gpa)
 
 	if (!x86_in_64bit_mode(&v->state))
 		lin = (uint32_t)(lin + v->state.seg[X86_CS].base);
+	KVM_VCPU_COUNT(&v->base, insn_emulation);
 	switch (fetch_and_decode(v, lin, bytes, &nr, ops, &how, &fault)) {
 	case WALK_OK:
 		break;

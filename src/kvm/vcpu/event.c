@@ -68,6 +68,7 @@ void vcpu_inject_ud(struct vcpu *v)
 
 void vcpu_inject_pf(struct vcpu *v, uint64_t address, uint32_t error)
 {
+	KVM_VCPU_COUNT(&v->base, pf_guest);
 	v->state.cr2 = address;
 	vcpu_queue_exception(v, X86_PF, true, error);
 }
@@ -160,6 +161,7 @@ void vcpu_prepare_events(struct vcpu *v)
 	struct vcpu_events *e = &v->events;
 	bool can_inject, window, nmi_window;
 
+	KVM_VCPU_COUNT(&v->base, req_event);
 	if (e->exception.pending)
 		inject_exception(v);
 	can_inject = !vcpu_event_needs_reinjection(v);
@@ -167,10 +169,13 @@ void vcpu_prepare_events(struct vcpu *v)
 		e->nmi_pending--;
 		e->nmi_injected = true;
 		can_inject = false;
+		KVM_VCPU_COUNT(&v->base, nmi_injections);
 	}
-	if (can_inject && vcpu_interrupt_allowed(v) && vcpu_has_interrupt(v))
+	if (can_inject && vcpu_interrupt_allowed(v) && vcpu_has_interrupt(v)) {
 		e->interrupt = (struct vcpu_interrupt){ .injected = true,
 							.vector = vcpu_take_interrupt(v) };
+		KVM_VCPU_COUNT(&v->base, irq_injections);
+	}
 	nmi_window = e->nmi_pending;
 	window = vcpu_has_interrupt(v) || vcpu_wants_window(v);
 	v->backend->watch(v, window, nmi_window);

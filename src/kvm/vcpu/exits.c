@@ -64,6 +64,7 @@ int exit_cpuid(struct vcpu *v)
 
 int exit_hlt(struct vcpu *v)
 {
+	KVM_VCPU_COUNT(&v->base, halt_exits);
 	vcpu_skip_instruction(v);
 	if (v->lapic) {
 		v->mp_state = KVM_MP_STATE_HALTED;
@@ -136,6 +137,7 @@ int exit_rdpmc(struct vcpu *v)
 
 int exit_intr(struct vcpu *v)
 {
+	KVM_VCPU_COUNT(&v->base, irq_exits);
 	return 1;
 }
 

@@ -184,6 +184,16 @@ int vcpu_do_page_fault(struct vcpu *v, struct kvm_page_fault *f)
 	return r;
 }
 
+static void count_outcome(struct kvm_vcpu *b, int r)
+{
+	if (r == RET_PF_FIXED)
+		KVM_VCPU_COUNT(b, pf_fixed);
+	else if (r == RET_PF_EMULATE)
+		KVM_VCPU_COUNT(b, pf_emulate);
+	else if (r == RET_PF_SPURIOUS)
+		KVM_VCPU_COUNT(b, pf_spurious);
+}
+
 /*
  * kvm_mmu_page_fault(): RET_PF_RETRY to go on in the guest, RET_PF_EMULATE, or
  * -errno.
@@ -205,8 +215,10 @@ int vcpu_page_fault(struct vcpu *v, gpa_t gpa, uint64_t ec)
 		r = kvm_mmu_handle_mmio_fault(&v->base, gpa);
 	}
 	if (r == RET_PF_INVALID) {
+		KVM_VCPU_COUNT(&v->base, pf_taken);
 		vcpu_fault_init(v, &f, gpa, ec);
 		r = vcpu_do_page_fault(v, &f);
+		count_outcome(&v->base, r);
 	}
 	if (r < 0 || r == RET_PF_EMULATE)
 		return r;

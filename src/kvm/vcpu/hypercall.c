@@ -15,6 +15,7 @@ static void set_result(struct vcpu *v, uint64_t ret)
 
 static int complete_hypercall(struct vcpu *v)
 {
+	KVM_VCPU_COUNT(&v->base, hypercalls);
 	set_result(v, v->base.run->hypercall.ret);
 	vcpu_skip_instruction(v);
 	return 1;
@@ -58,6 +59,7 @@ int exit_hypercall(struct vcpu *v)
 		ret = 0;
 	if (v->complete)
 		return 0;
+	KVM_VCPU_COUNT(&v->base, hypercalls);
 	set_result(v, (int64_t)ret);
 	vcpu_skip_instruction(v);
 	return 1;

@@ -115,6 +115,10 @@ void vcpu_put(struct vcpu *v)
 {
 	struct lp_pool *p = pool_of(v);
 
+	if (v->base.stat.exits != v->exits_at_put) {
+		v->exits_at_put = v->base.stat.exits;
+		KVM_VCPU_COUNT(&v->base, host_state_reload);
+	}
 	mutex_lock(&p->lock);
 	atomicptr_store(&v->base.cpu, NULL);
 	owners(p)[v->last_cpu].vcpu = NULL;

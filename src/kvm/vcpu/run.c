@@ -12,6 +12,7 @@
 #include "kvm/vcpu/exits.h"
 #include "kvm/vcpu/irq.h"
 #include "kvm/vcpu/load.h"
+#include "os/clock.h"
 #include "trace/counters.h"
 
 void vcpu_notify_signal(struct vcpu *v)
@@ -41,8 +42,10 @@ static int handle_requests(struct vcpu *v, struct cpu *cpu)
 		return -EIO;
 	if (kvm_check_request(KVM_REQ_TRIPLE_FAULT, b))
 		return exit_shutdown(v);
-	if (kvm_check_request(KVM_REQ_TLB_FLUSH, b))
+	if (kvm_check_request(KVM_REQ_TLB_FLUSH, b)) {
+		KVM_VCPU_COUNT(b, tlb_flush);
 		v->backend->flush_tlb(v, cpu);
+	}
 	if (kvm_check_request(KVM_REQ_NMI, b))
 		vcpu_process_nmi(v);
 	kvm_check_request(KVM_REQ_UNBLOCK, b);
@@ -110,6 +113,7 @@ static int enter_guest(struct vcpu *v)
 	v->base.srcu_idx = srcu_read_lock(&kvm->srcu);
 
 	v->has_run = true;
+	KVM_VCPU_COUNT(&v->base, exits);
 	atomic64_add(&kvm->nr_instructions, cpu_instructions(cpu) - before);
 	return v->backend->handle_exit(v);
 }
@@ -119,16 +123,28 @@ static bool is_runnable(const struct vcpu *v)
 	return v->mp_state == KVM_MP_STATE_RUNNABLE;
 }
 
+static void count_halt(struct vcpu *v, uint64_t ns)
+{
+	KVM_VCPU_COUNT_NS(&v->base, halt_wait_ns, halt_wait_hist, ns);
+	if (!signal_pending(v))
+		KVM_VCPU_COUNT(&v->base, halt_wakeup);
+}
+
 /* Not running: HLT, or waiting for INIT or SIPI. */
 static void sleep_until(struct vcpu *v)
 {
 	struct kvm *kvm = v->base.kvm;
+	uint64_t begin;
 
 	vcpu_put(v);
 	srcu_read_unlock(&kvm->srcu, v->base.srcu_idx);
+	begin = os_monotonic_ns();
+	sync_count(&v->base.stat.blocking, 1);
 	waitq_wait(&v->base.left_guest, signal_pending(v) || is_runnable(v) ||
 		   kvm_request_is_pending(KVM_REQ_UNBLOCK, &v->base) ||
 		   kvm_request_is_pending(KVM_REQ_VM_DEAD, &v->base) || vcpu_has_events(v));
+	sync_count(&v->base.stat.blocking, -1ull);
+	count_halt(v, os_monotonic_ns() - begin);
 	v->base.srcu_idx = srcu_read_lock(&kvm->srcu);
 	vcpu_load(v);
 }
@@ -169,10 +185,12 @@ static int run_loop(struct vcpu *v)
 		if (v->base.run->request_interrupt_window && vcpu_irq_from_user(v) &&
 		    vcpu_ready_for_interrupt(v)) {
 			v->base.run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
+			KVM_VCPU_COUNT(&v->base, request_irq_exits);
 			return 0;
 		}
 		if (signal_pending(v)) {
 			v->base.run->exit_reason = KVM_EXIT_INTR;
+			KVM_VCPU_COUNT(&v->base, signal_exits);
 			return -EINTR;
 		}
 		if (vcpu_should_yield(v))
@@ -198,6 +216,7 @@ static int run_uninitialized(struct vcpu *v)
 	if (!signal_pending(v))
 		return -EAGAIN;
 	v->base.run->exit_reason = KVM_EXIT_INTR;
+	KVM_VCPU_COUNT(&v->base, signal_exits);
 	return -EINTR;
 }
 
@@ -245,6 +264,7 @@ int vcpu_run(struct vcpu *v)
 	v->base.srcu_idx = srcu_read_lock(&kvm->srcu);
 	r = run_locked(v);
 	save_to_run(v);
+	KVM_VCPU_COUNT(&v->base, fpu_reload);
 	srcu_read_unlock(&kvm->srcu, v->base.srcu_idx);
 	vcpu_put(v);
 	atomic32_store(&v->signal, 0);

@@ -114,6 +114,7 @@ static int handle_ioio(struct vcpu *v)
 	uint64_t info = v->svm_exit.exitinfo1;
 	uint8_t size = info & SVM_IOIO_SZ8 ? 1 : info & SVM_IOIO_SZ16 ? 2 : 4;
 
+	KVM_VCPU_COUNT(&v->base, io_exits);
 	v->next_rip = v->svm_exit.exitinfo2;
 	if (info & SVM_IOIO_STR)
 		return vcpu_emulate(v, EMULATE_NO_GPA);
@@ -140,6 +141,7 @@ static int handle_cr(struct vcpu *v)
 static int handle_vintr(struct vcpu *v)
 {
 	v->svm.intercept_vintr = false;
+	KVM_VCPU_COUNT(&v->base, irq_window_exits);
 	kvm_make_request(KVM_REQ_EVENT, &v->base);
 	return 1;
 }

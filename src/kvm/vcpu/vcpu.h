@@ -89,6 +89,7 @@ struct vcpu {
 	const struct vcpu_backend *backend;
 	unsigned	last_cpu;	/* index, ~0: never ran */
 	bool		has_run;
+	uint64_t	exits_at_put;	/* so many when it last left a processor */
 
 	struct svm_control svm;
 	struct svm_exit	 svm_exit;

@@ -166,6 +166,7 @@ static int handle_io(struct vcpu *v)
 {
 	uint64_t q = v->vmx_exit.qualification;
 
+	KVM_VCPU_COUNT(&v->base, io_exits);
 	if (q & VMX_IO_STRING)
 		return vcpu_emulate(v, EMULATE_NO_GPA);
 	return exit_io(v, q >> 16, (q & 7) + 1, q & VMX_IO_IN);
@@ -220,6 +221,10 @@ static int handle_window(struct vcpu *v)
 {
 	v->vmx.interrupt_window_exiting = false;
 	v->vmx.nmi_window_exiting = false;
+	if (v->vmx_exit.reason == VMX_EXIT_NMI_WINDOW)
+		KVM_VCPU_COUNT(&v->base, nmi_window_exits);
+	else
+		KVM_VCPU_COUNT(&v->base, irq_window_exits);
 	kvm_make_request(KVM_REQ_EVENT, &v->base);
 	return 1;
 }

@@ -109,6 +109,7 @@ static const struct cap_row caps[] = {
 	{ KVM_CAP_MEMORY_FAULT_INFO, 1 },
 	{ KVM_CAP_MEMORY_ATTRIBUTES, .fn = memory_attributes },
 	{ KVM_CAP_GUEST_MEMFD, .fn = guest_memfd },
+	{ KVM_CAP_BINARY_STATS_FD, 1 },
 	{ KVM_CAP_VM_TYPES, .fn = vm_types },
 	{ KVM_CAP_PRE_FAULT_MEMORY, 1 },
 	{ KVM_CAP_SOFTCVM, SOFTCVM_VERSION },

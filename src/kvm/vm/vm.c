@@ -129,6 +129,7 @@ static void set_type(struct kvm *kvm, const struct vm_type_ops *ops)
 	kvm->pre_fault_allowed = ops->pre_fault_at_once;
 	kvm->nr_address_spaces = ops->has_private_mem ? 1 : KVM_MAX_ADDRESS_SPACES;
 	kvm->owner_pid = os_pid();
+	kvm->creator = os_tid();
 	kvm->caps.tsc_khz = os_tsc_khz();
 }
 

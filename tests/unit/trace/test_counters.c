@@ -34,7 +34,7 @@ static void add_many(void *unused)
 
 static void nothing_is_lost_with_its_thread(void **unused)
 {
-	all = counters_create();
+	all = counters_create(NR_COUNTERS);
 	assert_non_null(all);
 	for (int i = 0; i < NR_THREADS; i++)
 		assert_int_equal(sync_start_worker(add_many, NULL, "adder"), 0);
@@ -61,7 +61,7 @@ static void handlers_may_add(void **unused)
 	struct itimerval never = { 0 };
 	uint64_t nr = 0, end = os_monotonic_ns() + 50000000;
 
-	all = counters_create();
+	all = counters_create(NR_COUNTERS);
 	sigaction(SIGALRM, &act, NULL);
 	setitimer(ITIMER_REAL, &often, NULL);
 	for (; os_monotonic_ns() < end; nr++)

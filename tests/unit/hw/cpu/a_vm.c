@@ -94,7 +94,7 @@ static void make_segments(struct vm *vm)
 void vm_init(struct vm *vm, bool amd)
 {
 	struct hw_config c = { .vendor = amd ? HW_VENDOR_AMD : HW_VENDOR_INTEL, .phys_bits = 46,
-			       .nr_cpus = 2, .counters = counters_create() };
+			       .nr_cpus = 2, .counters = counters_create(NR_COUNTERS) };
 	uint64_t gpa;
 
 	memset(vm, 0, sizeof(*vm));

@@ -15,7 +15,7 @@ static inline struct hw *a_machine(struct hw_config c)
 {
 	struct hw *hw = NULL;
 
-	c.counters = counters_create();
+	c.counters = counters_create(NR_COUNTERS);
 	c.nr_cpus = c.nr_cpus ? c.nr_cpus : 1;
 	assert_non_null(c.counters);
 	assert_int_equal(os_uaccess_install(), 0);

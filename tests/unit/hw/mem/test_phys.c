@@ -69,7 +69,7 @@ static void what_is_not_there_reads_as_ones_and_is_a_finding(void **unused)
 
 static void bad_machines_are_refused(void **unused)
 {
-	struct counters *c = counters_create();
+	struct counters *c = counters_create(NR_COUNTERS);
 	const struct hw_config rows[] = {
 		{ HW_VENDOR_AMD, 35, 0, 0, 1, c },
 		{ HW_VENDOR_AMD, 53, 0, 0, 1, c },

@@ -39,7 +39,7 @@ static inline struct kvm *fixture_create(unsigned nr_address_spaces)
 
 	assert_non_null(module);
 	assert_non_null(kvm);
-	module->counters = counters_create();
+	module->counters = counters_create(NR_COUNTERS);
 	kvm->nr_address_spaces = nr_address_spaces;
 	assert_int_equal(kvm_core_init(kvm, module, fixture_destroy), 0);
 	return kvm;

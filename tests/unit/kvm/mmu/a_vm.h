@@ -55,7 +55,7 @@ static inline struct a_vm *a_vm_create(const struct hw_config *config, bool priv
 	struct hw_config with_counters = *config;
 
 	assert_non_null(vm);
-	vm->module.counters = counters_create();
+	vm->module.counters = counters_create(NR_COUNTERS);
 	with_counters.counters = vm->module.counters;
 	assert_int_equal(hw_create(&with_counters, &vm->module.hw), HW_OK);
 	vm->module.abi = KERNEL_ABI_6_12;

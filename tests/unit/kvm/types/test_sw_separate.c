@@ -39,7 +39,7 @@ static void world_make(struct world *w, unsigned abi, uint8_t phys_bits)
 	struct kvm_create_guest_memfd args = { .size = SIZE };
 	struct kvm_userspace_memory_region2 r = { .flags = KVM_MEM_GUEST_MEMFD,
 						  .guest_phys_addr = BASE, .memory_size = SIZE };
-	struct hw_config config = { HW_VENDOR_INTEL, phys_bits, 0, 0, 1, counters_create() };
+	struct hw_config config = { HW_VENDOR_INTEL, phys_bits, 0, 0, 1, counters_create(NR_COUNTERS) };
 
 	*w = (struct world){ .module = { .abi = abi, .sw_separate = true, .audit = true,
 					 .counters = config.counters,

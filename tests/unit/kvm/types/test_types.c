@@ -52,7 +52,7 @@ static void separate_tables_are_for_intel(void **unused)
 	(void)unused;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct kvm_module m = { .params.tdp_mmu = true, .sw_separate = true };
-		struct hw_config config = { rows[i].vendor, 46, 0, 0, 1, counters_create() };
+		struct hw_config config = { rows[i].vendor, 46, 0, 0, 1, counters_create(NR_COUNTERS) };
 
 		assert_int_equal(hw_create(&config, &m.hw), HW_OK);
 		m.vm_types = vm_types_supported(&m);

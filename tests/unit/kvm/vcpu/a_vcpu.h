@@ -52,7 +52,7 @@ static inline void a_module_make(struct kvm_module *m, enum hw_vendor vendor, ui
 
 	*m = (struct kvm_module){ .abi = KERNEL_ABI_6_12, .maxphyaddr = phys_bits,
 				  .params = { .mmio_caching = true, .tdp_mmu = true } };
-	m->counters = counters_create();
+	m->counters = counters_create(NR_COUNTERS);
 	assert_non_null(m->counters);
 	c.counters = m->counters;
 	assert_int_equal(hw_create(&c, &m->hw), HW_OK);

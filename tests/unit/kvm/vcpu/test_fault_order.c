@@ -183,7 +183,7 @@ static void create_world(const struct row *r, bool mmio_caching)
 	world = calloc(1, sizeof(*world));
 	world->module = (struct kvm_module){
 		.abi = KERNEL_ABI_6_12, .enable_mmio_caching = mmio_caching, .maxphyaddr = 46,
-		.counters = counters_create(),
+		.counters = counters_create(NR_COUNTERS),
 	};
 	assert_int_equal(kvm_core_init(&world->kvm, &world->module, no_more_users), 0);
 	world->kvm.vm_type = KVM_X86_SW_PROTECTED_VM;
