@@ -82,6 +82,7 @@ struct kvm_vm_caps {
 	uint64_t	exit_hypercalls;	/* BIT(KVM_HC_*) that go to user space */
 	bool		exit_on_emulation_error;
 	bool		irqchip;		/* a local APIC for each vCPU */
+	bool		hide_platform_info;	/* from guests; MSR_PLATFORM_INFO */
 	uint32_t	tsc_khz;		/* default of new vCPUs */
 	uint32_t	bsp_vcpu_id;
 };
@@ -120,6 +121,7 @@ struct kvm {
 	unsigned		 max_vcpu_ids;	/* [L] */
 
 	uint64_t		 disabled_quirks;	/* [L] */
+	atomicptr_t		 msr_filter;	/* [L], readers in srcu; kvm/vcpu/msr_filter.h */
 	struct kvm_vm_caps	 caps;		/* [L], readers any: set before vCPUs run */
 	struct counters		*stat;		/* [a] enum kvm_vm_counter */
 	atomic64_t		 nr_instructions;/* [a] guest instructions retired */

@@ -122,6 +122,10 @@ static void put_subleaves(struct filler *f, uint32_t leaf)
 		struct kvm_cpuid_entry2 *e = put(f, leaf, 0, SIGNIFICANT);
 		uint32_t last = e ? e->eax : 0;
 
+		if (e) {		/* KVM's own, whatever the machine has */
+			e->ebx |= (uint32_t)BIT(1);	/* TSC_ADJUST */
+			e->edx |= (uint32_t)BIT(29);	/* ARCH_CAPABILITIES */
+		}
 		for (uint32_t i = 1; i <= last; i++)
 			put(f, leaf, i, SIGNIFICANT);
 		return;
@@ -300,11 +304,41 @@ int vcpu_set_cpuid(struct vcpu *v, const struct kvm_cpuid_entry2 *entries, unsig
 	return 0;
 }
 
-static bool is_intel_like(const struct vcpu *v)
+/* Hygon's are AMD's. */
+bool vcpu_is_intel_compatible(const struct vcpu *v)
 {
 	const struct kvm_cpuid_entry2 *e = vcpu_find_cpuid(v, 0, 0);
 
-	return !e || memcmp(&e->ebx, "Auth", 4) != 0;
+	return !e || (memcmp(&e->ebx, "Auth", 4) && memcmp(&e->ebx, "Hygo", 4));
+}
+
+static uint32_t flag_leaf(uint32_t flag)
+{
+	return (flag & 0x80000000u) | (flag >> 16 & 0x7fff);
+}
+
+static bool flag_is_in(uint32_t flag, uint32_t eax, uint32_t ebx, uint32_t ecx, uint32_t edx)
+{
+	const uint32_t regs[] = { eax, ebx, ecx, edx };
+
+	return regs[flag >> 8 & 3] >> (flag & 31) & 1;
+}
+
+bool vcpu_has_feature(const struct vcpu *v, uint32_t flag)
+{
+	const struct kvm_cpuid_entry2 *e = vcpu_find_cpuid(v, flag_leaf(flag), flag >> 12 & 0xf);
+
+	return e && flag_is_in(flag, e->eax, e->ebx, e->ecx, e->edx);
+}
+
+bool kvm_host_has_feature(const struct kvm_module *module, uint32_t flag)
+{
+	struct cpuid_regs r = hw_cpuid(module->hw, flag_leaf(flag), flag >> 12 & 0xf);
+
+	/* Past the last basic leaf Intel's answers the last one's words. */
+	if (hw_cpuid(module->hw, flag & 0x80000000u, 0).eax < flag_leaf(flag))
+		return false;
+	return flag_is_in(flag, r.eax, r.ebx, r.ecx, r.edx);
 }
 
 /* SDM vol. 2A CPUID, leaf 0BH: undefined levels still tell ECX[7:0] and the x2APIC id. */
@@ -329,7 +363,7 @@ static const struct kvm_cpuid_entry2 *out_of_range(const struct vcpu *v, uint32_
 		block = vcpu_find_cpuid(v, leaf & 0xffffff00, 0);
 	else if (leaf >= 0x80000000)
 		block = vcpu_find_cpuid(v, leaf >= 0xc0000000 ? 0xc0000000 : 0x80000000, 0);
-	if (!basic || !is_intel_like(v) || (block && leaf <= block->eax))
+	if (!basic || !vcpu_is_intel_compatible(v) || (block && leaf <= block->eax))
 		return NULL;
 	return vcpu_find_cpuid(v, basic->eax, subleaf);
 }

@@ -116,7 +116,7 @@ int vcpu_create(struct kvm *kvm, unsigned id, void *run_pages, struct vcpu **out
 	v->tsc_khz = kvm->caps.tsc_khz;
 	if (kvm->caps.irqchip)
 		v->lapic = calloc(1, sizeof(*v->lapic));
-	if ((kvm->caps.irqchip && !v->lapic) || vcpu_msrs_init(v)) {
+	if (kvm->caps.irqchip && !v->lapic) {
 		vcpu_destroy(v);
 		return -ENOMEM;
 	}
@@ -144,6 +144,5 @@ void vcpu_destroy(struct vcpu *v)
 	kvm_vcpu_core_fini(&v->base);
 	free(v->lapic);
 	free(v->cpuid);
-	free(v->msrs);
 	free(v);
 }

@@ -83,6 +83,22 @@ struct vcpu_pio {
 	uint64_t	linear_rip;	/* of the instruction */
 };
 
+#define VCPU_NR_VAR_MTRRS	8
+#define VCPU_MAX_MCE_BANKS	32	/* KVM_MAX_MCE_BANKS */
+
+/* Model-specific registers that no instruction reads by itself (msr.h). */
+struct vcpu_msrs {
+	uint64_t	microcode, platform_info, arch_capabilities, de_cfg;
+	uint64_t	misc_features;	/* MISC_FEATURES_ENABLES */
+	uint64_t	misc_enable, feature_control, hwcr, power_ctl, smi_count;
+	uint64_t	spec_ctrl, virt_spec_ctrl, umwait_control;
+	uint64_t	vm_cr, hsave_pa, osvw[2], sgx_hash[4];
+	uint64_t	mtrr_variable[2 * VCPU_NR_VAR_MTRRS];
+	uint64_t	mtrr_64k[1], mtrr_16k[2], mtrr_4k[8], mtrr_default;
+	uint64_t	mcg_cap, mcg_status, mcg_ctl, mcg_ext_ctl;
+	uint64_t	mce_banks[4 * VCPU_MAX_MCE_BANKS], mce_ctl2[VCPU_MAX_MCE_BANKS];
+};
+
 struct vcpu {
 	struct kvm_vcpu	base;
 	struct x86_state state;
@@ -105,11 +121,9 @@ struct vcpu {
 	struct vcpu_events events;
 	struct lapic	*lapic;		/* NULL: not in the kernel */
 	uint64_t	 apic_base;
-	uint64_t	*msrs;		/* values of the plain ones, msr.c */
+	struct vcpu_msrs msr;
 	uint64_t	 tsc_offset;
 	uint64_t	 tsc_adjust;
-	uint64_t	 misc_features;	/* MISC_FEATURES_ENABLES */
-	uint64_t	 misc_enable;
 	uint32_t	 tsc_khz;
 
 	/* What the next KVM_RUN has to finish first; NULL: nothing. */
@@ -166,13 +180,16 @@ int vcpu_set_cr3(struct vcpu *v, uint64_t value);
 int vcpu_set_cr4(struct vcpu *v, uint64_t value);
 int vcpu_set_cr8(struct vcpu *v, uint64_t value);
 
-MUST_CHECK int vcpu_msrs_init(struct vcpu *v);	/* -ENOMEM */
 void vcpu_msrs_reset(struct vcpu *v);
-/* MSRs (msr.c).  0, or 1 when the guest would get #GP. */
+/* As after KVM_X86_QUIRK_STUFF_FEATURE_MSRS is gone: the VMM fills them in. */
+void vcpu_clear_feature_msrs(struct vcpu *v);
+/* MSRs (msr.c).  0, or why not (enum msr_answer).  kvm->srcu for guests' accesses. */
 int vcpu_get_msr(struct vcpu *v, uint32_t index, bool host, uint64_t *value);
 int vcpu_set_msr(struct vcpu *v, uint32_t index, bool host, uint64_t value);
 /* MISC_FEATURES_ENABLES: CPUID above ring 0 is #GP. */
 bool vcpu_cpuid_faults(const struct vcpu *v);
+/* MISC_ENABLE says that there is MONITOR. */
+bool vcpu_misc_enable_mwait(const struct vcpu *v);
 /* KVM_GET_MSR_INDEX_LIST and the feature list: how many; fills at most @max. */
 unsigned vcpu_msr_list(const struct kvm_module *module, uint32_t *list, unsigned max);
 unsigned vcpu_feature_msr_list(const struct kvm_module *module, uint32_t *list, unsigned max);

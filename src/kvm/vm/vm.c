@@ -8,6 +8,7 @@
 #include "kvm/core/host_map.h"
 #include "kvm/mmu/mmu.h"
 #include "kvm/vcpu/load.h"
+#include "kvm/vcpu/msr_filter.h"
 #include "kvm/vcpu/vcpu.h"
 #include "kvm/vm/audit.h"
 #include "kvm/vm/memory.h"
@@ -115,6 +116,7 @@ static void destroy_vm(struct kvm *kvm)
 	kvm->ops->vm_free(kvm);
 	kvm_vm_free_memory(kvm);
 	arch_destroy(kvm->arch);
+	msr_filter_free(atomicptr_load(&kvm->msr_filter));
 	kvm_core_fini(kvm);
 	free(kvm);
 	atomic32_sub(&module->nr_vms, 1);

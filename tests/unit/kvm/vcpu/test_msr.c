@@ -7,6 +7,7 @@
 enum who { GUEST, HOST };
 enum on { ON_BOTH, ON_AMD, ON_INTEL };
 #define GP	1
+#define NONE	2		/* nobody knows it */
 #define NOT_CANONICAL	0x8000000000000000ull
 #define LOW_CANONICAL	0x00007fffffffffffull
 #define WB8	0x0606060606060606ull
@@ -21,8 +22,8 @@ static const struct row {
 	int		want;
 	uint64_t	is;		/* read by the host afterwards */
 } rows[] = {
-	{ "nobody's register", ON_BOTH, 0xdeadbeef, GUEST, 0, GP, 0 },
-	{ "nobody's register", ON_BOTH, 0xdeadbeef, HOST, 0, GP, 0 },
+	{ "nobody's register", ON_BOTH, 0xdeadbeef, GUEST, 0, NONE, 0 },
+	{ "nobody's register", ON_BOTH, 0xdeadbeef, HOST, 0, NONE, 0 },
 	{ "EFER: NX", ON_BOTH, 0xc0000080, GUEST, X86_EFER_NX, 0, X86_EFER_NX },
 	{ "EFER: LMA is not written", ON_BOTH, 0xc0000080, HOST, X86_EFER_LMA, 0, 0 },
 	{ "EFER: a reserved bit", ON_BOTH, 0xc0000080, HOST, 2, GP, 0 },
@@ -38,7 +39,8 @@ static const struct row {
 	{ "GS base", ON_BOTH, 0xc0000101, GUEST, 0x1234, 0, 0x1234 },
 	{ "kernel GS base", ON_BOTH, 0xc0000102, GUEST, 0x1234, 0, 0x1234 },
 	{ "kernel GS base: not canonical", ON_BOTH, 0xc0000102, HOST, NOT_CANONICAL, GP, 0 },
-	{ "SYSENTER_ESP is made canonical", ON_BOTH, 0x175, GUEST, BIT(47), 0, ~0ull << 47 },
+	{ "SYSENTER_ESP has 32 bits", ON_AMD, 0x175, GUEST, BIT(47) | 5, 0, 5 },
+	{ "SYSENTER_ESP is made canonical", ON_INTEL, 0x175, GUEST, BIT(47), 0, ~0ull << 47 },
 	{ "SYSENTER_EIP is made canonical", ON_BOTH, 0x176, HOST, NOT_CANONICAL, 0, 0 },
 	{ "TSC_AUX", ON_BOTH, 0xc0000103, GUEST, 7, 0, 7 },
 	{ "TSC_AUX: 33 bits", ON_INTEL, 0xc0000103, GUEST, BIT(32), GP, 0 },
@@ -56,8 +58,8 @@ static const struct row {
 	{ "variable MTRR: mask", ON_BOTH, 0x201, GUEST, 0xc0000800, 0, 0xc0000800 },
 	{ "variable MTRR: mask, reserved", ON_BOTH, 0x20f, GUEST, 0x400, GP, 0 },
 	{ "variable MTRR: beyond MAXPHYADDR", ON_BOTH, 0x201, HOST, BIT(46), GP, 0 },
-	{ "MTRRcap is nobody's to write", ON_BOTH, 0x0fe, HOST, 0x508, GP, 0x508 },
-	{ "MCG_CAP is nobody's to write", ON_BOTH, 0x179, HOST, 32, GP, 32 },
+	{ "MTRRcap is nobody's to write", ON_BOTH, 0x0fe, HOST, 0x508, NONE, 0x508 },
+	{ "MCG_CAP is nobody's to write", ON_BOTH, 0x179, HOST, 32, NONE, 32 },
 	{ "microcode: the guest's is dropped", ON_AMD, 0x8b, GUEST, 1, 0, 0x01000065 },
 	{ "microcode: the guest's is dropped", ON_INTEL, 0x8b, GUEST, 1, 0, 0x100000000ull },
 	{ "microcode: the host's is kept", ON_BOTH, 0x8b, HOST, 0x5500000000ull, 0, 0x5500000000ull },
@@ -70,19 +72,55 @@ static const struct row {
 	{ "MISC_ENABLE: the host may", ON_BOTH, 0x1a0, HOST, 0, 0, 0 },
 	{ "MISC_ENABLE: EMON stays", ON_BOTH, 0x1a0, GUEST, 0x1808, 0, 0x1800 },
 	{ "DEBUGCTL: LBR is dropped", ON_BOTH, 0x1d9, GUEST, 1, 0, 0 },
-	{ "DEBUGCTL: reserved", ON_BOTH, 0x1d9, GUEST, BIT(15), GP, 0 },
+	{ "DEBUGCTL without LBR takes anything", ON_AMD, 0x1d9, GUEST, BIT(15), 0, 0 },
+	{ "DEBUGCTL: reserved", ON_INTEL, 0x1d9, GUEST, BIT(15), GP, 0 },
 	{ "HWCR: what old guests set is dropped", ON_BOTH, 0xc0010015, GUEST, 0x148, 0, 0 },
 	{ "HWCR: TscFreqSel", ON_BOTH, 0xc0010015, GUEST, BIT(24), 0, BIT(24) },
 	{ "HWCR: others", ON_BOTH, 0xc0010015, GUEST, 1, GP, 0 },
 	{ "VM_HSAVE_PA", ON_AMD, 0xc0010117, GUEST, 0x1000, 0, 0x1000 },
 	{ "VM_HSAVE_PA: alignment", ON_AMD, 0xc0010117, GUEST, 0x1001, GP, 0 },
-	{ "VM_HSAVE_PA is AMD's", ON_INTEL, 0xc0010117, GUEST, 0x1000, GP, 0 },
+	{ "VM_HSAVE_PA: the host may", ON_AMD, 0xc0010117, HOST, 0x1001, 0, 0x1000 },
+	{ "VM_HSAVE_PA is AMD's", ON_INTEL, 0xc0010117, GUEST, 0x1000, 0, 0 },
 	{ "VIRT_SPEC_CTRL: SSBD", ON_AMD, 0xc001011f, HOST, 4, 0, 4 },
 	{ "VIRT_SPEC_CTRL: others", ON_AMD, 0xc001011f, HOST, 1, GP, 0 },
-	{ "FEAT_CTL is Intel's", ON_AMD, 0x3a, HOST, 1, GP, 0 },
-	{ "FEAT_CTL: VMX is not there", ON_INTEL, 0x3a, HOST, 5, GP, 0 },
+	{ "FEAT_CTL is Intel's", ON_AMD, 0x3a, HOST, 1, NONE, 0 },
+	{ "FEAT_CTL: VMX is not there", ON_INTEL, 0x3a, GUEST, 5, GP, 0 },
+	{ "FEAT_CTL: VMX, by the host", ON_INTEL, 0x3a, HOST, 5, 0, 5 },
+	{ "FEAT_CTL: beyond all features", ON_INTEL, 0x3a, HOST, BIT(3), GP, 0 },
 	{ "FEAT_CTL: locked", ON_INTEL, 0x3a, GUEST, 1, 0, 1 },
 	{ "XSS has no bits", ON_BOTH, 0xda0, GUEST, 1, GP, 0 },
+	{ "XSS is not there", ON_BOTH, 0xda0, GUEST, 0, GP, 0 },
+	{ "XSS: the host writes 0", ON_BOTH, 0xda0, HOST, 0, 0, 0 },
+	{ "ARCH_CAPABILITIES is the host's", ON_BOTH, 0x10a, GUEST, 0, GP, 0x4000069 },
+	{ "ARCH_CAPABILITIES: any value", ON_BOTH, 0x10a, HOST, ~0ull, 0, ~0ull },
+	{ "PERF_CAPABILITIES: none", ON_BOTH, 0x345, HOST, 1, GP, 0 },
+	{ "PERF_CAPABILITIES: 0", ON_BOTH, 0x345, HOST, 0, 0, 0 },
+	{ "DE_CFG: LFENCE", ON_AMD, 0xc0011029, GUEST, 0, 0, 0 },
+	{ "DE_CFG: others", ON_AMD, 0xc0011029, GUEST, 1, GP, 2 },
+	{ "DE_CFG is AMD's", ON_INTEL, 0xc0011029, HOST, 2, NONE, 0 },
+	{ "MCG_CTL is not there", ON_BOTH, 0x17b, GUEST, ~0ull, GP, 0 },
+	{ "MCG_CTL: the host writes 0", ON_BOTH, 0x17b, HOST, 0, 0, 0 },
+	{ "MCG_STATUS", ON_BOTH, 0x17a, GUEST, 5, 0, 5 },
+	{ "a bank: all on", ON_BOTH, 0x400, GUEST, ~0ull, 0, ~0ull },
+	{ "a bank: but bit 10", ON_BOTH, 0x410, GUEST, ~0ull ^ BIT(10), 0, ~0ull ^ BIT(10) },
+	{ "a bank: partly on", ON_BOTH, 0x400, GUEST, 2, GP, 0 },
+	{ "a bank's status: 0", ON_BOTH, 0x401, GUEST, 0, 0, 0 },
+	{ "a bank's status", ON_BOTH, 0x401, GUEST, 1, GP, 0 },
+	{ "a bank's status, host", ON_BOTH, 0x401, HOST, 1, 0, 1 },
+	{ "the last bank's last", ON_BOTH, 0x47f, GUEST, 9, 0, 9 },
+	{ "CMCI is not there", ON_BOTH, 0x280, GUEST, 0, GP, 0 },
+	{ "the hole between MTRRs", ON_BOTH, 0x210, HOST, 0, GP, 0 },
+	{ "POWER_CTL", ON_BOTH, 0x1fc, GUEST, 3, 0, 3 },
+	{ "SMI_COUNT is the host's", ON_BOTH, 0x34, GUEST, 0, GP, 0 },
+	{ "SMBASE without SMM", ON_BOTH, 0x9e, HOST, 0, GP, 0 },
+	{ "SPEC_CTRL is not there", ON_BOTH, 0x48, HOST, 0, GP, 0 },
+	{ "counters take anything", ON_BOTH, 0xc0010004, GUEST, 77, 0, 0 },
+	{ "VM_CR: locked", ON_AMD, 0xc0010114, GUEST, 0x18, 0, 0x18 },
+	{ "VM_CR: reserved", ON_AMD, 0xc0010114, GUEST, 0x20, GP, 0 },
+	{ "TSC_RATIO stays", ON_AMD, 0xc0000104, HOST, 2, GP, 1 },
+	{ "listed, unknown, 0", ON_BOTH, 0x4b564d02, HOST, 0, 0, 0 },
+	{ "listed, unknown, not 0", ON_BOTH, 0x4b564d02, HOST, 1, NONE, 0 },
+	{ "listed, unknown, by the guest", ON_BOTH, 0x4b564d02, GUEST, 0, NONE, 0 },
 	{ "APIC base moves", ON_BOTH, 0x1b, GUEST, 0xfed00900, 0, 0xfed00900 },
 	{ "APIC base: reserved", ON_BOTH, 0x1b, GUEST, APIC | BIT(9), GP, APIC },
 	{ "x2APIC", ON_BOTH, 0x1b, GUEST, APIC | BIT(10), 0, APIC | BIT(10) },
@@ -204,6 +242,7 @@ static void the_clock_moves_with_its_adjustment(void **unused)
 
 	(void)unused;
 	a_vcpu_make(&a, AMD, true);
+	a_vcpu_all_cpuid(&a);
 	assert_int_equal(vcpu_set_msr(a.v, 0x10, true, 0), 0);
 	before = a.v->tsc_offset;
 	assert_int_equal(vcpu_set_msr(a.v, 0x3b, false, 1000), 0);
