@@ -3,7 +3,7 @@
  * exec.c - `softcvm exec`: checks everything first, then becomes the program.
  */
 #include <errno.h>
-#include <glob.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -12,12 +12,11 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "cli/program.h"
+#include "cli/library.h"
 #include "cli/verb.h"
 #include "preload/config.h"
+#include "preload/program.h"
 #include "preload/stats.h"
-
-#define LIBRARY	"libsoftcvm-preload.so"
 
 struct request {
 	char	*config;		/* lines of EXEC_CONFIG_VARIABLE, owned */
@@ -151,38 +150,10 @@ static int check_program(struct request *r, char *path, size_t size)
 		log_error("%s: %s", r->program[0], err == -ENOENT ? "not found" : strerror(-err));
 		return err == -ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
 	}
-	err = program_check(path, why, sizeof(why));
+	err = program_check(AT_FDCWD, path, why, sizeof(why));
 	if (err)
 		log_error("%s", why);
 	return err ? EXIT_NOT_EXECUTABLE : 0;
-}
-
-/* Beside the build's own folder, or in the installed one. */
-static const char *const places[] = {
-	"../preload/" LIBRARY, "../" SOFTCVM_LIBDIR "/softcvm/" LIBRARY,
-	"../lib/softcvm/" LIBRARY, "../lib64/softcvm/" LIBRARY, "../lib/*/softcvm/" LIBRARY,
-};
-
-static char *find_library(void)
-{
-	char self[PATH_MAX], pattern[PATH_MAX + 128], *found = NULL;
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char *slash;
-
-	if (n < 0)
-		return NULL;
-	self[n] = '\0';
-	slash = strrchr(self, '/');
-	*slash = '\0';
-	for (size_t i = 0; i < ARRAY_SIZE(places) && !found; i++) {
-		glob_t g;
-
-		snprintf(pattern, sizeof(pattern), "%s/%s", self, places[i]);
-		if (!glob(pattern, 0, NULL, &g))
-			found = realpath(g.gl_pathv[0], NULL);
-		globfree(&g);
-	}
-	return found;
 }
 
 static int set_environment(const struct request *r, const char *library)
@@ -190,10 +161,6 @@ static int set_environment(const struct request *r, const char *library)
 	const char *before = getenv("LD_PRELOAD");
 	char *all;
 
-	if (strpbrk(library, " :")) {
-		log_error("%s: the loader takes no path with a space or colon in LD_PRELOAD", library);
-		return EXIT_NOT_EXECUTABLE;
-	}
 	if (asprintf(&all, "%s%s%s", library, before && *before ? ":" : "", before ? before : "") < 0 ||
 	    setenv("LD_PRELOAD", all, 1) ||
 	    setenv(EXEC_CONFIG_VARIABLE, r->config ? r->config : "", 1)) {
@@ -232,11 +199,10 @@ int verb_exec(int argc, char **argv)
 		status = check_program(&r, path, sizeof(path));
 	if (status)
 		return status;
-	library = find_library();
-	if (!library) {
-		log_error(LIBRARY " is neither beside this program nor installed");
+	library = library_name();
+	if (!library)
 		return EXIT_NOT_EXECUTABLE;
-	}
 	status = set_environment(&r, library);
+	free(library);
 	return status ? status : become(&r);
 }

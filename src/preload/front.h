@@ -33,7 +33,9 @@ MUST_CHECK int front_machine_make(struct abi **out);
 void front_remember_config(void);	/* from the constructor: the environment may change */
 bool front_wants_audit(void);		/* the same */
 const char *front_stats_path(void);	/* NULL: none asked for.  After front_machine_make() */
+const char *front_config_text(void);	/* the options as they came; "" before the constructor */
 void front_machine_in_child(void);
+void front_before_exec(void);		/* the program may be replaced now (process.c) */
 
 /* -- Being inside (signal.c) -- */
 
@@ -74,6 +76,19 @@ static inline void front_leave(struct front_frame *f)
 void front_run_hook(struct vcpu *vcpu);		/* abi_run_hook */
 void front_catch_faults(void);			/* from the constructor */
 void front_signals_in_child(void);
+
+/*
+ * rt_sigaction(2) and rt_sigprocmask(2) with the kernel's own layouts; *r as
+ * libc has it.  False: a size or signal that libc does not know, the kernel's.
+ */
+struct kernel_sigaction;
+bool front_kernel_sigaction(int sig, const struct kernel_sigaction *act,
+			    struct kernel_sigaction *old, size_t size, long *r);
+bool front_kernel_sigmask(int how, const uint64_t *set, uint64_t *old, size_t size, long *r);
+
+/* openat2(2), which libc has no name for (open.c).  @how: the kernel's, untrusted. */
+struct open_how;
+int front_openat2(int dirfd, const char *path, const struct open_how *how, size_t size);
 
 /* -- Answers -- */
 

@@ -85,6 +85,11 @@ int front_machine_make(struct abi **out)
 	return 0;
 }
 
+const char *front_config_text(void)
+{
+	return config_text ? config_text : "";
+}
+
 const char *front_stats_path(void)
 {
 	return stats_path;

@@ -3,10 +3,14 @@
  * open.c - open(2) and its kin: names of ours never reach the kernel.
  */
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
+#include "os/uaccess.h"
 #include "preload/front.h"
 #include "preload/real.h"
 #include "preload/virtual.h"
@@ -134,6 +138,24 @@ DEFINE_OPENAT_2(__openat_2)
 DEFINE_OPENAT_2(__openat64_2)
 DEFINE_CREAT(creat)
 DEFINE_CREAT(creat64)
+
+int front_openat2(int dirfd, const char *path, const struct open_how *how, size_t size)
+{
+	struct open_how known = { .flags = 0 };
+	int r;
+
+	/* A name from the root is one from @dirfd when that is to be the root. */
+	if (size >= sizeof(known) && !os_copy_from(&known, how, sizeof(known))) {
+		const char *name = path;
+
+		while ((known.resolve & RESOLVE_IN_ROOT) && os_load8(name, &(uint8_t){ 0 }) && *name == '/')
+			name++;
+		if (is_ours(dirfd, name, (int)known.flags, &r))
+			return r;
+	}
+	r = (int)syscall(SYS_openat2, dirfd, path, how, size);
+	return r < 0 ? r : opened(r, (int)known.flags);
+}
 
 /* What fopen(3)'s mode asks of open(2). */
 static int flags_of(const char *mode)

@@ -7,14 +7,15 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "preload/child.h"
 #include "preload/front.h"
 #include "preload/real.h"
 #include "preload/stats.h"
 #include "trace/counters.h"
 
-/* What the counters said when this process began: a child does not count its parent's. */
-static struct stats at_birth;
-static atomic32_t has_written;
+/* What the counters said when they were last written, or when a child began. */
+static struct stats written;
+static atomic32_t is_writing;
 
 static void read_counters(struct stats *s)
 {
@@ -24,24 +25,34 @@ static void read_counters(struct stats *s)
 		s->value[i] = abi ? counter_read(abi_counters(abi), i) : 0;
 }
 
-/* Once a process, at its end. */
+/* At the end of a process, whatever end it is: what has been counted since the last time. */
 static void write_stats(void)
 {
 	const char *path = front_machine() ? front_stats_path() : NULL;
-	struct stats s;
+	struct stats now, more;
 	uint64_t any = 0;
 	int r;
 
-	if (!path || front_is_vfork_child() || atomic32_xchg(&has_written, 1))
+	if (!path || front_is_vfork_child() || atomic32_xchg(&is_writing, 1))
 		return;
-	read_counters(&s);
+	read_counters(&now);
 	for (int i = 0; i < NR_COUNTERS; i++) {
-		s.value[i] -= at_birth.value[i];
-		any |= s.value[i];
+		more.value[i] = now.value[i] - written.value[i];
+		any |= more.value[i];
 	}
-	r = any ? stats_add(path, &s) : 0;
+	r = any ? stats_add(path, &more) : 0;
 	if (r)
 		log_warn("%s: no counters written (error %d)", path, -r);
+	written = now;
+	atomic32_store_release(&is_writing, 0);
+}
+
+void front_before_exec(void)
+{
+	int saved = errno;
+
+	write_stats();
+	errno = saved;
 }
 
 /* What --audit found, of the VMs that are still there too. */
@@ -60,8 +71,8 @@ static void report_audit(void)
 
 static void in_child(void)
 {
-	read_counters(&at_birth);
-	atomic32_store(&has_written, 0);
+	read_counters(&written);
+	atomic32_store(&is_writing, 0);
 	front_machine_in_child();
 	if (front_machine())
 		abi_after_fork_child(front_machine());
@@ -72,6 +83,7 @@ static __attribute__((constructor)) void begin(void)
 {
 	real();
 	front_remember_config();
+	child_remember();
 	front_catch_faults();
 	if (sync_at_fork(NULL, NULL, in_child) || at_quick_exit(write_stats))
 		log_warn("out of memory: fork and quick_exit will not be noticed");

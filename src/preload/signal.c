@@ -305,6 +305,55 @@ void front_signals_in_child(void)
 	atomic32_store(&writer, 0);
 }
 
+/* -- By number -- */
+
+struct kernel_sigaction {
+	sighandler_t	handler;
+	unsigned long	flags;
+	void		(*restorer)(void);
+	uint64_t	mask;
+};
+
+#define KERNEL_RESTORER	0x04000000ul	/* libc has its own */
+
+bool front_kernel_sigaction(int sig, const struct kernel_sigaction *act,
+			    struct kernel_sigaction *old, size_t size, long *r)
+{
+	struct sigaction wanted = { .sa_flags = 0 }, before;
+
+	if (size != sizeof(uint64_t) || (sig > SIGSYS && sig < SIGRTMIN))
+		return false;
+	if (act) {
+		wanted.sa_handler = act->handler;
+		wanted.sa_flags = (int)(act->flags & ~KERNEL_RESTORER);
+		memcpy(&wanted.sa_mask, &act->mask, sizeof(act->mask));
+	}
+	*r = set_action(sig, act ? &wanted : NULL, &before);
+	if (*r || !old)
+		return true;
+	*old = (struct kernel_sigaction){
+		.handler = before.sa_handler,
+		.flags = (unsigned int)before.sa_flags | (before.sa_restorer ? KERNEL_RESTORER : 0),
+		.restorer = before.sa_restorer,
+	};
+	memcpy(&old->mask, &before.sa_mask, sizeof(old->mask));
+	return true;
+}
+
+bool front_kernel_sigmask(int how, const uint64_t *set, uint64_t *old, size_t size, long *r)
+{
+	uint64_t ours;
+
+	if (size != sizeof(uint64_t))
+		return false;
+	if (set && how != SIG_UNBLOCK) {
+		ours = *set & ~OURS_ALWAYS;
+		set = &ours;
+	}
+	*r = syscall(SYS_rt_sigprocmask, how, set, old, size);
+	return true;
+}
+
 /* -- The names -- */
 
 EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *old)

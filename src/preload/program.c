@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
-#include "cli/program.h"
+#include "preload/program.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -82,22 +82,31 @@ int program_find(const char *name, char *path, size_t size)
 	}
 }
 
-/* Programs that get rights from their file are started in "secure" mode. */
+/* Processes that run with other rights than their user's are started in "secure" mode. */
+static int check_process(struct check *c)
+{
+	if (geteuid() != getuid() || getegid() != getgid())
+		return refuse(c, -EACCES, "this process has another effective than real user or group:"
+			      " the loader ignores LD_PRELOAD");
+	return 0;
+}
+
+/* So are programs that get rights from their file. */
 static int check_rights(struct check *c)
 {
 	struct statvfs fs;
 
 	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
-		return 0;
+		return check_process(c);
 	if (!fstatvfs(c->fd, &fs) && (fs.f_flag & ST_NOSUID))
-		return 0;
+		return check_process(c);
 	if ((c->st.st_mode & S_ISUID) && c->st.st_uid != getuid())
 		return refuse(c, -EACCES, "set-user-ID: the loader ignores LD_PRELOAD for it");
 	if ((c->st.st_mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && c->st.st_gid != getgid())
 		return refuse(c, -EACCES, "set-group-ID: the loader ignores LD_PRELOAD for it");
 	if (getuid() && fgetxattr(c->fd, "security.capability", NULL, 0) > 0)
 		return refuse(c, -EACCES, "has file capabilities: the loader ignores LD_PRELOAD for it");
-	return 0;
+	return check_process(c);
 }
 
 /* The interpreter that PT_INTERP names: empty when there is none. */
@@ -123,6 +132,11 @@ static int read_interpreter(struct check *c, const Elf64_Ehdr *e, char *out, siz
 	return 0;
 }
 
+static bool is_gnu_loader(const char *name)
+{
+	return !strcmp(name, "ld-linux-x86-64.so.2") || !strncmp(name, "ld-lsb-x86-64.so.", 17);
+}
+
 static int check_elf(struct check *c, const Elf64_Ehdr *e)
 {
 	char loader[PATH_MAX];
@@ -139,8 +153,9 @@ static int check_elf(struct check *c, const Elf64_Ehdr *e)
 	if (!*loader)
 		return refuse(c, -ENOEXEC, "statically linked: there is no loader that would take our library in");
 	name = strrchr(loader, '/');
-	if (!strncmp(name ? name + 1 : loader, "ld-musl", 7))
-		return refuse(c, -ENOEXEC, "linked with musl; our library needs the GNU C library");
+	if (!is_gnu_loader(name ? name + 1 : loader))
+		return refuse(c, -ENOEXEC, "its loader is %s; our library needs the GNU C library's",
+			      loader);
 	return check_rights(c);
 }
 
@@ -178,7 +193,13 @@ static int check_file(struct check *c, char *next, size_t size)
 	return 0;
 }
 
-int program_check(const char *path, char *why, size_t size)
+/* Not yet known whether it is a file: a FIFO must not stop us. */
+static int open_to_look(int dirfd, const char *path)
+{
+	return openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+}
+
+int program_check(int dirfd, const char *path, char *why, size_t size)
 {
 	char now[PATH_MAX], next[PATH_MAX];
 	struct check c = { .path = now, .why = why, .size = size };
@@ -187,12 +208,14 @@ int program_check(const char *path, char *why, size_t size)
 	for (int i = 0; i < MAX_INTERPRETERS; i++) {
 		int r;
 
-		c.fd = open(now, O_RDONLY | O_CLOEXEC);
+		c.fd = open_to_look(i ? AT_FDCWD : dirfd, now);
 		if (c.fd < 0) {
-			if (errno == ENOENT)
-				return refuse(&c, -ENOENT, i ? "there is no such interpreter" : "not found");
-			return refuse(&c, -EACCES, "cannot be read, so whether our library would be "
-				      "taken in is unknown (%s)", strerror(errno));
+			r = -errno;
+			if (r == -ENOENT)
+				return refuse(&c, r, i ? "there is no such interpreter" : "not found");
+			return refuse(&c, r == -EMFILE || r == -ENFILE ? r : -EACCES,
+				      "cannot be read, so whether our library would be "
+				      "taken in is unknown (%s)", strerror(-r));
 		}
 		r = check_file(&c, next, sizeof(next));
 		close(c.fd);

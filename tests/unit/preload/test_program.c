@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include <elf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/program.h"
+#include "preload/program.h"
 
 static char folder[] = "/tmp/softcvm-program-XXXXXX";
 
@@ -64,14 +65,15 @@ static void elf_files(void **unused)
 		{ "small", ELFCLASS32, EM_386, "/lib/ld-linux.so.2", "32-bit" },
 		{ "x32", ELFCLASS32, EM_X86_64, "/libx32/ld-linux-x32.so.2", "32-bit" },
 		{ "arm", ELFCLASS64, EM_AARCH64, LOADER, "another processor" },
-		{ "musl", ELFCLASS64, EM_X86_64, "/lib/ld-musl-x86_64.so.1", "musl" },
+		{ "musl", ELFCLASS64, EM_X86_64, "/lib/ld-musl-x86_64.so.1", "ld-musl" },
+		{ "bionic", ELFCLASS64, EM_X86_64, "/system/bin/linker64", "linker64" },
 	};
 
 	(void)unused;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		char why[PATH_MAX + 256] = "";
 		const char *path = put_elf(rows[i].name, rows[i].class, rows[i].machine, rows[i].interp);
-		int r = program_check(path, why, sizeof(why));
+		int r = program_check(AT_FDCWD, path, why, sizeof(why));
 
 		assert_int_equal(r, rows[i].says ? -ENOEXEC : 0);
 		if (rows[i].says)
@@ -87,21 +89,21 @@ static void scripts(void **unused)
 
 	(void)unused;
 	path = put("plain", "echo hello\n", 11, 0755);
-	assert_int_equal(program_check(path, why, sizeof(why)), 0);	/* /bin/sh */
+	assert_int_equal(program_check(AT_FDCWD, path, why, sizeof(why)), 0);	/* /bin/sh */
 	path = put("shell", "#! /bin/sh -e\n", 14, 0755);
-	assert_int_equal(program_check(path, why, sizeof(why)), 0);
+	assert_int_equal(program_check(AT_FDCWD, path, why, sizeof(why)), 0);
 	path = put("nobody", "#!/nonexistent/sh\n", 18, 0755);
-	assert_int_equal(program_check(path, why, sizeof(why)), -ENOENT);
+	assert_int_equal(program_check(AT_FDCWD, path, why, sizeof(why)), -ENOENT);
 	path = put("none", "#!  \n", 5, 0755);
-	assert_int_equal(program_check(path, why, sizeof(why)), -ENOEXEC);
+	assert_int_equal(program_check(AT_FDCWD, path, why, sizeof(why)), -ENOEXEC);
 	put_elf("interpreter", ELFCLASS64, EM_X86_64, "");
 	snprintf(text, sizeof(text), "#!%s/interpreter x\n", folder);
 	path = put("through", text, strlen(text), 0755);
-	assert_int_equal(program_check(path, why, sizeof(why)), -ENOEXEC);
+	assert_int_equal(program_check(AT_FDCWD, path, why, sizeof(why)), -ENOEXEC);
 	assert_non_null(strstr(why, "interpreter: statically linked"));
 	snprintf(text, sizeof(text), "#!%s/loop\n", folder);
 	path = put("loop", text, strlen(text), 0755);
-	assert_int_equal(program_check(path, why, sizeof(why)), -ENOEXEC);
+	assert_int_equal(program_check(AT_FDCWD, path, why, sizeof(why)), -ENOEXEC);
 }
 
 static void rights(void **unused)
@@ -112,19 +114,19 @@ static void rights(void **unused)
 	(void)unused;
 	/* One's own set-user-ID program gives no other rights. */
 	assert_int_equal(chmod(path, 04755), 0);
-	assert_int_equal(program_check(path, why, sizeof(why)), 0);
+	assert_int_equal(program_check(AT_FDCWD, path, why, sizeof(why)), 0);
 	if (getuid())
 		return;
 	assert_int_equal(chown(path, 12345, 54321), 0);
 	assert_int_equal(chmod(path, 04755), 0);
-	assert_int_equal(program_check(path, why, sizeof(why)), -EACCES);
+	assert_int_equal(program_check(AT_FDCWD, path, why, sizeof(why)), -EACCES);
 	assert_non_null(strstr(why, "set-user-ID"));
 	assert_int_equal(chmod(path, 02755), 0);
-	assert_int_equal(program_check(path, why, sizeof(why)), -EACCES);
+	assert_int_equal(program_check(AT_FDCWD, path, why, sizeof(why)), -EACCES);
 	assert_non_null(strstr(why, "set-group-ID"));
 	/* Without the group's x it means something else. */
 	assert_int_equal(chmod(path, 02745), 0);
-	assert_int_equal(program_check(path, why, sizeof(why)), 0);
+	assert_int_equal(program_check(AT_FDCWD, path, why, sizeof(why)), 0);
 }
 
 static void found_as_execvp_does(void **unused)

@@ -15,7 +15,8 @@
 MUST_CHECK int program_find(const char *name, char *path, size_t size);
 
 /*
- * 0 when the file at @path runs with LD_PRELOAD, else the reason in @why and
- * -ENOENT, -EACCES or -ENOEXEC.  Follows #! lines.
+ * 0 when the file at (@dirfd, @path) runs with LD_PRELOAD, else the reason in
+ * @why and -ENOENT, -EACCES, -ENOEXEC, or -EMFILE and -ENFILE when it cannot be
+ * looked at.  Follows #! lines.  Allocates nothing: a vfork child may ask.
  */
-MUST_CHECK int program_check(const char *path, char *why, size_t size);
+MUST_CHECK int program_check(int dirfd, const char *path, char *why, size_t size);

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * number.c - libc's syscall(2): a system call by its number is the same call
+ * as by its name.
+ *
+ * syscall takes its arguments in the registers of a function of seven, and is
+ * defined as one.  Our own rooms call __wrap_syscall (the linker's --wrap):
+ * what they ask by number is for the kernel.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "preload/front.h"
+#include "preload/real.h"
+
+#define RAW(nr, a, b, c, d, e, f)					\
+	({								\
+		long result_;						\
+		register long r10_ __asm__("r10") = (d);		\
+		register long r8_ __asm__("r8") = (e);			\
+		register long r9_ __asm__("r9") = (f);			\
+		__asm__ volatile("syscall" : "=a"(result_)		\
+				 : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10_), "r"(r8_), "r"(r9_) \
+				 : "rcx", "r11", "memory");		\
+		result_;						\
+	})
+
+EXPORT long by_number(long nr, long a, long b, long c, long d, long e, long f) __asm__("syscall");
+long wrapped(long nr, long a, long b, long c, long d, long e, long f) __asm__("__wrap_syscall");
+
+__attribute__((visibility("hidden")))
+long wrapped(long nr, long a, long b, long c, long d, long e, long f)
+{
+	return front_answer(RAW(nr, a, b, c, d, e, f));
+}
+
+#define P(x)	((void *)(x))
+#define NAME(x)	((const char *)(x))
+#define FD(x)	((int)(x))
+
+/* Each of the following: true when @nr is one of its calls; *r as libc's function has it. */
+static bool by_path(long nr, long a, long b, long c, long d, long *r)
+{
+	switch (nr) {
+	case SYS_open:
+		*r = open(NAME(a), (int)b, (mode_t)c);
+		return true;
+	case SYS_creat:
+		*r = creat(NAME(a), (mode_t)b);
+		return true;
+	case SYS_openat:
+		*r = openat(FD(a), NAME(b), (int)c, (mode_t)d);
+		return true;
+	case SYS_openat2:
+		*r = front_openat2(FD(a), NAME(b), P(c), (size_t)d);
+		return true;
+	case SYS_stat:
+		*r = stat(NAME(a), P(b));
+		return true;
+	case SYS_lstat:
+		*r = lstat(NAME(a), P(b));
+		return true;
+	case SYS_newfstatat:
+		*r = fstatat(FD(a), NAME(b), P(c), (int)d);
+		return true;
+	case SYS_access:
+		*r = access(NAME(a), (int)b);
+		return true;
+	case SYS_faccessat:
+		*r = faccessat(FD(a), NAME(b), (int)c, 0);
+		return true;
+	case SYS_faccessat2:
+		*r = faccessat(FD(a), NAME(b), (int)c, (int)d);
+		return true;
+	case SYS_readlink:
+		*r = readlink(NAME(a), P(b), (size_t)c);
+		return true;
+	case SYS_readlinkat:
+		*r = readlinkat(FD(a), NAME(b), P(c), (size_t)d);
+		return true;
+	case SYS_chdir:
+		*r = chdir(NAME(a));
+		return true;
+	case SYS_truncate:
+		*r = truncate(NAME(a), b);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool by_descriptor(long nr, long a, long b, long c, long d, long *r)
+{
+	switch (nr) {
+	case SYS_close:
+		*r = close(FD(a));
+		return true;
+	case SYS_close_range:
+		*r = close_range((unsigned int)a, (unsigned int)b, (int)c);
+		return true;
+	case SYS_dup:
+		*r = dup(FD(a));
+		return true;
+	case SYS_dup2:
+		*r = dup2(FD(a), FD(b));
+		return true;
+	case SYS_dup3:
+		*r = dup3(FD(a), FD(b), (int)c);
+		return true;
+	case SYS_fcntl:
+		*r = fcntl(FD(a), (int)b, c);
+		return true;
+	case SYS_ioctl:
+		*r = ioctl(FD(a), (unsigned long)b, c);
+		return true;
+	case SYS_fstat:
+		*r = fstat(FD(a), P(b));
+		return true;
+	case SYS_lseek:
+		*r = lseek(FD(a), b, (int)c);
+		return true;
+	case SYS_ftruncate:
+		*r = ftruncate(FD(a), b);
+		return true;
+	case SYS_fallocate:
+		*r = fallocate(FD(a), (int)b, c, d);
+		return true;
+	case SYS_fchmod:
+		*r = fchmod(FD(a), (mode_t)b);
+		return true;
+	case SYS_fchown:
+		*r = fchown(FD(a), (uid_t)b, (gid_t)c);
+		return true;
+	case SYS_recvmsg:
+		*r = recvmsg(FD(a), P(b), (int)c);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool by_buffer(long nr, long a, long b, long c, long d, long *r)
+{
+	switch (nr) {
+	case SYS_read:
+		*r = read(FD(a), P(b), (size_t)c);
+		return true;
+	case SYS_write:
+		*r = write(FD(a), P(b), (size_t)c);
+		return true;
+	case SYS_readv:
+		*r = readv(FD(a), P(b), (int)c);
+		return true;
+	case SYS_writev:
+		*r = writev(FD(a), P(b), (int)c);
+		return true;
+	case SYS_pread64:
+		*r = pread(FD(a), P(b), (size_t)c, d);
+		return true;
+	case SYS_pwrite64:
+		*r = pwrite(FD(a), P(b), (size_t)c, d);
+		return true;
+	case SYS_preadv:
+		*r = preadv(FD(a), P(b), (int)c, d);
+		return true;
+	case SYS_pwritev:
+		*r = pwritev(FD(a), P(b), (int)c, d);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool by_memory(long nr, const long arg[6], long *r)
+{
+	void *at = P(arg[0]);
+	size_t size = (size_t)arg[1];
+
+	switch (nr) {
+	case SYS_mmap:
+		*r = (long)mmap(at, size, (int)arg[2], (int)arg[3], FD(arg[4]), arg[5]);
+		return true;
+	case SYS_munmap:
+		*r = munmap(at, size);
+		return true;
+	case SYS_mprotect:
+		*r = mprotect(at, size, (int)arg[2]);
+		return true;
+	case SYS_pkey_mprotect:
+		*r = pkey_mprotect(at, size, (int)arg[2], (int)arg[3]);
+		return true;
+	case SYS_madvise:
+		*r = madvise(at, size, (int)arg[2]);
+		return true;
+	case SYS_mremap:
+		*r = (long)mremap(at, size, (size_t)arg[2], (int)arg[3], P(arg[4]));
+		return true;
+	case SYS_remap_file_pages:
+		*r = remap_file_pages(at, size, (int)arg[2], (size_t)arg[3], (int)arg[4]);
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* With five arguments, or with another layout than libc's. */
+static bool by_process(long nr, const long arg[6], long *r)
+{
+	switch (nr) {
+	case SYS_statx:
+		*r = statx(FD(arg[0]), NAME(arg[1]), (int)arg[2], (unsigned int)arg[3], P(arg[4]));
+		return true;
+	case SYS_recvmmsg:
+		*r = recvmmsg(FD(arg[0]), P(arg[1]), (unsigned int)arg[2], (int)arg[3], P(arg[4]));
+		return true;
+	case SYS_execve:
+		*r = execve(NAME(arg[0]), P(arg[1]), P(arg[2]));
+		return true;
+	case SYS_execveat:
+		*r = execveat(FD(arg[0]), NAME(arg[1]), P(arg[2]), P(arg[3]), (int)arg[4]);
+		return true;
+	case SYS_exit_group:
+		_exit((int)arg[0]);
+	case SYS_rt_sigaction:
+		return front_kernel_sigaction((int)arg[0], P(arg[1]), P(arg[2]), (size_t)arg[3], r);
+	case SYS_rt_sigprocmask:
+		return front_kernel_sigmask((int)arg[0], P(arg[1]), P(arg[2]), (size_t)arg[3], r);
+	default:
+		return false;
+	}
+}
+
+long by_number(long nr, long a, long b, long c, long d, long e, long f)
+{
+	const long arg[] = { a, b, c, d, e, f };
+	long r;
+
+	if (by_path(nr, a, b, c, d, &r) || by_descriptor(nr, a, b, c, d, &r) ||
+	    by_buffer(nr, a, b, c, d, &r) || by_memory(nr, arg, &r) || by_process(nr, arg, &r))
+		return r;
+	return front_answer(RAW(nr, a, b, c, d, e, f));
+}
