@@ -84,6 +84,47 @@ static long get_msrs(struct ioctl_call *c)
 	return counted_msrs(c->arg, read_feature_msr, &c->abi->module, true);
 }
 
+/* CPUID 0xD.0, EDX:EAX. */
+static uint64_t supported_xcr0(const struct kvm_module *module)
+{
+	struct kvm_cpuid_entry2 e[KVM_MAX_CPUID_ENTRIES];
+	int nr = kvm_supported_cpuid(module, e, ARRAY_SIZE(e));
+
+	for (int i = 0; i < nr; i++) {
+		if (e[i].function == 0xd && !e[i].index)
+			return (uint64_t)e[i].edx << 32 | e[i].eax;
+	}
+	return 0;
+}
+
+/* Group 0 is KVM's own, all others are the vendor module's: there are none. */
+static int device_attr(const struct kvm_device_attr *attr, const struct kvm_module *module,
+		       uint64_t *value)
+{
+	if (attr->group || attr->attr != KVM_X86_XCOMP_GUEST_SUPP)
+		return -ENXIO;
+	*value = supported_xcr0(module);
+	return 0;
+}
+
+static long get_device_attr(struct ioctl_call *c)
+{
+	const struct kvm_device_attr *attr = c->data;
+	uint64_t value;
+	int r = device_attr(attr, &c->abi->module, &value);
+
+	if (!r && os_copy_to((void *)attr->addr, &value, sizeof(value)))
+		r = -EFAULT;
+	return r;
+}
+
+static long has_device_attr(struct ioctl_call *c)
+{
+	uint64_t value;
+
+	return device_attr(c->data, &c->abi->module, &value);
+}
+
 static const struct ioctl_row rows[] = {
 	IOC(KVM_GET_API_VERSION, IOC_NO_ARG, get_api_version),
 	IOC(KVM_CREATE_VM, IOC_VALUE, create_vm),
@@ -92,6 +133,8 @@ static const struct ioctl_row rows[] = {
 	IOC(KVM_GET_MSRS, IOC_RAW, get_msrs),
 	IOC(KVM_CHECK_EXTENSION, IOC_VALUE, check_extension),
 	IOC(KVM_GET_VCPU_MMAP_SIZE, IOC_NO_ARG, get_vcpu_mmap_size),
+	IOC(KVM_GET_DEVICE_ATTR, 0, get_device_attr),
+	IOC(KVM_HAS_DEVICE_ATTR, 0, has_device_attr),
 	IOC(KVM_GET_SUPPORTED_CPUID, IOC_RAW, get_supported_cpuid),
 };
 

@@ -8,6 +8,7 @@
 #include "kvm/core/vm_type_ops.h"
 #include "kvm/gmem/gmem.h"
 #include "kvm/vcpu/vcpu.h"
+#include "kvm/vm/ioeventfd.h"
 #include "kvm/vm/memory.h"
 #include "kvm/vm/vm.h"
 #include "os/file.h"
@@ -170,6 +171,30 @@ static long get_stats_fd(struct ioctl_call *c)
 	return abi_stats_open(c->file);
 }
 
+static long ioeventfd(struct ioctl_call *c)
+{
+	return kvm_vm_ioeventfd(c->file->kvm, c->data);
+}
+
+static long register_coalesced_mmio(struct ioctl_call *c)
+{
+	return kvm_coalesced_register(c->file->kvm, c->data);
+}
+
+static long unregister_coalesced_mmio(struct ioctl_call *c)
+{
+	return kvm_coalesced_unregister(c->file->kvm, c->data);
+}
+
+/*
+ * There is no device that could be created: VFIO's is an option of a kernel's
+ * build, and all others belong to other architectures.
+ */
+static long create_device(struct ioctl_call *c)
+{
+	return -ENODEV;
+}
+
 static long memory_encrypt_op(struct ioctl_call *c)
 {
 	struct kvm *kvm = c->file->kvm;
@@ -214,6 +239,10 @@ static const struct ioctl_row rows[] = {
 	IOC(KVM_SET_TSC_KHZ, IOC_VALUE, set_tsc_khz),
 	IOC(KVM_SET_NR_MMU_PAGES, IOC_VALUE, set_nr_mmu_pages),
 	IOC(KVM_SET_BOOT_CPU_ID, IOC_VALUE, set_boot_cpu_id),
+	IOC(KVM_IOEVENTFD, 0, ioeventfd),
+	IOC(KVM_REGISTER_COALESCED_MMIO, 0, register_coalesced_mmio),
+	IOC(KVM_UNREGISTER_COALESCED_MMIO, 0, unregister_coalesced_mmio),
+	IOC(KVM_CREATE_DEVICE, 0, create_device),
 	IOC(KVM_GET_STATS_FD, IOC_VALUE, get_stats_fd),
 	IOC(KVM_MEMORY_ENCRYPT_OP, IOC_RAW, memory_encrypt_op),
 	IOC(KVM_MEMORY_ENCRYPT_REG_REGION, IOC_RAW, memory_encrypt_reg_region),

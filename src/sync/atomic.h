@@ -111,6 +111,19 @@ static inline uint64_t sync_word_and(uint64_t *p, uint64_t v)
 	return __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST);
 }
 
+/* Words of a page that another program writes too: each is read once. */
+static inline uint32_t sync_word32_load(const uint32_t *p)
+{
+	CORO_STEP();
+	return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+}
+
+static inline void sync_word32_store(uint32_t *p, uint32_t v)
+{
+	CORO_STEP();
+	__atomic_store_n(p, v, __ATOMIC_RELEASE);
+}
+
 /*
  * A number that one thread adds to and anybody reads: no bus lock, and no
  * schedule point, because nobody decides by it.

@@ -25,6 +25,9 @@ int kvm_core_init(struct kvm *kvm, struct kvm_module *module, void (*destroy)(st
 	spin_init(&kvm->mn.lock, "kvm->mn.lock", RANK_LEAF);
 	waitq_init(&kvm->mn.drained);
 	spin_init(&kvm->mmu.pages_lock, "kvm->mmu.pages_lock", RANK_TDP_PAGES);
+	spin_init(&kvm->ring_lock, "kvm->ring_lock", RANK_LEAF);
+	list_init(&kvm->coalesced_zones);
+	list_init(&kvm->ioeventfds);
 	list_init(&kvm->mmu.roots);
 	kvm->mmu.external_root = HPA_INVALID;
 	atomic32_init(&kvm->users, 1);
@@ -60,6 +63,7 @@ out_mutex:
 void kvm_core_fini(struct kvm *kvm)
 {
 	kvm_host_map_remove_vm(kvm);
+	kvm_io_buses_destroy(kvm);
 	for (size_t i = 0; i < ARRAY_SIZE(kvm->vcpu_chunks); i++)
 		free(kvm->vcpu_chunks[i]);
 	kvm_attributes_destroy(kvm);

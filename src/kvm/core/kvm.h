@@ -20,6 +20,7 @@
 
 #include "base/addr.h"
 #include "base/list.h"
+#include "kvm/core/io_bus.h"
 #include "kvm/core/module.h"
 #include "kvm/core/stat.h"
 #include "sync/lock.h"
@@ -123,6 +124,12 @@ struct kvm {
 	uint64_t		 disabled_quirks;	/* [L] */
 	atomicptr_t		 msr_filter;	/* [L], readers in srcu; kvm/vcpu/msr_filter.h */
 	struct kvm_vm_caps	 caps;		/* [L], readers any: set before vCPUs run */
+	atomicptr_t		 buses[KVM_NR_BUSES];	/* [S] kvm/core/io_bus.c */
+	struct list		 coalesced_zones;	/* [S] */
+	struct kvm_coalesced_mmio_ring *coalesced_ring;	/* [c] the VMM maps it; entries: ring_lock */
+	struct spinlock		 ring_lock;	/* RANK_LEAF */
+	struct list		 ioeventfds;	/* [S] kvm/vm/ioeventfd.c */
+
 	struct counters		*stat;		/* [a] enum kvm_vm_counter */
 	atomic64_t		 nr_instructions;/* [a] guest instructions retired */
 	struct kvm_vm_arch	*arch;		/* kvm/vm */

@@ -138,6 +138,8 @@ static bool read_part(struct emu *e, const struct part *p, void *to)
 		lapic_read(v->lapic, p->gpa.v & ~PAGE_MASK, p->len, to);
 		return true;
 	}
+	if (p->len <= 8 && kvm_io_bus_read(&v->base, KVM_MMIO_BUS, p->gpa, p->len, to))
+		return true;
 	return take_answer(e, p, to);
 }
 
@@ -171,6 +173,23 @@ bool emu_read(struct x86_exec *x, uint64_t lin, void *data, unsigned n, bool for
 	return true;
 }
 
+/*
+ * vcpu_mmio_write(): 8 bytes at a time are offered to devices; what is left
+ * from the first refusal on is for user space.
+ */
+static void offer_to_devices(struct vcpu *v, struct part *p, const uint8_t **from)
+{
+	while (p->len) {
+		unsigned n = MIN(p->len, 8u);
+
+		if (!kvm_io_bus_write(&v->base, KVM_MMIO_BUS, p->gpa, n, *from))
+			return;
+		p->gpa.v += n;
+		p->len -= n;
+		*from += n;
+	}
+}
+
 static bool goes_to_memory(struct emu *e, const struct part *p, const void *from)
 {
 	struct vcpu *v = e->v;
@@ -196,11 +215,16 @@ bool emu_write(struct x86_exec *x, uint64_t lin, const void *data, unsigned n)
 		return stop(e);
 	nr = split(e, lin, n, WALK_WRITE, part);
 	for (unsigned i = 0; i < nr; i++) {
-		if (!goes_to_memory(e, &part[i], from)) {
-			if (!e->v->mmio.is_write)
-				begin_fragments(e->v, true);
-			add_fragment(e->v, &part[i], from);
+		if (goes_to_memory(e, &part[i], from)) {
+			from += part[i].len;
+			continue;
 		}
+		offer_to_devices(e->v, &part[i], &from);
+		if (!part[i].len)
+			continue;
+		if (!e->v->mmio.is_write)
+			begin_fragments(e->v, true);
+		add_fragment(e->v, &part[i], from);
 		from += part[i].len;
 	}
 	return nr != 0;

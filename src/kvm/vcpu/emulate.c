@@ -187,7 +187,7 @@ static int execute(struct vcpu *v, struct x86_op ops[2], const uint8_t *bytes, u
 	return 1;
 }
 
-int vcpu_emulate(struct vcpu *v, gpa_t gpa)
+static int decode_and(struct vcpu *v, bool skip)
 {
 	uint64_t lin = v->state.rip;
 	struct vcpu_walk_fault fault;
@@ -211,5 +211,19 @@ int vcpu_emulate(struct vcpu *v, gpa_t gpa)
 	if (how != X86_DECODED)
 		return vcpu_emulation_failure(v, bytes, nr);
 	v->next_rip = v->state.rip + ops[0].len;
+	if (skip) {
+		vcpu_skip_instruction(v);
+		return 1;
+	}
 	return execute(v, ops, bytes, ops[0].len);
+}
+
+int vcpu_emulate(struct vcpu *v, gpa_t gpa)
+{
+	return decode_and(v, false);
+}
+
+int vcpu_emulate_skip(struct vcpu *v)
+{
+	return decode_and(v, true);
 }

@@ -15,6 +15,8 @@
  * emulation failure), -errno.
  */
 int vcpu_emulate(struct vcpu *v, gpa_t gpa);
+/* Decodes the instruction at RIP for its length alone, and goes on behind it.  The same answers. */
+int vcpu_emulate_skip(struct vcpu *v);
 #define EMULATE_NO_GPA	GPA(~0ull)
 
 /* KVM's policy for what it cannot emulate (spec kvm.md 1.12). */

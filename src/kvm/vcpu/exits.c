@@ -246,15 +246,20 @@ static bool is_where_it_was(const struct vcpu *v)
 	return linear_rip(v) == v->pio.linear_rip;
 }
 
-static int complete_pio_in(struct vcpu *v)
+static void pio_to_rax(struct vcpu *v, uint8_t size)
 {
-	uint64_t value = 0, mask = v->pio.size == 4 ? 0xffffffff : BIT(v->pio.size * 8) - 1;
+	uint64_t value = 0, mask = size == 4 ? 0xffffffff : BIT(size * 8) - 1;
 	uint64_t *rax = &v->state.gpr[X86_RAX];
 
+	memcpy(&value, v->pio_data, size);
+	*rax = size == 4 ? value : (*rax & ~mask) | value;
+}
+
+static int complete_pio_in(struct vcpu *v)
+{
 	if (!is_where_it_was(v))
 		return 1;
-	memcpy(&value, v->pio_data, v->pio.size);
-	*rax = v->pio.size == 4 ? value : (*rax & ~mask) | value;
+	pio_to_rax(v, v->pio.size);
 	vcpu_skip_instruction(v);
 	return 1;
 }
@@ -282,6 +287,13 @@ int exit_io(struct vcpu *v, uint16_t port, uint8_t size, bool in)
 {
 	struct kvm_run *run = v->base.run;
 
+	if (in ? kvm_io_bus_read(&v->base, KVM_PIO_BUS, GPA(port), size, v->pio_data)
+	       : kvm_io_bus_write(&v->base, KVM_PIO_BUS, GPA(port), size, &v->state.gpr[X86_RAX])) {
+		if (in)
+			pio_to_rax(v, size);
+		vcpu_skip_instruction(v);
+		return 1;
+	}
 	v->pio = (struct vcpu_pio){ .in = in, .size = size, .port = port, .count = 1,
 				    .linear_rip = linear_rip(v) };
 	run->exit_reason = KVM_EXIT_IO;

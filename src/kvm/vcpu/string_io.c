@@ -113,8 +113,11 @@ static int do_outs(struct emu *e, const struct x86_op *op)
 	if (!linear(&e->x, op, X86_RSI, op->seg, false, &lin) ||
 	    !emu_read(&e->x, lin, e->v->pio_data, 1u << op->width, false))
 		return stop_with(e, op);
-	fill_run(e->v, op, false);
 	element_done(&e->x, op, X86_RSI);
+	if (kvm_io_bus_write(&e->v->base, KVM_PIO_BUS, GPA((uint16_t)e->x.r[X86_RDX]),
+			     1u << op->width, e->v->pio_data))
+		return go_on(&e->x, op);
+	fill_run(e->v, op, false);
 	e->done_io = true;
 	e->v->complete = complete_nothing;
 	return go_on(&e->x, op);
@@ -127,7 +130,9 @@ static int do_ins(struct emu *e, const struct x86_op *op)
 	if (!linear(&e->x, op, X86_RDI, X86_ES, true, &lin) ||
 	    !emu_check_write(&e->x, lin, 1u << op->width))
 		return stop_with(e, op);
-	if (!e->v->pio.answered) {
+	if (!e->v->pio.answered &&
+	    !kvm_io_bus_read(&e->v->base, KVM_PIO_BUS, GPA((uint16_t)e->x.r[X86_RDX]),
+			     1u << op->width, e->v->pio_data)) {
 		fill_run(e->v, op, true);
 		return leave(e, op, complete_ins);
 	}

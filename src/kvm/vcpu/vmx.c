@@ -159,6 +159,9 @@ static int handle_ept_violation(struct vcpu *v)
 
 static int handle_ept_misconfig(struct vcpu *v)
 {
+	/* An ioeventfd of any length: whatever the instruction is, it is skipped. */
+	if (kvm_io_bus_write(&v->base, KVM_FAST_MMIO_BUS, v->vmx_exit.gpa, 0, NULL))
+		return vcpu_emulate_skip(v);
 	return exit_page_fault(v, v->vmx_exit.gpa, PFERR_RSVD | private_access(v));
 }
 

@@ -148,6 +148,7 @@ int kvm_vm_create(struct kvm_module *module, const struct vm_type_ops *ops, stru
 	kvm->arch = arch_create();
 	if (!kvm->arch)
 		goto out_free;
+	kvm->coalesced_ring = kvm->arch->coalesced_page;
 	r = kvm_core_init(kvm, module, destroy_vm);
 	if (r)
 		goto out_arch;
