@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include "preload/bracket.h"
+#include "preload/dir.h"
 #include "preload/real.h"
+#include "preload/virtual.h"
 
 enum question { READ, WRITE, SEEK, TRUNCATE };
 
@@ -189,6 +191,20 @@ EXPORT int fchown(int fd, uid_t owner, gid_t group)
 	OURS_OR(fd, Q(TRUNCATE), real()->fchown(fd, owner, group));
 }
 
+/* What its name leads to. */
+static NOINLINE void stat_folder(int fd, struct stat *st)
+{
+	struct front_frame frame;
+	struct path_place p;
+	struct stat found;
+
+	front_enter(&frame);
+	path_find(fd, ".", &p);
+	if (p.place != PLACE_KERNEL && !virtual_stat(&p, &found))
+		*st = found;
+	front_leave(&frame);
+}
+
 static NOINLINE void correct_stat(int fd, struct stat *st)
 {
 	struct front_frame frame;
@@ -200,6 +216,8 @@ static NOINLINE void correct_stat(int fd, struct stat *st)
 		abi_fstat(file, st);
 	abi_file_put(file);
 	front_leave(&frame);
+	if (unlikely(dir_is_ours(fd, st)))
+		stat_folder(fd, st);
 }
 
 static int stated(int r, int fd, void *st)

@@ -8,81 +8,86 @@
 #include "preload/bracket.h"
 #include "preload/real.h"
 
-static NOINLINE int refusal(size_t length, int prot, int flags, int fd, off_t offset)
-{
-	struct front_frame frame;
-	struct abi_file *file;
-	int r = 0;
+struct request {
+	void	*at;
+	size_t	 length;
+	int	 prot, flags, fd;
+	off_t	 offset;
+};
 
-	front_enter(&frame);
-	file = front_file(fd);
-	if (file)
-		r = abi_mmap_check(file, prot, flags, offset, length);
-	abi_file_put(file);
-	front_leave(&frame);
-	return r;
+static inline void *map(const struct request *m)
+{
+	return real()->mmap(m->at, m->length, m->prot, m->flags, m->fd, m->offset);
 }
 
-static inline bool is_refused(size_t length, int prot, int flags, int fd, off_t offset)
+/* The kernel maps the memfd, then come the pages that are not the descriptor's own. */
+static void *map_file(struct abi_file *file, const struct request *m)
 {
-	int r;
+	int r = abi_mmap_check(file, m->prot, m->flags, m->offset, m->length);
+	void *p;
 
-	if ((flags & MAP_ANONYMOUS) || fd < 0 || likely(!front_machine()))
-		return false;
-	r = refusal(length, prot, flags, fd, offset);
-	return r && front_answer(r);
-}
-
-/* What the kernel has mapped gets the pages that are not the descriptor's own. */
-static NOINLINE void *finished(void *p, size_t length, int prot, int fd, off_t offset)
-{
-	struct front_frame frame;
-	struct abi_file *file;
-	int r = 0;
-
-	front_enter(&frame);
-	file = front_file(fd);
-	if (file)
-		r = abi_mmap_finish(file, p, prot, offset, length);
-	abi_file_put(file);
-	front_leave(&frame);
-	if (r) {
-		real()->munmap(p, length);
-		front_answer(r);
-		return MAP_FAILED;
+	if (!r) {
+		p = map(m);
+		if (p == MAP_FAILED)
+			return p;
+		r = abi_mmap_finish(file, p, m->prot, m->offset, m->length);
+		if (!r)
+			return p;
+		real()->munmap(p, m->length);
 	}
-	return p;
+	front_answer(r);
+	return MAP_FAILED;
 }
 
-static inline void *finish(void *p, size_t length, int prot, int flags, int fd, off_t offset)
+static NOINLINE void *map_descriptor(const struct request *m)
 {
-	if (p == MAP_FAILED || (flags & MAP_ANONYMOUS) || fd < 0 || likely(!front_machine()))
-		return p;
-	return finished(p, length, prot, fd, offset);
+	struct front_frame frame;
+	struct abi_file *file;
+	void *p;
+	int err;
+
+	front_enter(&frame);
+	file = front_file(m->fd);
+	if (!file) {
+		front_leave(&frame);
+		p = map(m);
+	} else {
+		p = map_file(file, m);
+		err = errno;
+		abi_file_put(file);
+		front_leave(&frame);
+		errno = err;
+	}
+	if (p != MAP_FAILED)
+		bracket_file_mapped();
+	return p;
 }
 
 /*
  * Only MAP_FIXED takes away what was there.  Guests see the new mapping when
  * it has what we put in, too.
  */
+static inline void *map_any(const struct request *m)
+{
+	bool replaces = (m->flags & MAP_FIXED) == MAP_FIXED;
+	struct bracket b;
+	void *p;
+
+	if (likely(!front_machine()))
+		return map(m);
+	if (replaces)
+		bracket_begin(&b, m->at, m->length);
+	p = (m->flags & MAP_ANONYMOUS) || m->fd < 0 ? map(m) : map_descriptor(m);
+	if (replaces)
+		bracket_end(&b, p != MAP_FAILED);
+	return p;
+}
+
 #define DEFINE_MMAP(name, type)						\
 EXPORT void *name(void *at, size_t length, int prot, int flags, int fd, type offset) \
 {									\
-	bool replaces = (flags & MAP_FIXED) == MAP_FIXED;		\
-	struct bracket b;						\
-	void *p;							\
-									\
-	if (is_refused(length, prot, flags, fd, offset))		\
-		return MAP_FAILED;					\
-	if (replaces)							\
-		bracket_begin(&b, at, length);				\
-	p = real()->name(at, length, prot, flags, fd, offset);		\
-	p = finish(p, length, prot, flags, fd, offset);			\
-	if (p != MAP_FAILED && !(flags & MAP_ANONYMOUS))		\
-		bracket_file_mapped();					\
-	if (replaces)							\
-		bracket_end(&b, p != MAP_FAILED);			\
-	return p;							\
+	const struct request m = { at, length, prot, flags, fd, offset }; \
+	return map_any(&m);						\
 }
 
 DEFINE_MMAP(mmap, off_t)

@@ -2,7 +2,6 @@
 /*
  * name.c - asking about a name: stat, access, readlink and their kin.
  */
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -41,7 +40,7 @@ static NOINLINE bool stat_suspect(int dirfd, const char *path, struct stat *st, 
 static inline bool stat_ours(int dirfd, const char *path, void *st, int *r)
 {
 	_Static_assert(sizeof(struct stat) == sizeof(struct stat64), "one layout");
-	return unlikely(path_is_suspect(path)) && stat_suspect(dirfd, path, st, r);
+	return unlikely(dir_is_suspect(dirfd, path)) && stat_suspect(dirfd, path, st, r);
 }
 
 #define DEFINE_STAT(name, type)						\
@@ -126,12 +125,10 @@ EXPORT int statx(int dirfd, const char *path, int flags, unsigned int mask, stru
 		return r;
 	front_enter(&frame);
 	file = front_file(dirfd);
-	if (file && !real()->fstat(dirfd, &st)) {
-		abi_fstat(file, &st);
-		fill_statx(&st, out);
-	}
 	abi_file_put(file);
 	front_leave(&frame);
+	if (!fstat(dirfd, &st) && (file || S_ISDIR(st.st_mode)))
+		fill_statx(&st, out);
 	return 0;
 }
 
@@ -151,7 +148,7 @@ static NOINLINE bool access_suspect(int dirfd, const char *path, int mode, bool 
 
 static inline bool access_ours(int dirfd, const char *path, int mode, bool effective, int *r)
 {
-	return unlikely(path_is_suspect(path)) && access_suspect(dirfd, path, mode, effective, r);
+	return unlikely(dir_is_suspect(dirfd, path)) && access_suspect(dirfd, path, mode, effective, r);
 }
 
 EXPORT int access(const char *path, int mode)
@@ -201,7 +198,7 @@ static NOINLINE bool fails_suspect(int dirfd, const char *path, int if_there)
 
 static inline bool fails(int dirfd, const char *path, int if_there)
 {
-	return unlikely(path_is_suspect(path)) && fails_suspect(dirfd, path, if_there);
+	return unlikely(dir_is_suspect(dirfd, path)) && fails_suspect(dirfd, path, if_there);
 }
 
 EXPORT ssize_t readlink(const char *path, char *out, size_t size)
@@ -230,11 +227,6 @@ EXPORT ssize_t __readlinkat_chk(int dirfd, const char *path, char *out, size_t s
 EXPORT int chdir(const char *path)
 {
 	return fails(AT_FDCWD, path, -EACCES) ? -1 : real()->chdir(path);
-}
-
-EXPORT DIR *opendir(const char *path)
-{
-	return fails(AT_FDCWD, path, -EACCES) ? NULL : real()->opendir(path);
 }
 
 /* The C library looks at every part of the name by itself. */

@@ -46,7 +46,7 @@ static NOINLINE bool open_suspect(int dirfd, const char *path, int flags, int *r
 
 static inline bool is_ours(int dirfd, const char *path, int flags, int *r)
 {
-	return unlikely(path_is_suspect(path)) && open_suspect(dirfd, path, flags, r);
+	return unlikely(dir_is_suspect(dirfd, path)) && open_suspect(dirfd, path, flags, r);
 }
 
 /* A link of any name may lead to a machine's own device: it is never handed out. */

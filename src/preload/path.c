@@ -59,6 +59,19 @@ void path_normalise(char *path)
 	*out = '\0';
 }
 
+/* "/memfd:softcvm:/a/b (deleted)" is a folder of ours: only its name stays. */
+static void strip_folder(char *name)
+{
+	static const char before[] = "/memfd:" PATH_FOLDER_PREFIX, after[] = " (deleted)";
+	size_t n = strlen(name), skip = sizeof(before) - 1, cut = sizeof(after) - 1;
+
+	if (strncmp(name, before, skip))
+		return;
+	if (n >= skip + cut && !strcmp(name + n - cut, after))
+		name[n -= cut] = '\0';
+	memmove(name, name + skip, n - skip + 1);
+}
+
 /* The name of what @fd is, absolute; false when it has none. */
 static bool name_of_fd(int fd, char *out, size_t size)
 {
@@ -70,7 +83,8 @@ static bool name_of_fd(int fd, char *out, size_t size)
 	if (n <= 0 || out[0] != '/')
 		return false;
 	out[n] = '\0';
-	return true;
+	strip_folder(out);
+	return out[0] == '/';
 }
 
 static bool name_of_cwd(char *out, size_t size)

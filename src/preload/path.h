@@ -26,6 +26,9 @@ struct path_place {
 	char		 buffer[2][4096];
 };
 
+/* The descriptor of a folder of ours is a memfd of this name, then the folder's. */
+#define PATH_FOLDER_PREFIX	"softcvm:"
+
 /*
  * False for nearly every path, quickly: it cannot be ours.  @path may be any
  * pointer (a bad one is the kernel's to refuse).  Async-signal-safe.

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "preload/child.h"
+#include "preload/dir.h"
 #include "preload/front.h"
 #include "preload/real.h"
 #include "preload/stats.h"
@@ -77,6 +78,7 @@ static void in_child(void)
 	if (front_machine())
 		abi_after_fork_child(front_machine());
 	front_signals_in_child();
+	dir_in_child();
 }
 
 static __attribute__((constructor)) void begin(void)

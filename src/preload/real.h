@@ -6,6 +6,7 @@
  */
 #pragma once
 #include <dirent.h>
+#include <glob.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "preload/virtual.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "abi/params.h"
 #include "preload/front.h"
 #include "preload/real.h"
 
@@ -76,6 +78,93 @@ static int text_fd(const char *text, int flags)
 	return rw;
 }
 
+/* A number for each name. */
+static ino_t ino_of(const char *folder, const char *name)
+{
+	uint64_t h = 0xcbf29ce484222325ull;
+
+	for (const char *at = folder; *at; at++)
+		h = (h ^ (uint8_t)*at) * 0x100000001b3ull;
+	for (const char *at = name; *at; at++)
+		h = (h ^ (uint8_t)*at) * 0x100000001b3ull;
+	return (ino_t)(h | 1);
+}
+
+static ino_t ino_of_place(const struct path_place *p)
+{
+	return ino_of(p->place == PLACE_KVM ? "/dev/kvm" : p->text, "");
+}
+
+struct listing {
+	struct abi		*abi;
+	const struct path_place	*p;
+	struct dir_entries	*e;
+	bool			 failed;
+};
+
+static void list_param(const char *module, const char *name, bool settable, void *arg)
+{
+	struct listing *l = arg;
+	char path[256];
+
+	(void)settable;
+	if (strcmp(module, l->p->module) || !abi_param_text(l->abi, module, name))
+		return;
+	snprintf(path, sizeof(path), "/%s", name);
+	l->failed |= !dir_add(l->e, name, ino_of(l->p->text, path), DT_REG);
+}
+
+int virtual_list(const struct path_place *p, struct dir_entries *e)
+{
+	struct listing l = { .p = p, .e = e };
+	const char *text;
+	int r = look(p, &l.abi, &text);
+
+	if (r)
+		return r;
+	l.failed = !dir_add(e, ".", ino_of_place(p), DT_DIR) || !dir_add(e, "..", 1, DT_DIR);
+	if (p->place == PLACE_PARAMETERS)
+		abi_param_each(list_param, &l);
+	else
+		l.failed |= !dir_add(e, "parameters", ino_of(p->text, "/parameters"), DT_DIR);
+	return l.failed ? -ENOMEM : 0;
+}
+
+int virtual_list_in(const char *path, struct dir_entries *e)
+{
+	static const char *const modules[] = { "kvm", "kvm_amd", "kvm_intel" };
+	struct abi *abi;
+
+	if (!strcmp(path, "/dev"))
+		return dir_add(e, "kvm", ino_of("/dev/kvm", ""), DT_CHR) ? 0 : -ENOMEM;
+	if (front_machine_make(&abi))
+		return 0;	/* its reason has been printed */
+	for (size_t i = 0; i < ARRAY_SIZE(modules); i++) {
+		if (abi_module_is_loaded(abi, modules[i]) &&
+		    !dir_add(e, modules[i], ino_of("/sys/module/", modules[i]), DT_DIR))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+bool virtual_hides(const char *path, const char *name)
+{
+	if (!strcmp(path, "/dev"))
+		return !strcmp(name, "kvm") || !strcmp(name, "sev") || !strcmp(name, "sev-guest");
+	return !strncmp(name, "kvm", 3);
+}
+
+static int open_folder(const struct path_place *p, int flags)
+{
+	struct dir_entries e = { .bytes = NULL };
+	int r = virtual_list(p, &e);
+
+	if (!r)
+		r = dir_open(p, &e, flags);
+	dir_entries_free(&e);
+	return r;
+}
+
 int virtual_open(const struct path_place *p, int flags)
 {
 	const char *text = NULL;
@@ -95,8 +184,8 @@ int virtual_open(const struct path_place *p, int flags)
 		if (flags & O_DIRECTORY)
 			return -ENOTDIR;
 		return (flags & O_ACCMODE) == O_RDONLY ? text_fd(text, flags) : -EACCES;
-	default:	/* a folder has no descriptor here */
-		return (flags & O_ACCMODE) == O_RDONLY ? -EACCES : -EISDIR;
+	default:
+		return (flags & O_ACCMODE) == O_RDONLY ? open_folder(p, flags) : -EISDIR;
 	}
 }
 
@@ -108,7 +197,7 @@ int virtual_stat(const struct path_place *p, struct stat *st)
 
 	if (r)
 		return r;
-	*st = (struct stat){ .st_nlink = 1, .st_blksize = FILE_BLOCK, .st_ino = p->place };
+	*st = (struct stat){ .st_nlink = 1, .st_blksize = FILE_BLOCK, .st_ino = ino_of_place(p) };
 	switch (p->place) {
 	case PLACE_KVM:
 		st->st_mode = S_IFCHR | 0666;

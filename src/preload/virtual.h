@@ -8,10 +8,17 @@
 #pragma once
 #include <sys/stat.h>
 
+#include "preload/dir.h"
 #include "preload/path.h"
 
 /* open(2): a descriptor. */
 int virtual_open(const struct path_place *p, int flags);
+/* The entries of a folder of ours.  0 or a negative errno. */
+MUST_CHECK int virtual_list(const struct path_place *p, struct dir_entries *e);
+/* What we put into the kernel's own folder @path, "/dev" or "/sys/module".  0, -ENOMEM. */
+MUST_CHECK int virtual_list_in(const char *path, struct dir_entries *e);
+/* The entry @name that the kernel's folder @path may have is not to be seen. */
+bool virtual_hides(const char *path, const char *name);
 /* stat(2) and lstat(2): nothing of ours is a link but /proc/self/fd/N. */
 int virtual_stat(const struct path_place *p, struct stat *st);
 /* access(2); @effective as AT_EACCESS. */
