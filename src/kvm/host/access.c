@@ -2,6 +2,7 @@
 #include "kvm/host/access.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "os/uaccess.h"
 
@@ -74,4 +75,39 @@ int kvm_write_guest(struct kvm *kvm, gpa_t gpa, const void *data, size_t len)
 int kvm_clear_guest(struct kvm *kvm, gpa_t gpa, size_t len)
 {
 	return write_guest(kvm, gpa, NULL, len);
+}
+
+#define DEFINE_CAS(bits)						\
+static int cas##bits(void *p, void *old, const void *new)		\
+{									\
+	uint##bits##_t want, v;						\
+	enum os_cas r;							\
+									\
+	memcpy(&want, old, sizeof(want));				\
+	memcpy(&v, new, sizeof(v));					\
+	r = os_cas##bits(p, &want, v);					\
+	memcpy(old, &want, sizeof(want));				\
+	return r == OS_CAS_FAULT ? -EFAULT : r == OS_CAS_WON;		\
+}
+DEFINE_CAS(8)
+DEFINE_CAS(16)
+DEFINE_CAS(32)
+DEFINE_CAS(64)
+
+int kvm_cmpxchg_guest(struct kvm *kvm, gpa_t gpa, void *old, const void *new, unsigned size)
+{
+	struct kvm_memory_slot *slot;
+	void *p;
+	int r;
+
+	gpa = kvm_addr_without_alias(kvm, gpa);
+	slot = usable_slot(kvm, gpa_to_gfn(gpa), true);
+	if (!slot)
+		return -EFAULT;
+	p = host_address(slot, gpa);
+	r = size == 1 ? cas8(p, old, new) : size == 2 ? cas16(p, old, new) :
+	    size == 4 ? cas32(p, old, new) : cas64(p, old, new);
+	if (r >= 0)			/* as the kernel: lost ones count too */
+		kvm_mark_page_dirty_in_slot(slot, gpa_to_gfn(gpa));
+	return r;
 }

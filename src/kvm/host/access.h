@@ -17,6 +17,13 @@ MUST_CHECK int kvm_read_guest(struct kvm *kvm, gpa_t gpa, void *data, size_t len
 MUST_CHECK int kvm_write_guest(struct kvm *kvm, gpa_t gpa, const void *data, size_t len);
 MUST_CHECK int kvm_clear_guest(struct kvm *kvm, gpa_t gpa, size_t len);
 
+/*
+ * Compare-exchange of @size bytes (1, 2, 4, 8) inside one page: atomic, against
+ * the guest too.  1: done; 0: lost, *@old has what is there.
+ */
+MUST_CHECK int kvm_cmpxchg_guest(struct kvm *kvm, gpa_t gpa, void *old, const void *new,
+				 unsigned size);
+
 enum kvm_gup { KVM_GUP_OK, KVM_GUP_FAULT, KVM_GUP_READONLY };
 
 /*

@@ -76,57 +76,6 @@ static bool lapic_takes(const struct vcpu *v, gpa_t gpa, unsigned len)
 	       (gpa.v & PAGE_MASK) == (v->apic_base & PAGE_MASK);
 }
 
-/* The answer that user space gave for this piece of this element, if it did. */
-static bool take_answer(struct emu *e, const struct part *p, void *to)
-{
-	struct vcpu_mmio *m = &e->v->mmio;
-
-	if (!m->read_completed || m->rsi != e->x.r[X86_RSI])
-		return false;
-	for (unsigned i = 0; i < m->nr; i++) {
-		if (m->frag[i].gpa.v != p->gpa.v || m->frag[i].len != p->len)
-			continue;
-		memcpy(to, m->frag[i].data, p->len);
-		return true;
-	}
-	return false;
-}
-
-static void add_fragment(struct vcpu *v, const struct part *p, const void *data)
-{
-	struct vcpu_mmio *m = &v->mmio;
-	struct vcpu_fragment *f;
-
-	BUG_ON(m->nr >= VCPU_MAX_FRAGMENTS);
-	f = &m->frag[m->nr++];
-	f->gpa = p->gpa;
-	f->len = p->len;
-	if (data)
-		memcpy(f->data, data, p->len);
-}
-
-static void begin_fragments(struct vcpu *v, bool is_write)
-{
-	v->mmio = (struct vcpu_mmio){ .is_write = is_write };
-}
-
-/*
- * Room for @nr more loads of this instruction.  What it was answered before stays
- * (CMPS has two operands), unless that was for an earlier element.
- */
-static void begin_loads(struct vcpu *v, unsigned nr, uint64_t rsi)
-{
-	struct vcpu_mmio *m = &v->mmio;
-
-	if (m->read_completed && m->rsi == rsi && m->nr + nr <= VCPU_MAX_FRAGMENTS) {
-		m->read_completed = false;
-		m->cur = m->nr;
-		return;
-	}
-	begin_fragments(v, false);
-	m->rsi = rsi;
-}
-
 /* True: the bytes are in @to.  False: only user space can answer. */
 static bool read_part(struct emu *e, const struct part *p, void *to)
 {
@@ -134,42 +83,100 @@ static bool read_part(struct emu *e, const struct part *p, void *to)
 
 	if (!is_known_mmio(v, p->gpa) && !kvm_read_guest(v->base.kvm, p->gpa, to, p->len))
 		return true;
-	if (lapic_takes(v, p->gpa, p->len)) {
-		lapic_read(v->lapic, p->gpa.v & ~PAGE_MASK, p->len, to);
-		return true;
+	if (!lapic_takes(v, p->gpa, p->len))
+		return p->len <= 8 &&
+		       kvm_io_bus_read(&v->base, KVM_MMIO_BUS, p->gpa, p->len, to);
+	lapic_read(v->lapic, p->gpa.v & ~PAGE_MASK, p->len, to);
+	return true;
+}
+
+static void begin_fragments(struct vcpu_mmio *m, bool is_write)
+{
+	m->is_write = is_write;
+	m->nr = m->cur = m->done = 0;
+}
+
+static void add_fragment(struct vcpu_mmio *m, const struct part *p, uint32_t at)
+{
+	BUG_ON(m->nr >= VCPU_MAX_FRAGMENTS);
+	m->frag[m->nr++] = (struct vcpu_fragment){ .gpa = p->gpa, .len = p->len, .at = at };
+}
+
+/* What earlier elements of a repeated string have read is of no use to this one. */
+static void begin_element(struct emu *e)
+{
+	struct vcpu_mmio *m = &e->v->mmio;
+
+	if (!e->by_element || m->rcx == e->x.r[X86_RCX])
+		return;
+	m->rcx = e->x.r[X86_RCX];
+	m->nr_reads = 0;
+	e->pos = 0;
+}
+
+/* All that can be read now is at reads[nr_reads], the rest has become fragments. */
+static void read_parts(struct emu *e, const struct part part[2], unsigned nr)
+{
+	struct vcpu_mmio *m = &e->v->mmio;
+	uint32_t at = m->nr_reads;
+	bool began = false;
+
+	for (unsigned i = 0; i < nr; i++) {
+		if (!read_part(e, &part[i], m->reads + at)) {
+			if (!began)
+				begin_fragments(m, false);
+			began = true;
+			add_fragment(m, &part[i], at);
+		}
+		at += part[i].len;
 	}
-	if (p->len <= 8 && kvm_io_bus_read(&v->base, KVM_MMIO_BUS, p->gpa, p->len, to))
-		return true;
-	return take_answer(e, p, to);
 }
 
 bool emu_read(struct x86_exec *x, uint64_t lin, void *data, unsigned n, bool for_write)
 {
 	struct emu *e = emu_of(x);
-	uint8_t bytes[VCPU_MAX_ACCESS], *at = bytes;
-	bool missing[2] = { false, false };
+	struct vcpu_mmio *m = &e->v->mmio;
 	struct part part[2];
-	unsigned nr = split(e, lin, n, for_write ? WALK_WRITE : 0, part);
+	unsigned nr;
 
+	if (e->needs_memory)
+		return emu_memory(x, lin, data, n, e->access | (for_write ? WALK_WRITE : 0), false);
+	begin_element(e);
+	if (e->pos < m->nr_reads) {
+		BUG_ON(e->pos + n > m->nr_reads);
+		memcpy(data, m->reads + e->pos, n);
+		e->pos += n;
+		return true;
+	}
+	/* A store before this load has to go out first. */
+	if (m->nr && m->is_write)
+		return stop(e);
+	if (m->nr_reads + n > sizeof(m->reads))
+		return !emu_refuse(x);
+	nr = split(e, lin, n, for_write ? WALK_WRITE : 0, part);
 	if (!nr)
 		return false;
-	for (unsigned i = 0; i < nr; i++) {
-		missing[i] = !read_part(e, &part[i], at);
-		at += part[i].len;
-	}
-	if (missing[0] || missing[1]) {
-		/* A store before this load has to go out first. */
-		if (e->v->mmio.nr && e->v->mmio.is_write)
-			return stop(e);
-		begin_loads(e->v, missing[0] + missing[1], x->r[X86_RSI]);
-		for (unsigned i = 0; i < nr; i++) {
-			if (missing[i])
-				add_fragment(e->v, &part[i], NULL);
-		}
-		e->read_stopped = true;
+	read_parts(e, part, nr);
+	if (m->nr) {
+		m->nr_reading = n;
 		return stop(e);
 	}
-	memcpy(data, bytes, n);
+	memcpy(data, m->reads + m->nr_reads, n);
+	m->nr_reads += n;
+	e->pos = m->nr_reads;
+	return true;
+}
+
+static bool goes_to_memory(struct emu *e, const struct part *p, const void *from)
+{
+	struct vcpu *v = e->v;
+
+	if (!is_known_mmio(v, p->gpa) && !kvm_write_guest(v->base.kvm, p->gpa, from, p->len))
+		return true;
+	if (!lapic_takes(v, p->gpa, p->len))
+		return false;
+	lapic_write(v->lapic, p->gpa.v & ~PAGE_MASK, p->len, from);
+	v->state.cr8 = lapic_get(v->lapic, LAPIC_REG_TPR) >> 4;
 	return true;
 }
 
@@ -190,42 +197,54 @@ static void offer_to_devices(struct vcpu *v, struct part *p, const uint8_t **fro
 	}
 }
 
-static bool goes_to_memory(struct emu *e, const struct part *p, const void *from)
+bool emu_memory(struct x86_exec *x, uint64_t lin, void *p, unsigned n, unsigned access, bool write)
 {
-	struct vcpu *v = e->v;
+	struct emu *e = emu_of(x);
+	struct vcpu_walk_fault fault;
+	enum walk_answer a = write ? vcpu_write_linear(e->v, lin, p, n, access, &fault)
+				   : vcpu_read_linear(e->v, lin, p, n, access, &fault);
 
-	if (!is_known_mmio(v, p->gpa) && !kvm_write_guest(v->base.kvm, p->gpa, from, p->len))
+	if (a == WALK_OK)
 		return true;
-	if (!lapic_takes(v, p->gpa, p->len))
-		return false;
-	lapic_write(v->lapic, p->gpa.v & ~PAGE_MASK, p->len, from);
-	v->state.cr8 = lapic_get(v->lapic, LAPIC_REG_TPR) >> 4;
-	return true;
+	if (a == WALK_PAGE_FAULT)
+		return x86_page_fault(x, fault.address, fault.error);
+	e->again = true;
+	return stop(e);
 }
 
+/*
+ * Of several stores of one instruction to MMIO the last one goes out, as in
+ * KVM; the elements of a string wait for each other.
+ */
 bool emu_write(struct x86_exec *x, uint64_t lin, const void *data, unsigned n)
 {
 	struct emu *e = emu_of(x);
+	struct vcpu_mmio *m = &e->v->mmio;
 	const uint8_t *from = data;
 	struct part part[2];
+	bool began = false;
 	unsigned nr;
 
-	/* One store a time: the next element of a string waits for the exit. */
-	if (e->v->mmio.is_write && e->v->mmio.nr)
+	if (e->needs_memory)
+		return emu_memory(x, lin, (void *)(uintptr_t)data, n, e->access | WALK_WRITE, true);
+	if (e->by_element && m->is_write && m->nr)
 		return stop(e);
 	nr = split(e, lin, n, WALK_WRITE, part);
 	for (unsigned i = 0; i < nr; i++) {
-		if (goes_to_memory(e, &part[i], from)) {
-			from += part[i].len;
-			continue;
+		uint32_t len = part[i].len, at;
+
+		if (!goes_to_memory(e, &part[i], from)) {
+			offer_to_devices(e->v, &part[i], &from);
+			len = part[i].len;
+			if (len && !began)
+				begin_fragments(m, true);
+			began |= len;
+			at = (uint32_t)(from - (const uint8_t *)data);
+			if (len)
+				add_fragment(m, &part[i], at);
+			memcpy(m->writes + at, from, len);
 		}
-		offer_to_devices(e->v, &part[i], &from);
-		if (!part[i].len)
-			continue;
-		if (!e->v->mmio.is_write)
-			begin_fragments(e->v, true);
-		add_fragment(e->v, &part[i], from);
-		from += part[i].len;
+		from += len;
 	}
 	return nr != 0;
 }
@@ -237,16 +256,28 @@ bool emu_check_write(struct x86_exec *x, uint64_t lin, unsigned n)
 	return split(emu_of(x), lin, n, WALK_WRITE, part) != 0;
 }
 
-/* Not atomic where it reaches MMIO: there it is a plain write, as in KVM. */
+/* The page of an access that lies in one page of memory and is not known to be MMIO. */
+static bool is_one_page(struct emu *e, uint64_t lin, unsigned n, gpa_t *gpa)
+{
+	struct part part[2];
+
+	if (split(e, lin, n, WALK_WRITE, part) != 1 || is_known_mmio(e->v, part[0].gpa))
+		return false;
+	*gpa = part[0].gpa;
+	return true;
+}
+
+/* Not atomic where it reaches MMIO or crosses a page: there it is a plain write, as in KVM. */
 enum x86_cas emu_cas(struct x86_exec *x, uint64_t lin, void *old, const void *new, unsigned n)
 {
-	uint8_t now[16];
+	struct emu *e = emu_of(x);
+	gpa_t gpa;
+	int r;
 
-	if (!emu_read(x, lin, now, n, true))
-		return X86_CAS_STOP;
-	if (memcmp(now, old, n)) {
-		memcpy(old, now, n);
-		return X86_CAS_LOST;
+	if (n <= 8 && is_one_page(e, lin, n, &gpa)) {
+		r = kvm_cmpxchg_guest(e->v->base.kvm, gpa, old, new, n);
+		if (r >= 0)
+			return r ? X86_CAS_WON : X86_CAS_LOST;
 	}
-	return emu_write(x, lin, new, n) ? X86_CAS_WON : X86_CAS_STOP;
+	return x->why == X86_WHY_NONE && emu_write(x, lin, new, n) ? X86_CAS_WON : X86_CAS_STOP;
 }

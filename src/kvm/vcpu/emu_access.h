@@ -5,6 +5,8 @@
  */
 #pragma once
 #include "kvm/vcpu/emu.h"
+#include "kvm/vcpu/walk.h"
+#include "sync/atomic.h"
 
 #define ACC_DEFINE(bits)						\
 static inline MUST_CHECK bool						\
@@ -85,13 +87,13 @@ acc_check_write(struct x86_exec *x, const struct x86_op *op, uint64_t lin, unsig
 static inline MUST_CHECK bool
 acc_sys_load(struct x86_exec *x, const struct x86_op *op, uint64_t lin, void *p, unsigned n)
 {
-	return emu_read(x, lin, p, n, false);
+	return emu_memory(x, lin, p, n, WALK_IMPLICIT, false);
 }
 
 static inline MUST_CHECK bool
 acc_sys_store(struct x86_exec *x, const struct x86_op *op, uint64_t lin, const void *p, unsigned n)
 {
-	return emu_write(x, lin, p, n);
+	return emu_memory(x, lin, (void *)(uintptr_t)p, n, WALK_IMPLICIT | WALK_WRITE, true);
 }
 
 /* No run of memory is worth it here: one element at a time. */
@@ -108,11 +110,67 @@ acc_fill(struct x86_exec *x, const struct x86_op *op, uint64_t to, uint64_t v, u
 	return 0;
 }
 
-/* Nothing is intercepted: what KVM does not emulate is not in its table. */
+/* The environment: emu_env.c */
 static inline bool env_intercept(struct x86_exec *x, const struct x86_op *op,
 				 enum x86_intercept what, uint64_t info)
 {
-	return false;
+	return emu_intercept(x, what, info);
+}
+
+static inline uint64_t env_tsc(struct x86_exec *x)
+{
+	return emu_tsc(x);
+}
+
+static inline uint64_t env_random(struct x86_exec *x)
+{
+	return emu_random();
+}
+
+static inline unsigned env_phys_bits(const struct x86_exec *x)
+{
+	return emu_phys_bits(x);
+}
+
+static inline void env_pause(struct x86_exec *x)
+{
+}
+
+static inline void env_fence(struct x86_exec *x)
+{
+	sync_fence();
+}
+
+/* The processor finds the new state when the guest next runs. */
+static inline void env_mode_changed(struct x86_exec *x)
+{
+}
+
+/* INVLPG and writes of control registers are requests: these are never reached. */
+static inline void env_invlpg(struct x86_exec *x, uint64_t lin)
+{
+	emu_unreachable("INVLPG");
+}
+
+static inline void env_invpcid(struct x86_exec *x, unsigned type, uint16_t pcid, uint64_t lin)
+{
+	emu_unreachable("INVPCID");
+}
+
+static inline void env_cr0_written(struct x86_exec *x, uint64_t old, uint64_t old_efer)
+{
+	emu_unreachable("CR0");
+}
+
+static inline void env_cr3_written(struct x86_exec *x, bool keep)
+{
+	emu_unreachable("CR3");
+}
+
+static inline void env_cr4_written(struct x86_exec *x, uint64_t old)
+{
+	emu_unreachable("CR4");
 }
 
 #define X86_FN(name)	emu_##name
+#define X86_REFUSES(x, op)	emu_refuse(x)

@@ -3,7 +3,6 @@
  * emu_integer.c - the emulator's instantiation of integer and string instructions.
  */
 #include "kvm/vcpu/emu_access.h"
-#include "sync/atomic.h"
 #include "x86/exec/begin.inc"
 
 #include "x86/exec/arith.inc"

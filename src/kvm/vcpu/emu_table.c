@@ -1,51 +1,50 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * emu_table.c - the emulator's handler for each number.  What is not in the
- * groups below ends in an emulation failure.
+ * emu_table.c - the emulator's handler for each number.  Which instructions
+ * get here at all is emu_forms.c's.
  */
 #include "kvm/vcpu/emu.h"
 #include "x86/handlers.h"
 
+#define DECLARE(n) int emu_##n(struct x86_exec *x, const struct x86_op *op);
+X86_HANDLERS(DECLARE)
+
 static int refuse(struct x86_exec *x, const struct x86_op *op)
 {
-	emu_of(x)->refused = true;
-	x->why = X86_WHY_EXIT;
+	emu_refuse(x);
 	x->at = op;
 	return X86_STOP;
 }
 
-/* After the one instruction of a block. */
-static int end(struct x86_exec *x, const struct x86_op *op)
-{
-	x->rip = x86_op_rip(x, op);
-	if (op->flags & X86_OP_LEGACY)
-		x->rip = (uint32_t)x->rip;
-	return X86_DONE;
+/* What KVM does not do for every guest. */
+#define ONLY(n, cond)							\
+static int only_##n(struct x86_exec *x, const struct x86_op *op)	\
+{									\
+	return cond ? emu_##n(x, op) : refuse(x, op);			\
 }
+#define IN_REAL_MODE	(!(x->st->cr0 & X86_CR0_PE))
+#define NOT_IN_64BIT	(!x86_in_64bit_mode(x->st))
+ONLY(iret, IN_REAL_MODE)
+ONLY(sysenter, NOT_IN_64BIT)
+ONLY(fxsave, NOT_IN_64BIT)
+ONLY(fxrstor, NOT_IN_64BIT)
 
-#define VECTOR_MOVES(X)							\
-	X(movups_rm) X(movups_mr) X(movaps_rm) X(movaps_mr)		\
-	X(movq_rm) X(movq_mr) X(movd_rm) X(movd_mr)
-
-#define GROUPS(X)							\
-	X86_HANDLERS_ALU(X) X86_HANDLERS_MOV(X) X86_HANDLERS_SHIFT(X)	\
-	X86_HANDLERS_MULDIV(X) X86_HANDLERS_BITS(X) X86_HANDLERS_STRING(X)	\
-	VECTOR_MOVES(X)
-
-#define DECLARE(n) int emu_##n(struct x86_exec *x, const struct x86_op *op);
-GROUPS(DECLARE)
-
-/* The default for all, then those that are there. */
 #pragma GCC diagnostic ignored "-Wpragmas"
 #pragma GCC diagnostic ignored "-Woverride-init"
 #pragma GCC diagnostic ignored "-Winitializer-overrides"
 const struct x86_handlers emu_handlers = {
 	.fn = {
-		[0 ... X86_NR_HANDLERS - 1] = refuse,
 #define ROW(n) [X86_H_##n] = emu_##n,
-		GROUPS(ROW)
+		X86_HANDLERS(ROW)
+#define ROW_ONLY(n) [X86_H_##n] = only_##n,
+		ROW_ONLY(iret) ROW_ONLY(sysenter) ROW_ONLY(fxsave) ROW_ONLY(fxrstor)
+		/* KVM does not look at F3 before BSF and BSR. */
+		[X86_H_tzcnt] = emu_bsf,
+		[X86_H_lzcnt] = emu_bsr,
+		[X86_H_int_n] = emu_real_int_n,
+		[X86_H_int3] = emu_real_int3,
+		[X86_H_into] = emu_real_into,
 		[X86_H_ins] = emu_string_io,
 		[X86_H_outs] = emu_string_io,
-		[X86_H_end] = end,
 	},
 };

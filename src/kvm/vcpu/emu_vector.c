@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * emu_vector.c - the emulator's instantiation of vector instructions: of all
- * of them emu_table.c offers the moves.
+ * emu_vector.c - the emulator's instantiation of vector instructions, of
+ * which KVM takes a few moves (emu_forms.c), and x87.
  */
 #include "kvm/vcpu/emu_access.h"
-#include "sync/atomic.h"
 #include "x86/exec/begin.inc"
 
 #include "x86/exec/simd.inc"

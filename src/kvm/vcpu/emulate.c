@@ -9,7 +9,9 @@
 
 #include "kvm/mmu/fault.h"
 #include "kvm/vcpu/backend.h"
+#include "kvm/vcpu/cpuid.h"
 #include "kvm/vcpu/emu.h"
+#include "kvm/vcpu/emu_forms.h"
 #include "kvm/vcpu/exits.h"
 #include "kvm/vcpu/walk.h"
 #include "trace/counters.h"
@@ -45,7 +47,7 @@ int vcpu_emulation_failure(struct vcpu *v, const uint8_t *bytes, unsigned nr)
 	return 0;
 }
 
-/* What is under way goes out, at most 8 bytes at a time. */
+static int emulate_again(struct vcpu *v);
 static int mmio_exit(struct vcpu *v);
 
 static int complete_mmio(struct vcpu *v)
@@ -55,7 +57,7 @@ static int complete_mmio(struct vcpu *v)
 	unsigned len = MIN(MMIO_CHUNK, f->len - m->done);
 
 	if (!m->is_write)
-		memcpy(f->data + m->done, v->base.run->mmio.data, len);
+		memcpy(m->reads + f->at + m->done, v->base.run->mmio.data, len);
 	m->done += len;
 	if (m->done == f->len) {
 		m->cur++;
@@ -63,26 +65,28 @@ static int complete_mmio(struct vcpu *v)
 	}
 	if (m->cur < m->nr)
 		return mmio_exit(v);	/* the same exit as far as statistics go */
-	if (m->is_write) {
-		memset(m, 0, sizeof(*m));
+	m->nr = 0;
+	if (m->is_write)
 		return 1;
-	}
+	m->nr_reads += m->nr_reading;
 	m->read_completed = true;
-	return vcpu_emulate(v, EMULATE_NO_GPA);
+	return emulate_again(v);
 }
 
+/* What is under way goes out, at most 8 bytes at a time. */
 static int mmio_exit(struct vcpu *v)
 {
-	const struct vcpu_fragment *f = &v->mmio.frag[v->mmio.cur];
+	const struct vcpu_mmio *m = &v->mmio;
+	const struct vcpu_fragment *f = &m->frag[m->cur];
 	struct kvm_run *run = v->base.run;
-	unsigned len = MIN(MMIO_CHUNK, f->len - v->mmio.done);
+	unsigned len = MIN(MMIO_CHUNK, f->len - m->done);
 
 	run->exit_reason = KVM_EXIT_MMIO;
-	run->mmio.phys_addr = f->gpa.v + v->mmio.done;
+	run->mmio.phys_addr = f->gpa.v + m->done;
 	run->mmio.len = len;
-	run->mmio.is_write = v->mmio.is_write;
-	if (v->mmio.is_write)
-		memcpy(run->mmio.data, f->data + v->mmio.done, len);
+	run->mmio.is_write = m->is_write;
+	if (m->is_write)
+		memcpy(run->mmio.data, m->writes + f->at + m->done, len);
 	v->complete = complete_mmio;
 	counter_add(v->base.kvm->module->counters, COUNTER_MMIO_EXITS, 1);
 	return 0;
@@ -93,66 +97,93 @@ static int first_mmio_exit(struct vcpu *v)
 	KVM_VCPU_COUNT(&v->base, mmio_exits);
 	return mmio_exit(v);
 }
+/* The instruction under way: its bytes, its ops, and what KVM thinks of it. */
+struct insn {
+	uint8_t		 bytes[X86_MAX_INSN];
+	unsigned	 nr;
+	struct x86_op	 ops[2];
+	struct emu_form	 form;
+	enum emu_verdict verdict;
+	struct vcpu_walk_fault fault;
+};
 
 /* Bytes from RIP on: the exit's own, else read through the page tables. */
-static enum walk_answer fetch(struct vcpu *v, uint64_t lin, uint8_t bytes[X86_MAX_INSN],
-			      unsigned *nr, struct vcpu_walk_fault *fault)
+static enum walk_answer fetch(struct vcpu *v, uint64_t lin, struct insn *in)
 {
 	unsigned access = WALK_FETCH | (v->state.cpl == 3 ? WALK_USER : 0);
-	unsigned in_page = PAGE_SIZE - (lin & ~PAGE_MASK);
+	unsigned in_page = PAGE_SIZE - (lin & ~PAGE_MASK), n;
 	const uint8_t *given;
 	enum walk_answer a;
 
-	*nr = v->mmio.read_completed ? 0 : v->backend->insn_bytes(v, &given);
-	if (*nr) {
-		memcpy(bytes, given, *nr);
+	in->nr = v->backend->insn_bytes(v, &given);
+	if (in->nr) {
+		memcpy(in->bytes, given, in->nr);
 		return WALK_OK;
 	}
-	*nr = MIN((unsigned)X86_MAX_INSN, in_page);
-	a = vcpu_read_linear(v, lin, bytes, *nr, access, fault);
+	n = MIN((unsigned)X86_MAX_INSN, in_page);
+	a = vcpu_read_linear(v, lin, in->bytes, n, access, &in->fault);
+	if (a == WALK_OK)
+		in->nr = n;
 	return a;
 }
 
 /* The rest of an instruction that goes on in the next page. */
-static enum walk_answer fetch_rest(struct vcpu *v, uint64_t lin, uint8_t bytes[X86_MAX_INSN],
-				   unsigned *nr, struct vcpu_walk_fault *fault)
+static enum walk_answer fetch_rest(struct vcpu *v, uint64_t lin, struct insn *in)
 {
 	unsigned access = WALK_FETCH | (v->state.cpl == 3 ? WALK_USER : 0);
-	enum walk_answer a = vcpu_read_linear(v, lin + *nr, bytes + *nr, X86_MAX_INSN - *nr,
-					      access, fault);
+	enum walk_answer a = vcpu_read_linear(v, lin + in->nr, in->bytes + in->nr,
+					      X86_MAX_INSN - in->nr, access, &in->fault);
 
-	*nr = X86_MAX_INSN;
+	if (a == WALK_OK)
+		in->nr = X86_MAX_INSN;
 	return a;
 }
 
-static enum walk_answer fetch_and_decode(struct vcpu *v, uint64_t lin, uint8_t *bytes, unsigned *nr,
-					 struct x86_op ops[2], enum x86_decoded *how,
-					 struct vcpu_walk_fault *fault)
+/* What KVM takes and no processor knows (66 0F E7 with a register) is #UD. */
+static void judge(enum x86_mode mode, struct insn *in, enum x86_decoded how)
+{
+	in->verdict = emu_form_of(mode, in->bytes, in->nr, &in->form);
+	if (how == X86_DECODED)
+		x86_decode_end(mode, in->ops[0].len, 1, &emu_handlers, &in->ops[1]);
+	else if (in->verdict == EMU_TAKES)
+		in->verdict = EMU_RAISES_UD;
+}
+
+static enum x86_decoded decode(enum x86_mode mode, struct insn *in)
+{
+	return x86_decode(mode, in->bytes, in->nr, 0, 1, &emu_handlers, &in->ops[0]);
+}
+
+static enum walk_answer fetch_and_decode(struct vcpu *v, struct insn *in)
 {
 	enum x86_mode mode = x86_mode_of(&v->state);
-	enum walk_answer a = fetch(v, lin, bytes, nr, fault);
+	uint64_t lin = v->state.rip;
+	enum x86_decoded how;
+	enum walk_answer a;
 
+	in->nr = 0;
+	if (mode != X86_MODE_64)
+		lin = (uint32_t)(lin + v->state.seg[X86_CS].base);
+	a = fetch(v, lin, in);
 	if (a != WALK_OK)
 		return a;
-	*how = x86_decode(mode, bytes, *nr, 0, 1, &emu_handlers, &ops[0]);
-	if (*how == X86_TRUNCATED && *nr < X86_MAX_INSN) {
-		a = fetch_rest(v, lin, bytes, nr, fault);
+	how = decode(mode, in);
+	if (how == X86_TRUNCATED && in->nr < X86_MAX_INSN) {
+		a = fetch_rest(v, lin, in);
 		if (a != WALK_OK)
 			return a;
-		*how = x86_decode(mode, bytes, *nr, 0, 1, &emu_handlers, &ops[0]);
+		how = decode(mode, in);
 	}
-	if (*how == X86_DECODED)
-		x86_decode_end(mode, ops[0].len, 1, &emu_handlers, &ops[1]);
+	judge(mode, in, how);
 	return WALK_OK;
 }
 
 /* The instruction has stopped: an exception, MMIO, or something we cannot do. */
-static int stopped(struct vcpu *v, struct emu *e, const uint8_t *bytes, unsigned nr)
+static int stopped(struct vcpu *v, struct emu *e, const struct insn *in)
 {
 	const struct x86_event *event = &e->x.event;
 
 	if (e->x.why == X86_WHY_EVENT) {
-		memset(&v->mmio, 0, sizeof(v->mmio));
 		if (event->vector == X86_PF)
 			vcpu_inject_pf(v, event->payload, event->error);
 		else
@@ -160,70 +191,175 @@ static int stopped(struct vcpu *v, struct emu *e, const uint8_t *bytes, unsigned
 		return 1;
 	}
 	if (e->refused || e->no_memory)
-		return vcpu_emulation_failure(v, bytes, nr);
+		return vcpu_emulation_failure(v, in->bytes, in->nr);
+	if (e->again)
+		return 1;
+	if (e->has_request)
+		return emu_carry_out(e);
 	return e->io != 1 ? e->io : first_mmio_exit(v);
 }
 
-static int execute(struct vcpu *v, struct x86_op ops[2], const uint8_t *bytes, unsigned nr)
+static bool is_repeated_string(const struct x86_op *op)
 {
-	struct emu e = { .v = v, .access = v->state.cpl == 3 ? WALK_USER : 0, .io = 1 };
-	enum x86_ret ret;
+	return op->id >= X86_H_movs && op->id <= X86_H_outs &&
+	       (op->flags & (X86_OP_REPE | X86_OP_REPNE));
+}
 
+/* It is done, or a string has got to an element whose store goes out first. */
+static int finished(struct vcpu *v, const struct emu *e)
+{
+	vcpu_count_instruction(v);
+	v->state.rflags &= ~X86_FLAGS_RF;
+	if (v->mmio.nr)
+		return first_mmio_exit(v);
+	return e->done_io ? 0 : 1;
+}
+
+#define SHADOWS	(X86_SHADOW_STI | X86_SHADOW_MOV_SS)
+
+static int execute(struct vcpu *v, const struct insn *in)
+{
+	struct emu e = { .v = v, .access = v->state.cpl == 3 ? WALK_USER : 0, .io = 1,
+			 .needs_memory = emu_form_needs_memory(&in->form),
+			 .by_element = is_repeated_string(&in->ops[0]) };
+	uint8_t shadow = v->state.shadow;
+	int ret;
+
+	v->next_rip = v->state.rip + in->ops[0].len;
+	v->state.shadow &= (uint8_t)~SHADOWS;
 	x86_exec_enter(&e.x, &v->state);
+	e.x.vendor_amd = v->backend == &svm_backend;
 	e.x.r[X86_OFF_BASE / 8] = e.x.rip;
-	ret = ops[0].fn(&e.x, ops);
+	ret = in->ops[0].fn(&e.x, in->ops);
 	if (ret == X86_STOP)
 		e.x.rip = e.x.r[X86_OFF_BASE / 8];
 	x86_exec_leave(&e.x);
-	if (ret == X86_STOP)
-		return stopped(v, &e, bytes, nr);
-	vcpu_count_instruction(v);
-	v->state.shadow &= ~(X86_SHADOW_STI | X86_SHADOW_MOV_SS);
-	if (v->mmio.is_write && v->mmio.nr)
-		return first_mmio_exit(v);
-	if (e.done_io)
-		return 0;
-	memset(&v->mmio, 0, sizeof(v->mmio));
-	return 1;
+	if (ret != X86_STOP)
+		return finished(v, &e);
+	v->state.shadow |= shadow & SHADOWS;
+	return stopped(v, &e, in);
 }
 
-static int decode_and(struct vcpu *v, bool skip)
+/* The CPUID bits without which KVM does not emulate what the processor calls #UD. */
+static bool guest_has(struct vcpu *v, const struct insn *in)
 {
-	uint64_t lin = v->state.rip;
-	struct vcpu_walk_fault fault;
-	uint8_t bytes[X86_MAX_INSN];
-	enum x86_decoded how = X86_INVALID;
-	struct x86_op ops[2];
-	unsigned nr = 0;
+	const struct kvm_cpuid_entry2 *e;
 
-	if (!x86_in_64bit_mode(&v->state))
-		lin = (uint32_t)(lin + v->state.seg[X86_CS].base);
+	switch (in->ops[0].id) {
+	case X86_H_movbe_rm: case X86_H_movbe_mr:
+		e = vcpu_find_cpuid(v, 1, 0);
+		return e && (e->ecx & BIT(22));
+	case X86_H_rdpid:
+		e = vcpu_find_cpuid(v, 7, 0);
+		return e && (e->ecx & BIT(22));
+	default:
+		return true;
+	}
+}
+
+static int carry_out(struct vcpu *v, struct insn *in)
+{
+	if (in->verdict == EMU_TAKES && !guest_has(v, in))
+		in->verdict = EMU_RAISES_UD;
+	switch (in->verdict) {
+	case EMU_FAILS:
+		return vcpu_emulation_failure(v, in->bytes, in->nr);
+	case EMU_RAISES_UD:
+		vcpu_inject_ud(v);
+		return 1;
+	default:
+		return execute(v, in);
+	}
+}
+
+/* For the answers to its loads, or to INS: the same instruction, whatever is there now. */
+static int emulate_again(struct vcpu *v)
+{
+	enum x86_mode mode = x86_mode_of(&v->state);
+	struct insn in = { .nr = v->mmio.nr_insn };
+
+	memcpy(in.bytes, v->mmio.insn, in.nr);
+	v->state.rip = v->mmio.rip;
+	judge(mode, &in, decode(mode, &in));
+	return carry_out(v, &in);
+}
+
+int vcpu_emulate_answered(struct vcpu *v)
+{
+	return emulate_again(v);
+}
+
+/* A new instruction: nothing has been read. */
+static void begin(struct vcpu *v, const struct insn *in)
+{
+	struct vcpu_mmio *m = &v->mmio;
+
+	m->read_completed = false;
+	m->nr = m->nr_reads = 0;
+	m->rcx = v->state.gpr[X86_RCX];
+	m->rip = v->state.rip;
+	m->nr_insn = (uint8_t)in->nr;
+	memcpy(m->insn, in->bytes, in->nr);
+}
+
+/* False: *@ret is what KVM_RUN goes on with. */
+static bool get_insn(struct vcpu *v, struct insn *in, int *ret)
+{
+	v->pio.answered = false;
+	v->events.exception = (struct vcpu_exception){ 0 };
 	KVM_VCPU_COUNT(&v->base, insn_emulation);
-	switch (fetch_and_decode(v, lin, bytes, &nr, ops, &how, &fault)) {
+	*ret = 1;
+	switch (fetch_and_decode(v, in)) {
 	case WALK_OK:
-		break;
+		return true;
 	case WALK_PAGE_FAULT:
-		vcpu_inject_pf(v, fault.address, fault.error);
-		return 1;
-	case WALK_NO_MEMORY:
-		return vcpu_emulation_failure(v, bytes, 0);
+		vcpu_inject_pf(v, in->fault.address, in->fault.error);
+		return false;
+	default:
+		*ret = vcpu_emulation_failure(v, in->bytes, in->nr);
+		return false;
 	}
-	if (how != X86_DECODED)
-		return vcpu_emulation_failure(v, bytes, nr);
-	v->next_rip = v->state.rip + ops[0].len;
-	if (skip) {
-		vcpu_skip_instruction(v);
-		return 1;
-	}
-	return execute(v, ops, bytes, ops[0].len);
 }
 
 int vcpu_emulate(struct vcpu *v, gpa_t gpa)
 {
-	return decode_and(v, false);
+	struct insn in;
+	int ret;
+
+	if (!get_insn(v, &in, &ret))
+		return ret;
+	begin(v, &in);
+	return carry_out(v, &in);
 }
 
 int vcpu_emulate_skip(struct vcpu *v)
 {
-	return decode_and(v, true);
+	struct insn in;
+	int ret;
+
+	if (!get_insn(v, &in, &ret))
+		return ret;
+	if (in.verdict == EMU_FAILS)
+		return vcpu_emulation_failure(v, in.bytes, in.nr);
+	v->next_rip = v->state.rip + in.ops[0].len;
+	vcpu_skip_instruction(v);
+	return 1;
+}
+
+int vcpu_emulate_on_ud(struct vcpu *v, bool *is_hypercall)
+{
+	struct insn in;
+
+	*is_hypercall = false;
+	v->events.exception = (struct vcpu_exception){ 0 };
+	KVM_VCPU_COUNT(&v->base, insn_emulation);
+	if (fetch_and_decode(v, &in) != WALK_OK || in.verdict != EMU_TAKES || !in.form.on_ud) {
+		vcpu_inject_ud(v);
+		return 1;
+	}
+	*is_hypercall = in.form.map == 2 && in.form.opcode == 0x01;
+	if (*is_hypercall)
+		return 1;
+	begin(v, &in);
+	return carry_out(v, &in);
 }

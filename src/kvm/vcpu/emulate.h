@@ -4,6 +4,7 @@
  * processor's (room x86), on KVM's accessors, without a TLB.
  */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "kvm/vcpu/vcpu.h"
@@ -18,6 +19,16 @@ int vcpu_emulate(struct vcpu *v, gpa_t gpa);
 /* Decodes the instruction at RIP for its length alone, and goes on behind it.  The same answers. */
 int vcpu_emulate_skip(struct vcpu *v);
 #define EMULATE_NO_GPA	GPA(~0ull)
+
+/* INS: its elements are in the PIO page; the instruction goes on. */
+int vcpu_emulate_answered(struct vcpu *v);
+
+/*
+ * The processor said #UD: the few instructions that KVM emulates then, #UD for
+ * the others.  1, 0 or -errno.  *@is_hypercall: VMCALL or VMMCALL of either
+ * vendor; nothing has been done.
+ */
+int vcpu_emulate_on_ud(struct vcpu *v, bool *is_hypercall);
 
 /* KVM's policy for what it cannot emulate (spec kvm.md 1.12). */
 int vcpu_emulation_failure(struct vcpu *v, const uint8_t *bytes, unsigned nr_bytes);

@@ -193,42 +193,29 @@ int exit_cr_read(struct vcpu *v, unsigned nr, unsigned gpr)
 	return 1;
 }
 
-/* A fetch of three bytes at RIP, as the hypercall patch needs it. */
-static bool fetch_hypercall(struct vcpu *v, uint64_t linear, uint8_t insn[3])
+/*
+ * The vendor's own hypercall instruction in place of the other's, to be run
+ * again; #UD with KVM_X86_QUIRK_FIX_HYPERCALL_INSN disabled.
+ */
+static int fix_hypercall(struct vcpu *v)
 {
+	unsigned access = v->state.cpl == 3 ? WALK_USER : 0;
 	struct vcpu_walk_fault fault;
-	unsigned access = WALK_FETCH | (v->state.cpl == 3 ? WALK_USER : 0);
 
-	return vcpu_read_linear(v, linear, insn, 3, access, &fault) == WALK_OK;
+	if (v->base.kvm->disabled_quirks & KVM_X86_QUIRK_FIX_HYPERCALL_INSN)
+		return exit_undefined(v);
+	if (vcpu_write_linear(v, linear_rip(v), v->backend->hypercall, 3, access, &fault) ==
+	    WALK_PAGE_FAULT)
+		vcpu_inject_pf(v, fault.address, fault.error);
+	return 1;
 }
 
-/*
- * #UD: the other vendor's hypercall instruction is replaced by ours and run
- * again, as long as KVM_X86_QUIRK_FIX_HYPERCALL_INSN is not disabled.
- */
 int exit_invalid_opcode(struct vcpu *v)
 {
-	static const uint8_t vmcall[3] = { 0x0f, 0x01, 0xc1 };
-	static const uint8_t vmmcall[3] = { 0x0f, 0x01, 0xd9 };
-	uint64_t linear = linear_rip(v);
-	struct vcpu_walk_fault fault;
-	uint8_t insn[3];
+	bool is_hypercall;
+	int r = vcpu_emulate_on_ud(v, &is_hypercall);
 
-	if ((v->base.kvm->disabled_quirks & KVM_X86_QUIRK_FIX_HYPERCALL_INSN) ||
-	    !fetch_hypercall(v, linear, insn) ||
-	    (memcmp(insn, vmcall, 3) && memcmp(insn, vmmcall, 3)))
-		return exit_undefined(v);
-	switch (vcpu_write_linear(v, linear, v->backend->hypercall, 3,
-				  v->state.cpl == 3 ? WALK_USER : 0, &fault)) {
-	case WALK_OK:
-		break;
-	case WALK_PAGE_FAULT:
-		vcpu_inject_pf(v, fault.address, fault.error);
-		break;
-	case WALK_NO_MEMORY:
-		return vcpu_emulation_failure(v, insn, sizeof(insn));
-	}
-	return 1;
+	return is_hypercall ? fix_hypercall(v) : r;
 }
 
 int exit_page_fault(struct vcpu *v, gpa_t gpa, uint64_t ec)

@@ -55,8 +55,9 @@ int exit_hypercall(struct vcpu *v)
 	else if ((gpr[X86_RAX] & mask) == KVM_HC_MAP_GPA_RANGE)
 		ret = map_gpa_range(v, gpr[X86_RBX] & mask, gpr[X86_RCX] & mask,
 				    gpr[X86_RDX] & mask);
-	else if ((gpr[X86_RAX] & mask) == KVM_HC_VAPIC_POLL_IRQ)
-		ret = 0;
+	else if ((gpr[X86_RAX] & mask) == KVM_HC_VAPIC_POLL_IRQ ||
+		 (gpr[X86_RAX] & mask) == KVM_HC_SCHED_YIELD)
+		ret = 0;		/* a hint: the host's scheduler is not ours */
 	if (v->complete)
 		return 0;
 	KVM_VCPU_COUNT(&v->base, hypercalls);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * string_io.c - INS and OUTS: one element an exit.
+ * string_io.c - INS and OUTS.
  *
- * OUTS reads its element and goes out with RIP (or RCX) moved on; INS goes out
- * first and stores its element when user space has answered.
+ * OUTS reads one element and goes out with RIP (or RCX) moved on; INS goes out
+ * for several elements first and stores them when user space has answered.
  */
 #include <string.h>
 
@@ -57,17 +57,17 @@ static bool finished(const struct x86_exec *x, const struct x86_op *op)
 	return !is_rep(op) || !(x->r[X86_RCX] & address_mask(op));
 }
 
-static void fill_run(struct vcpu *v, const struct x86_op *op, bool in)
+static void fill_run(struct vcpu *v, const struct x86_op *op, bool in, uint32_t count)
 {
 	struct kvm_run *run = v->base.run;
 
 	v->pio = (struct vcpu_pio){ .in = in, .size = 1u << op->width,
-				    .port = (uint16_t)v->state.gpr[X86_RDX], .count = 1 };
+				    .port = (uint16_t)v->state.gpr[X86_RDX], .count = count };
 	run->exit_reason = KVM_EXIT_IO;
 	run->io.direction = in ? KVM_EXIT_IO_IN : KVM_EXIT_IO_OUT;
 	run->io.size = v->pio.size;
 	run->io.port = v->pio.port;
-	run->io.count = 1;
+	run->io.count = count;
 	run->io.data_offset = VCPU_PIO_PAGE_OFFSET * PAGE_SIZE;
 }
 
@@ -82,7 +82,7 @@ static int complete_ins(struct vcpu *v)
 {
 	v->pio.count = 0;
 	v->pio.answered = true;
-	return vcpu_emulate(v, EMULATE_NO_GPA);
+	return vcpu_emulate_answered(v);
 }
 
 static int go_on(struct x86_exec *x, const struct x86_op *op)
@@ -117,29 +117,61 @@ static int do_outs(struct emu *e, const struct x86_op *op)
 	if (kvm_io_bus_write(&e->v->base, KVM_PIO_BUS, GPA((uint16_t)e->x.r[X86_RDX]),
 			     1u << op->width, e->v->pio_data))
 		return go_on(&e->x, op);
-	fill_run(e->v, op, false);
+	fill_run(e->v, op, false, 1);
 	e->done_io = true;
 	e->v->complete = complete_nothing;
 	return go_on(&e->x, op);
 }
 
+/* Elements that one exit asks for: to the end of the page of RDI, as KVM reads ahead. */
+static uint32_t read_ahead(const struct x86_exec *x, const struct x86_op *op)
+{
+	uint32_t offset = x->r[X86_RDI] & ~PAGE_MASK, n = VCPU_READ_CACHE >> op->width;
+	uint64_t count = x->r[X86_RCX] & address_mask(op);
+
+	if (!is_rep(op))
+		return 1;
+	n = MIN(n, x->st->rflags & X86_FLAGS_DF ? offset : (uint32_t)PAGE_SIZE - offset);
+	n = (uint32_t)MIN((uint64_t)n, count);
+	return n ? n : 1;
+}
+
+/* A device of ours that answers the first element answers all; one that has gone reads as 0. */
+static bool ask_devices(struct emu *e, const struct x86_op *op, uint32_t n)
+{
+	gpa_t port = GPA((uint16_t)e->x.r[X86_RDX]);
+	uint32_t size = 1u << op->width;
+	uint8_t *to = e->v->pio_data;
+
+	if (!kvm_io_bus_read(&e->v->base, KVM_PIO_BUS, port, size, to))
+		return false;
+	for (uint32_t i = 1; i < n; i++)
+		if (!kvm_io_bus_read(&e->v->base, KVM_PIO_BUS, port, size, to + i * size))
+			memset(to + i * size, 0, (n - i) * size);
+	return true;
+}
+
+/*
+ * KVM asks first and finds out then whether it can store.  What user space has
+ * made of RCX meanwhile says how many elements are stored.
+ */
 static int do_ins(struct emu *e, const struct x86_op *op)
 {
+	uint32_t n = read_ahead(&e->x, op), size = 1u << op->width;
 	uint64_t lin;
 
-	if (!linear(&e->x, op, X86_RDI, X86_ES, true, &lin) ||
-	    !emu_check_write(&e->x, lin, 1u << op->width))
-		return stop_with(e, op);
-	if (!e->v->pio.answered &&
-	    !kvm_io_bus_read(&e->v->base, KVM_PIO_BUS, GPA((uint16_t)e->x.r[X86_RDX]),
-			     1u << op->width, e->v->pio_data)) {
-		fill_run(e->v, op, true);
+	if (!e->v->pio.answered && !ask_devices(e, op, n)) {
+		fill_run(e->v, op, true, n);
+		memset(e->v->pio_data, 0, n * size);
 		return leave(e, op, complete_ins);
 	}
-	if (!emu_write(&e->x, lin, e->v->pio_data, 1u << op->width))
-		return stop_with(e, op);
 	e->v->pio.answered = false;
-	element_done(&e->x, op, X86_RDI);
+	for (uint32_t i = 0; i < n; i++) {
+		if (!linear(&e->x, op, X86_RDI, X86_ES, true, &lin) ||
+		    !emu_write(&e->x, lin, e->v->pio_data + i * size, size))
+			return stop_with(e, op);
+		element_done(&e->x, op, X86_RDI);
+	}
 	return go_on(&e->x, op);
 }
 

@@ -55,23 +55,34 @@ struct vcpu_events {
 	int16_t		external_vector;/* KVM_INTERRUPT with a split irqchip; -1: none */
 };
 
-/* MMIO that an instruction is doing: at most two pieces (a page boundary). */
-#define VCPU_MAX_FRAGMENTS	4	/* two operands over a page end each */
-#define VCPU_MAX_ACCESS		64	/* bytes of one memory operand */
+/* MMIO that an instruction is doing: at most two pieces an access (a page boundary). */
+#define VCPU_MAX_FRAGMENTS	2
+#define VCPU_READ_CACHE		1024	/* bytes: what one instruction may read, or INS store */
 
 struct vcpu_fragment {
 	gpa_t		gpa;
 	uint32_t	len;
-	uint8_t		data[VCPU_MAX_ACCESS];
+	uint32_t	at;		/* into reads[] or writes[] */
 };
 
+/*
+ * An instruction that reads MMIO is executed again for every answer: reads[]
+ * has what all its loads got, in their order, memory's as well (as KVM's
+ * mem_read cache).
+ */
 struct vcpu_mmio {
 	bool		 is_write;
-	bool		 read_completed;/* frag[] answers the re-executed load */
+	bool		 read_completed;/* reads[] answers the instruction in insn[] */
 	unsigned	 nr, cur;	/* fragments, and the one under way */
 	uint32_t	 done;		/* bytes of it */
-	uint64_t	 rsi;		/* when the first load stopped: tells elements of CMPS apart */
 	struct vcpu_fragment frag[VCPU_MAX_FRAGMENTS];
+	uint32_t	 nr_reads;	/* bytes */
+	uint32_t	 nr_reading;	/* bytes of the load under way, after those */
+	uint64_t	 rcx;		/* tells the elements of a repeated string apart */
+	uint64_t	 rip;
+	uint8_t		 insn[15], nr_insn;	/* decoded again, not fetched again */
+	uint8_t		 reads[VCPU_READ_CACHE];
+	uint8_t		 writes[VCPU_READ_CACHE];
 };
 
 struct vcpu_pio {

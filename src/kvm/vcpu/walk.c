@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * walk.c - the guest's page tables, read by KVM (SDM vol. 3A chapter 4).
+ * walk.c - the guest's page tables, walked by KVM (SDM vol. 3A chapter 4).
  *
- * It sets Accessed and Dirty nowhere: the processor does when the instruction
- * really runs, and what KVM emulates has been walked by the processor just
- * before (but for the pages that a string reaches later: docs/caveats.md).
+ * As the processor does, it sets Accessed on the way and Dirty for a write, by
+ * compare-exchange; an entry that has changed meanwhile means a new walk, one
+ * that lies in a read-only slot stays as it is.
  */
 #include "kvm/vcpu/walk.h"
 
@@ -17,6 +17,8 @@
 #define PTE_P	BIT(0)
 #define PTE_W	BIT(1)
 #define PTE_U	BIT(2)
+#define PTE_A	BIT(5)
+#define PTE_D	BIT(6)
 #define PTE_PS	BIT(7)
 #define PTE_NX	BIT(63)
 #define PTE_ADDR BITS(51, 12)
@@ -39,10 +41,15 @@ static struct mode mode_of(const struct x86_state *s)
 	return (struct mode){ 2, 10, 4, s->cr3 & 0xfffff000 };
 }
 
+#define MAX_LEVELS	5
+
 struct walk {
 	struct vcpu	*v;
 	unsigned	 access;
 	bool		 user, write, exec;	/* what all levels allow */
+	unsigned	 nr;			/* entries on the way, root first */
+	gpa_t		 at[MAX_LEVELS];
+	uint64_t	 pte[MAX_LEVELS];
 };
 
 static bool allowed(const struct walk *w)
@@ -56,7 +63,8 @@ static bool allowed(const struct walk *w)
 		return false;
 	if (w->access & WALK_FETCH)
 		return w->exec && !(!by_user && w->user && (s->cr4 & X86_CR4_SMEP));
-	return by_user || !w->user || !(s->cr4 & X86_CR4_SMAP) || (s->rflags & X86_FLAGS_AC);
+	return by_user || !w->user || !(s->cr4 & X86_CR4_SMAP) ||
+	       ((s->rflags & X86_FLAGS_AC) && !(w->access & WALK_IMPLICIT));
 }
 
 /* @why: 0, PFERR_PRESENT, or that and PFERR_RSVD. */
@@ -123,12 +131,53 @@ static uint64_t leaf_address(const struct mode *m, uint64_t pte, unsigned shift,
 	return base | (linear & ((1ull << shift) - 1));
 }
 
+/* False: somebody has changed an entry since it was read. */
+static bool set_accessed_dirty(struct walk *w, const struct mode *m)
+{
+	struct kvm *kvm = w->v->base.kvm;
+
+	for (unsigned i = 0; i < w->nr; i++) {
+		bool leaf = i == w->nr - 1;
+		uint64_t old = w->pte[i], new = old | PTE_A;
+
+		if (m->levels == 3 && i == 0)
+			continue;	/* PDPTEs have neither */
+		if (leaf && (w->access & WALK_WRITE))
+			new |= PTE_D;
+		if (new != old &&
+		    !kvm_cmpxchg_guest(kvm, w->at[i], &old, &new, m->entry_size))
+			return false;
+	}
+	return true;
+}
+
+/* One level; *@done: the walk has its answer. */
+static enum walk_answer step(struct walk *w, const struct mode *m, unsigned level, uint64_t linear,
+			     bool *done, struct vcpu_walk_fault *fault)
+{
+	unsigned shift = PAGE_SHIFT + (level - 1) * m->index_bits;
+	uint64_t index = (linear >> shift) & ((1u << m->index_bits) - 1);
+	uint64_t table = w->nr ? w->pte[w->nr - 1] & PTE_ADDR : m->root, pte = 0;
+	gpa_t at = GPA(table + index * m->entry_size);
+
+	if (kvm_read_guest(w->v->base.kvm, at, &pte, m->entry_size) || !(pte & PTE_P))
+		return fail(w, linear, 0, fault);
+	*done = is_leaf(w->v, m, level, pte);
+	if (pte & reserved_bits(w->v, m, level, *done))
+		return fail(w, linear, PFERR_PRESENT | PFERR_RSVD, fault);
+	narrow(w, m, level, pte);
+	w->at[w->nr] = at;
+	w->pte[w->nr++] = pte;
+	return *done && !allowed(w) ? fail(w, linear, PFERR_PRESENT, fault) : WALK_OK;
+}
+
 enum walk_answer vcpu_walk(struct vcpu *v, uint64_t linear, unsigned access, gpa_t *gpa,
 			   struct vcpu_walk_fault *fault)
 {
 	struct mode m = mode_of(&v->state);
-	struct walk w = { v, access, true, true, true };
-	uint64_t table = m.root;
+	struct walk w;
+	unsigned level;
+	bool done;
 
 	if (!x86_in_long_mode(&v->state))
 		linear = (uint32_t)linear;
@@ -136,30 +185,18 @@ enum walk_answer vcpu_walk(struct vcpu *v, uint64_t linear, unsigned access, gpa
 		*gpa = GPA(linear);
 		return WALK_OK;
 	}
-	for (unsigned level = m.levels; level >= 1; level--) {
-		unsigned shift = PAGE_SHIFT + (level - 1) * m.index_bits;
-		uint64_t index = (linear >> shift) & ((1u << m.index_bits) - 1);
-		uint64_t pte = 0;
-		bool leaf;
+	do {
+		w = (struct walk){ v, access, true, true, true, 0, { { 0 } }, { 0 } };
+		done = false;
+		for (level = m.levels; !done; level--) {
+			enum walk_answer a = step(&w, &m, level, linear, &done, fault);
 
-		if (kvm_read_guest(v->base.kvm, GPA(table + index * m.entry_size), &pte,
-				   m.entry_size))
-			return fail(&w, linear, 0, fault);
-		if (!(pte & PTE_P))
-			return fail(&w, linear, 0, fault);
-		leaf = is_leaf(v, &m, level, pte);
-		if (pte & reserved_bits(v, &m, level, leaf))
-			return fail(&w, linear, PFERR_PRESENT | PFERR_RSVD, fault);
-		narrow(&w, &m, level, pte);
-		if (leaf) {
-			if (!allowed(&w))
-				return fail(&w, linear, PFERR_PRESENT, fault);
-			*gpa = GPA(leaf_address(&m, pte, shift, linear));
-			return WALK_OK;
+			if (a != WALK_OK)
+				return a;
 		}
-		table = pte & PTE_ADDR;
-	}
-	return WALK_NO_MEMORY;
+	} while (!set_accessed_dirty(&w, &m));
+	*gpa = GPA(leaf_address(&m, w.pte[w.nr - 1], PAGE_SHIFT + level * m.index_bits, linear));
+	return WALK_OK;
 }
 
 static enum walk_answer copy_linear(struct vcpu *v, uint64_t linear, void *to, const void *from,

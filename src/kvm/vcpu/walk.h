@@ -11,6 +11,7 @@
 #define WALK_WRITE	BIT(1)		/* PFERR_* */
 #define WALK_USER	BIT(2)
 #define WALK_FETCH	BIT(4)
+#define WALK_IMPLICIT	BIT(8)		/* the processor's own: EFLAGS.AC does not help */
 
 struct vcpu_walk_fault {
 	uint64_t	address;	/* CR2 */

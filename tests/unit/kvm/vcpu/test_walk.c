@@ -211,6 +211,8 @@ static void rights_are_those_of_all_levels(void **state)
 		{ "SMEP, for a user", PWU, PWU, PWU, PWU, FE | US, 0, X86_CR4_SMEP, 0, true, true, 0 },
 		{ "SMAP", PWU, PWU, PWU, PWU, RD, 0, X86_CR4_SMAP, 0, true, false, EP },
 		{ "SMAP with AC", PWU, PWU, PWU, PWU, RD, 0, X86_CR4_SMAP, X86_FLAGS_AC, true, true, 0 },
+		{ "SMAP with AC, implicit", PWU, PWU, PWU, PWU, WALK_IMPLICIT, 0, X86_CR4_SMAP, X86_FLAGS_AC,
+		  true, false, EP },
 		{ "SMAP, a supervisor's page", PWU, PWU, PWU, P | W, WR, 0, X86_CR4_SMAP, 0, true, true, 0 },
 		{ "SMAP does not touch fetches", PWU, PWU, PWU, PWU, FE, 0, X86_CR4_SMAP, 0, true, true, 0 },
 		{ "beyond MAXPHYADDR", PWU, PWU, PWU, PWU | BIT(46), WR, 0, 0, 0, true, false, ER | 2 },
@@ -288,6 +290,80 @@ static void copies_cross_pages(void **state)
 	srcu_read_unlock(&kvm->srcu, idx);
 }
 
+static uint64_t entry_at(const struct world *w, uint64_t at, unsigned size)
+{
+	uint64_t v = 0;
+
+	memcpy(&v, w->memory + at, size);
+	return v;
+}
+
+#define A	BIT(5)
+#define D	BIT(6)
+
+/* Accessed on every level (PAE's pointers have none), Dirty on the leaf of a write. */
+static void walks_leave_their_mark(void **state)
+{
+	static const struct {
+		const char *why;
+		struct row row;
+		unsigned access;
+		bool fails;
+		uint64_t e4, e3, e2, e1;	/* what is added */
+	} rows[] = {
+		{ "4 levels, read", { "", FOUR, 0, L3 | PWU, L2 | PWU, L1 | PWU, DATA | PWU, 0 },
+		  RD, false, A, A, A, A },
+		{ "4 levels, write", { "", FOUR, 0, L3 | PWU, L2 | PWU, L1 | PWU, DATA | PWU, 0 },
+		  WR, false, A, A, A, A | D },
+		{ "2M, write", { "", FOUR, 0, L3 | PWU, L2 | PWU, PS | PWU, 0, 0 },
+		  WR, false, A, A, A | D, 0 },
+		{ "PAE, write", { "", PAE, 0, 0, L2 | P, L1 | PWU, DATA | PWU, 0 },
+		  WR, false, 0, 0, A, A | D },
+		{ "32 bits, write", { "", TWO, 0, 0, 0, L1 | PWU, DATA | PWU, 0 },
+		  WR, false, 0, 0, A, A | D },
+		{ "fetch", { "", FOUR, 0, L3 | PWU, L2 | PWU, L1 | PWU, DATA | PWU, 0 },
+		  FE, false, A, A, A, A },
+		{ "refused: none", { "", FOUR, 0, L3 | PWU, L2 | PWU, L1 | PWU, DATA | P | U, 0 },
+		  WR | US, true, 0, 0, 0, 0 },
+	};
+	struct world *w = *state;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		const struct row *r = &rows[i].row;
+		unsigned size = r->mode == TWO ? 4 : 8;
+		struct vcpu_walk_fault fault = { 0 };
+		gpa_t gpa;
+
+		lay(w, r);
+		set_mode(w, r->mode, true);
+		assert_int_equal(walk(w, 0, rows[i].access, &gpa, &fault) != WALK_OK, rows[i].fails);
+		if ((r->mode == FOUR && entry_at(w, ROOT, 8) != (r->e4 | rows[i].e4)) ||
+		    (r->mode == FOUR && entry_at(w, L3, 8) != (r->e3 | rows[i].e3)) ||
+		    (r->mode == PAE && entry_at(w, ROOT, 8) != (r->e3 | rows[i].e3)) ||
+		    entry_at(w, r->mode == TWO ? ROOT : L2, size) != (r->e2 | rows[i].e2) ||
+		    entry_at(w, L1, size) != (r->e1 | rows[i].e1))
+			fail_msg("%s: %#llx %#llx", rows[i].why,
+				 (unsigned long long)entry_at(w, L2, 8),
+				 (unsigned long long)entry_at(w, L1, 8));
+	}
+}
+
+/* A guest that keeps its tables in a read-only slot gets its translations all the same. */
+static void read_only_tables_stay(void **state)
+{
+	const struct row row = { "", FOUR, 0, L3 | PWU, L2 | PWU, L1 | PWU, DATA | PWU, 0 };
+	struct vcpu_walk_fault fault = { 0 };
+	struct world *w = *state;
+	gpa_t gpa;
+
+	lay(w, &row);
+	set_mode(w, FOUR, true);
+	w->slot.flags |= KVM_MEM_READONLY;
+	assert_int_equal(walk(w, 0, WR, &gpa, &fault), WALK_OK);
+	assert_int_equal(entry_at(w, L1, 8), row.e1);
+	w->slot.flags &= ~KVM_MEM_READONLY;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -295,6 +371,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(rights_are_those_of_all_levels, make, clean),
 		cmocka_unit_test_setup_teardown(tables_outside_the_slots_are_absent, make, clean),
 		cmocka_unit_test_setup_teardown(copies_cross_pages, make, clean),
+		cmocka_unit_test_setup_teardown(walks_leave_their_mark, make, clean),
+		cmocka_unit_test_setup_teardown(read_only_tables_stay, make, clean),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
