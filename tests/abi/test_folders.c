@@ -68,8 +68,9 @@ static void by_scandir(const char *path, struct seen *s)
 	for (int i = 0; i < n; i++) {
 		check(&c, !i || strcmp(list[i - 1]->d_name, list[i]->d_name) <= 0, "%s: sorted", path);
 		see(s, list[i]->d_name);
-		free(list[i]);
 	}
+	for (int i = 0; i < n; i++)
+		free(list[i]);
 	free(list);
 }
 
