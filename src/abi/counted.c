@@ -96,6 +96,51 @@ struct kvm_cpuid_entry2 *counted_cpuid_in(unsigned long arg, uint32_t *nr, int *
 	return e;
 }
 
+struct kvm_cpuid_entry2 *counted_old_cpuid_in(unsigned long arg, uint32_t *nr, int *r)
+{
+	struct kvm_cpuid_entry2 *e;
+	struct kvm_cpuid header;
+
+	*r = -EFAULT;
+	if (os_copy_from(&header, (void *)arg, sizeof(header)))
+		return NULL;
+	*r = -E2BIG;
+	if (header.nent > KVM_MAX_CPUID_ENTRIES)
+		return NULL;
+	e = calloc(header.nent + 1, sizeof(*e));
+	*r = -ENOMEM;
+	if (!e)
+		return NULL;
+	for (uint32_t i = 0; i < header.nent; i++) {
+		struct kvm_cpuid_entry old;
+
+		if (os_copy_from(&old, (char *)tail(arg, sizeof(header)) + i * sizeof(old),
+				 sizeof(old))) {
+			free(e);
+			*r = -EFAULT;
+			return NULL;
+		}
+		e[i] = (struct kvm_cpuid_entry2){ .function = old.function, .eax = old.eax,
+						  .ebx = old.ebx, .ecx = old.ecx, .edx = old.edx };
+	}
+	*nr = header.nent;
+	*r = 0;
+	return e;
+}
+
+bool counted_cpuid_padding_is_clean(unsigned long arg, uint32_t nr)
+{
+	const struct kvm_cpuid_entry2 *user = tail(arg, sizeof(struct kvm_cpuid2));
+	uint32_t padding[ARRAY_SIZE(user->padding)];
+
+	for (uint32_t i = 0; i < nr; i++) {
+		if (os_copy_from(padding, user[i].padding, sizeof(padding)) ||
+		    padding[0] || padding[1] || padding[2])
+			return false;
+	}
+	return true;
+}
+
 long counted_cpuid_out(unsigned long arg, const struct kvm_cpuid_entry2 *e, uint32_t nr)
 {
 	if (os_copy_to(tail(arg, sizeof(struct kvm_cpuid2)), e, nr * sizeof(*e)) ||

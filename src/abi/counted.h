@@ -3,6 +3,7 @@
  * counted.h - ioctl arguments that are a header and a counted tail.
  */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "abi/ioctl.h"
@@ -21,5 +22,9 @@ long counted_msr_list(const struct kvm_module *module, unsigned long arg,
 struct kvm_cpuid_entry2;
 /* The tail of a kvm_cpuid2 with @nr entries: a copy (free it) or -errno in @r. */
 struct kvm_cpuid_entry2 *counted_cpuid_in(unsigned long arg, uint32_t *nr, int *r);
+/* The same of an old kvm_cpuid, whose entries have no sub-leaves. */
+struct kvm_cpuid_entry2 *counted_old_cpuid_in(unsigned long arg, uint32_t *nr, int *r);
+/* The padding of the @nr entries that are there: readable, and zero. */
+bool counted_cpuid_padding_is_clean(unsigned long arg, uint32_t nr);
 /* Writes @nr entries and the count back. */
 long counted_cpuid_out(unsigned long arg, const struct kvm_cpuid_entry2 *e, uint32_t nr);

@@ -46,5 +46,8 @@ struct ioctl_table {
 
 extern const struct ioctl_table system_ioctls, vm_ioctls, vcpu_ioctls;
 
+/* KVM_X86_SET_MSR_FILTER (msr_filter.c). */
+long abi_set_msr_filter(struct ioctl_call *call);
+
 /* Structures with a tail of entries: header, then @nr elements. */
 #define COUNTED_MAX_MSRS	256	/* MAX_IO_MSRS */

@@ -8,6 +8,7 @@
 #include "abi/ioctl.h"
 #include "kvm/types/types.h"
 #include "kvm/vcpu/cpuid.h"
+#include "kvm/vcpu/mce.h"
 #include "kvm/vcpu/vcpu.h"
 #include "kvm/vm/vm.h"
 #include "os/file.h"
@@ -62,6 +63,29 @@ static long get_supported_cpuid(struct ioctl_call *c)
 		return -E2BIG;
 	nr = kvm_supported_cpuid(&c->abi->module, e, MIN(header.nent, ARRAY_SIZE(e)));
 	return nr < 0 ? nr : counted_cpuid_out(c->arg, e, nr);
+}
+
+/* Features that only KVM's emulator has. */
+static long get_emulated_cpuid(struct ioctl_call *c)
+{
+	struct kvm_cpuid_entry2 e[KVM_MAX_CPUID_ENTRIES];
+	struct kvm_cpuid2 header;
+	int nr;
+
+	if (os_copy_from(&header, (void *)c->arg, sizeof(header)))
+		return -EFAULT;
+	if (header.nent < 1)
+		return -E2BIG;
+	if (!counted_cpuid_padding_is_clean(c->arg, MIN(header.nent, ARRAY_SIZE(e))))
+		return -EINVAL;
+	nr = kvm_emulated_cpuid(&c->abi->module, e, MIN(header.nent, ARRAY_SIZE(e)));
+	return nr < 0 ? nr : counted_cpuid_out(c->arg, e, nr);
+}
+
+static long get_mce_cap_supported(struct ioctl_call *c)
+{
+	*(uint64_t *)c->data = kvm_mce_cap_supported(&c->abi->module);
+	return 0;
 }
 
 static long get_msr_index_list(struct ioctl_call *c)
@@ -136,6 +160,8 @@ static const struct ioctl_row rows[] = {
 	IOC(KVM_GET_DEVICE_ATTR, 0, get_device_attr),
 	IOC(KVM_HAS_DEVICE_ATTR, 0, has_device_attr),
 	IOC(KVM_GET_SUPPORTED_CPUID, IOC_RAW, get_supported_cpuid),
+	IOC(KVM_GET_EMULATED_CPUID, IOC_RAW, get_emulated_cpuid),
+	IOC(KVM_X86_GET_MCE_CAP_SUPPORTED, 0, get_mce_cap_supported),
 };
 
 const struct ioctl_table system_ioctls = { rows, ARRAY_SIZE(rows), -EINVAL };

@@ -11,6 +11,9 @@
 #include "abi/ioctl.h"
 #include "kvm/core/request.h"
 #include "kvm/vcpu/cpuid.h"
+#include "kvm/vcpu/guest_debug.h"
+#include "kvm/vcpu/mce.h"
+#include "kvm/vcpu/xstate.h"
 #include "os/uaccess.h"
 
 static struct vcpu *vcpu_of(struct ioctl_call *c)
@@ -33,51 +36,33 @@ static long run(struct ioctl_call *c)
 	return r;
 }
 
-static long get_regs(struct ioctl_call *c)
-{
-	vcpu_get_regs(vcpu_of(c), c->data);
-	return 0;
+/*
+ * State that is an ioctl's whole argument: reading it cannot fail, writing it
+ * answers 0 or -errno.
+ */
+#define READS(name)								\
+static long get_##name(struct ioctl_call *c)					\
+{										\
+	vcpu_get_##name(vcpu_of(c), c->data);					\
+	return 0;								\
 }
+#define WRITES(name)								\
+static long set_##name(struct ioctl_call *c)					\
+{										\
+	return vcpu_set_##name(vcpu_of(c), c->data);				\
+}
+#define STATE(name)	READS(name) WRITES(name)
 
-static long set_regs(struct ioctl_call *c)
-{
-	vcpu_set_regs(vcpu_of(c), c->data);
-	return 0;
-}
-
-static long get_sregs(struct ioctl_call *c)
-{
-	vcpu_get_sregs(vcpu_of(c), c->data);
-	return 0;
-}
-
-static long set_sregs(struct ioctl_call *c)
-{
-	return vcpu_set_sregs(vcpu_of(c), c->data);
-}
-
-static long get_fpu(struct ioctl_call *c)
-{
-	vcpu_get_fpu(vcpu_of(c), c->data);
-	return 0;
-}
-
-static long set_fpu(struct ioctl_call *c)
-{
-	vcpu_set_fpu(vcpu_of(c), c->data);
-	return 0;
-}
-
-static long get_debugregs(struct ioctl_call *c)
-{
-	vcpu_get_debugregs(vcpu_of(c), c->data);
-	return 0;
-}
-
-static long set_debugregs(struct ioctl_call *c)
-{
-	return vcpu_set_debugregs(vcpu_of(c), c->data);
-}
+STATE(regs)
+STATE(sregs)
+STATE(sregs2)
+STATE(fpu)
+STATE(xsave)
+STATE(xcrs)
+STATE(debugregs)
+STATE(events)
+WRITES(guest_debug)
+WRITES(mce)
 
 static long get_mp_state(struct ioctl_call *c)
 {
@@ -88,6 +73,28 @@ static long get_mp_state(struct ioctl_call *c)
 static long set_mp_state(struct ioctl_call *c)
 {
 	return vcpu_set_mp_state(vcpu_of(c), ((struct kvm_mp_state *)c->data)->mp_state);
+}
+
+static long translate(struct ioctl_call *c)
+{
+	vcpu_translate(vcpu_of(c), c->data);
+	return 0;
+}
+
+static long setup_mce(struct ioctl_call *c)
+{
+	return vcpu_setup_mce(vcpu_of(c), *(uint64_t *)c->data);
+}
+
+static long enable_cap(struct ioctl_call *c)
+{
+	return vcpu_enable_cap(vcpu_of(c), c->data);
+}
+
+/* There is no system management mode. */
+static long smi(struct ioctl_call *c)
+{
+	return -ENOTTY;
 }
 
 static long get_lapic(struct ioctl_call *c)
@@ -111,18 +118,31 @@ static long set_lapic(struct ioctl_call *c)
 	return 0;
 }
 
-static long set_cpuid2(struct ioctl_call *c)
+static long install_cpuid(struct vcpu *v, struct kvm_cpuid_entry2 *e, uint32_t nr, int r)
 {
-	struct kvm_cpuid_entry2 *e;
-	uint32_t nr;
-	int r;
-
-	e = counted_cpuid_in(c->arg, &nr, &r);
 	if (!e)
 		return r;
-	r = vcpu_set_cpuid(vcpu_of(c), e, nr);
+	r = vcpu_set_cpuid(v, e, nr);
 	free(e);
 	return r;
+}
+
+static long set_cpuid(struct ioctl_call *c)
+{
+	uint32_t nr = 0;
+	int r;
+	struct kvm_cpuid_entry2 *e = counted_old_cpuid_in(c->arg, &nr, &r);
+
+	return install_cpuid(vcpu_of(c), e, nr, r);
+}
+
+static long set_cpuid2(struct ioctl_call *c)
+{
+	uint32_t nr = 0;
+	int r;
+	struct kvm_cpuid_entry2 *e = counted_cpuid_in(c->arg, &nr, &r);
+
+	return install_cpuid(vcpu_of(c), e, nr, r);
 }
 
 static long get_cpuid2(struct ioctl_call *c)
@@ -229,14 +249,30 @@ static const struct ioctl_row rows[] = {
 	ROW(KVM_SET_REGS, 0, set_regs),
 	ROW(KVM_GET_SREGS, 0, get_sregs),
 	ROW(KVM_SET_SREGS, 0, set_sregs),
+	ROW(KVM_GET_SREGS2, 0, get_sregs2),
+	ROW(KVM_SET_SREGS2, 0, set_sregs2),
 	ROW(KVM_GET_FPU, 0, get_fpu),
 	ROW(KVM_SET_FPU, 0, set_fpu),
+	ROW(KVM_GET_XSAVE, 0, get_xsave),
+	ROW(KVM_GET_XSAVE2, 0, get_xsave),
+	ROW(KVM_SET_XSAVE, 0, set_xsave),
+	ROW(KVM_GET_XCRS, 0, get_xcrs),
+	ROW(KVM_SET_XCRS, 0, set_xcrs),
 	ROW(KVM_GET_DEBUGREGS, 0, get_debugregs),
 	ROW(KVM_SET_DEBUGREGS, 0, set_debugregs),
+	ROW(KVM_GET_VCPU_EVENTS, 0, get_events),
+	ROW(KVM_SET_VCPU_EVENTS, 0, set_events),
+	ROW(KVM_SET_GUEST_DEBUG, 0, set_guest_debug),
+	ROW(KVM_TRANSLATE, 0, translate),
+	ROW(KVM_X86_SETUP_MCE, 0, setup_mce),
+	ROW(KVM_X86_SET_MCE, 0, set_mce),
+	ROW(KVM_ENABLE_CAP, 0, enable_cap),
+	ROW(KVM_SMI, IOC_VALUE, smi),
 	ROW(KVM_GET_MP_STATE, 0, get_mp_state),
 	ROW(KVM_SET_MP_STATE, 0, set_mp_state),
 	ROW(KVM_GET_LAPIC, 0, get_lapic),
 	ROW(KVM_SET_LAPIC, IOC_RAW, set_lapic),
+	ROW(KVM_SET_CPUID, IOC_RAW, set_cpuid),
 	ROW(KVM_SET_CPUID2, IOC_RAW, set_cpuid2),
 	ROW(KVM_GET_CPUID2, IOC_RAW, get_cpuid2),
 	ROW(KVM_GET_MSRS, IOC_RAW, get_msrs),

@@ -26,6 +26,8 @@
 #define unlikely(x)	__builtin_expect(!!(x), 0)
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
+/* One access, not repeated: of memory that others write. */
+#define READ_ONCE(x)	(*(const volatile __typeof__(x) *)&(x))
 #define container_of(ptr, type, member) \
 	((type *)(void *)((char *)(ptr) - offsetof(type, member)))
 

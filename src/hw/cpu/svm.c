@@ -173,6 +173,9 @@ static void exception_exit(const struct cpu *cpu, const struct cpu_exit *e, stru
 	out->exitinfo1 = e->event.has_error ? e->event.error : 0;
 	if (e->event.vector == X86_PF)
 		out->exitinfo2 = e->event.payload;
+	/* APM vol. 2 15.12.2: DR6 as a handler of the exception would see it. */
+	if (e->event.vector == X86_DB)
+		cpu->x.st->dr6 = (cpu->x.st->dr6 & ~0xfull) | e->event.payload;
 	if (e->event.kind == X86_EVENT_SOFT_EXCEPTION)
 		out->nrip = cpu->x.rip + e->event.insn_len;
 }

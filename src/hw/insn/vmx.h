@@ -79,6 +79,7 @@ enum vmx_exit_reason {			/* SDM vol. 3D appendix C */
 #define VMX_INTR_TYPE_NMI	(2u << 8)
 #define VMX_INTR_TYPE_HARD_EXCEPTION (3u << 8)
 #define VMX_INTR_TYPE_SOFT_INT	(4u << 8)
+#define VMX_INTR_TYPE_PRIV_EXCEPTION (5u << 8)	/* INT1 */
 #define VMX_INTR_TYPE_SOFT_EXCEPTION (6u << 8)
 
 struct vmx_control {

@@ -83,6 +83,9 @@ struct kvm_vm_caps {
 	uint64_t	exit_hypercalls;	/* BIT(KVM_HC_*) that go to user space */
 	bool		exit_on_emulation_error;
 	bool		irqchip;		/* a local APIC for each vCPU */
+	uint64_t	user_space_msr;		/* KVM_MSR_EXIT_REASON_*: asked of user space */
+	uint64_t	disabled_exits;		/* KVM_X86_DISABLE_EXITS_* */
+	bool		exception_payload, triple_fault_event;	/* in KVM_GET_VCPU_EVENTS */
 	bool		hide_platform_info;	/* from guests; MSR_PLATFORM_INFO */
 	uint32_t	tsc_khz;		/* default of new vCPUs */
 	uint32_t	bsp_vcpu_id;

@@ -17,8 +17,6 @@
 /* Leaf 1 ECX, leaf 7 EBX/ECX, leaf 8000_0001: bits that this file names. */
 #define L1_ECX_HYPERVISOR	BIT(31)
 #define L1_ECX_OSXSAVE		BIT(27)
-#define L1_ECX_XSAVE		BIT(26)
-#define L1_ECX_PCID		BIT(17)
 #define L1_ECX_MONITOR		BIT(3)
 #define L1_ECX_VMX		BIT(5)
 #define L1_ECX_X2APIC		BIT(21)
@@ -26,12 +24,6 @@
 #define L1_EDX_HTT		BIT(28)
 #define XL1_ECX_SVM		BIT(2)
 #define L1_ECX_TSC_DEADLINE	BIT(24)
-#define L7_EBX_FSGSBASE		BIT(0)
-#define L7_EBX_SMEP		BIT(7)
-#define L7_EBX_SMAP		BIT(20)
-#define L7_ECX_UMIP		BIT(2)
-#define L7_ECX_PKU		BIT(3)
-#define L7_ECX_LA57		BIT(16)
 
 /* KVM_CPUID_FEATURES that we honour: clocksource2's stable bit comes later. */
 #define PV_FEATURES	(BIT(KVM_FEATURE_NOP_IO_DELAY) | BIT(KVM_FEATURE_HC_MAP_GPA_RANGE))
@@ -203,6 +195,20 @@ int kvm_supported_cpuid(const struct kvm_module *module, struct kvm_cpuid_entry2
 	put_kvm_leaves(&f);
 	put_block(&f, 0x80000000);
 	return f.nr > max ? -E2BIG : (int)f.nr;
+}
+
+/* MOVBE, and RDPID where RDTSCP is there.  One more than is told has to fit, as in the kernel. */
+int kvm_emulated_cpuid(const struct kvm_module *module, struct kvm_cpuid_entry2 *entries,
+		       unsigned max)
+{
+	if (max < 4)
+		return -E2BIG;
+	entries[0] = (struct kvm_cpuid_entry2){ .function = 0, .eax = 7 };
+	entries[1] = (struct kvm_cpuid_entry2){ .function = 1, .ecx = (uint32_t)BIT(22) };
+	entries[2] = (struct kvm_cpuid_entry2){ .function = 7, .flags = SIGNIFICANT };
+	if (kvm_host_has_feature(module, CPUID_RDTSCP))
+		entries[2].ecx = (uint32_t)BIT(22);
+	return 3;
 }
 
 static const struct kvm_cpuid_entry2 *find(const struct kvm_cpuid_entry2 *e, unsigned nr,
@@ -387,29 +393,22 @@ void vcpu_cpuid(const struct vcpu *v, uint32_t *eax, uint32_t *ebx, uint32_t *ec
 	*edx = e.edx;
 }
 
+/* The host's bits; the guest's CPUID narrows them as soon as there is one. */
 uint64_t vcpu_cpuid_cr4_allowed(const struct vcpu *v)
 {
-	const struct kvm_cpuid_entry2 *l1 = vcpu_find_cpuid(v, 1, 0);
-	const struct kvm_cpuid_entry2 *l7 = vcpu_find_cpuid(v, 7, 0);
-	struct cpuid_regs hw1 = hw_cpuid(v->base.kvm->module->hw, 1, 0);
-	struct cpuid_regs hw7 = hw_cpuid(v->base.kvm->module->hw, 7, 0);
-	uint32_t ecx1 = l1 ? l1->ecx & hw1.ecx : 0;
-	uint32_t ebx7 = l7 ? l7->ebx & hw7.ebx : 0;
-	uint32_t ecx7 = l7 ? l7->ecx & hw7.ecx : 0;
+	static const struct { uint64_t cr4; uint32_t feature; } gated[] = {
+		{ X86_CR4_OSXSAVE, CPUID_XSAVE }, { X86_CR4_PCIDE, CPUID_PCID },
+		{ X86_CR4_FSGSBASE, CPUID_FSGSBASE }, { X86_CR4_SMEP, CPUID_SMEP },
+		{ X86_CR4_SMAP, CPUID_SMAP }, { X86_CR4_UMIP, CPUID_UMIP },
+		{ X86_CR4_PKE, CPUID_PKU }, { X86_CR4_LA57, CPUID_LA57 },
+	};
 	uint64_t ok = X86_CR4_VME | X86_CR4_PVI | X86_CR4_TSD | X86_CR4_DE | X86_CR4_PSE |
 		      X86_CR4_PAE | X86_CR4_MCE | X86_CR4_PGE | X86_CR4_PCE | X86_CR4_OSFXSR |
 		      X86_CR4_OSXMMEXCPT;
 
-	static const struct { uint64_t cr4; unsigned word; uint64_t bit; } gated[] = {
-		{ X86_CR4_OSXSAVE, 0, L1_ECX_XSAVE },	 { X86_CR4_PCIDE, 0, L1_ECX_PCID },
-		{ X86_CR4_FSGSBASE, 1, L7_EBX_FSGSBASE },{ X86_CR4_SMEP, 1, L7_EBX_SMEP },
-		{ X86_CR4_SMAP, 1, L7_EBX_SMAP },	 { X86_CR4_UMIP, 2, L7_ECX_UMIP },
-		{ X86_CR4_PKE, 2, L7_ECX_PKU },		 { X86_CR4_LA57, 2, L7_ECX_LA57 },
-	};
-	const uint32_t words[] = { ecx1, ebx7, ecx7 };
-
 	for (size_t i = 0; i < ARRAY_SIZE(gated); i++) {
-		if (words[gated[i].word] & gated[i].bit)
+		if (kvm_host_has_feature(v->base.kvm->module, gated[i].feature) &&
+		    (!v->cpuid || vcpu_has_feature(v, gated[i].feature)))
 			ok |= gated[i].cr4;
 	}
 	return ok;

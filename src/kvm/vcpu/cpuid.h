@@ -17,6 +17,10 @@
 MUST_CHECK int kvm_supported_cpuid(const struct kvm_module *module,
 				   struct kvm_cpuid_entry2 *entries, unsigned max);
 
+/* KVM_GET_EMULATED_CPUID: what the emulator has and the machine need not have. */
+MUST_CHECK int kvm_emulated_cpuid(const struct kvm_module *module,
+				  struct kvm_cpuid_entry2 *entries, unsigned max);
+
 /* KVM_SET_CPUID2: copies @entries.  -EINVAL, -ENOMEM. */
 MUST_CHECK int vcpu_set_cpuid(struct vcpu *v, const struct kvm_cpuid_entry2 *entries,
 			      unsigned nr);

@@ -14,6 +14,8 @@
 
 #define NR_VECTORS	256
 #define DR7_GD		BIT(13)
+#define DR6_ACTIVE_LOW	0xffff0ff0ull
+#define DR6_TRAPS	0xfull
 
 enum exception_class { BENIGN, CONTRIBUTORY, PAGE_FAULT };
 
@@ -109,16 +111,38 @@ static bool is_fault(uint8_t vector)
 	}
 }
 
-/* DR6 and CR2 as the exception leaves them; DR7.GD ends with a #DB. */
+/*
+ * The payload has the form of VMX's pending debug exceptions: bits that read as
+ * 1 when nothing happened are turned round, and bit 12 is not DR6's.
+ */
+static uint64_t dr6_after(uint64_t dr6, uint64_t payload)
+{
+	dr6 = (dr6 & ~DR6_TRAPS) | DR6_ACTIVE_LOW | payload;
+	dr6 ^= payload & DR6_ACTIVE_LOW;
+	return dr6 & ~BIT(12);
+}
+
+/* DR6 and CR2 as the exception leaves them. */
 static void deliver_payload(struct vcpu *v, struct vcpu_exception *e)
 {
 	if (e->has_payload && e->vector == X86_PF)
 		v->state.cr2 = e->payload;
 	if (e->has_payload && e->vector == X86_DB)
-		v->state.dr6 = (v->state.dr6 & ~0xfull) | e->payload;
+		v->state.dr6 = dr6_after(v->state.dr6, e->payload);
 	e->has_payload = false;
-	if (e->vector == X86_DB)
-		v->state.dr7 &= ~DR7_GD;
+	e->payload = 0;
+}
+
+void vcpu_settle_payload(struct vcpu *v)
+{
+	if (!v->base.kvm->caps.exception_payload && v->events.exception.pending)
+		deliver_payload(v, &v->events.exception);
+}
+
+void vcpu_inject_db(struct vcpu *v, uint64_t payload)
+{
+	v->state.dr6 = dr6_after(v->state.dr6, payload);
+	vcpu_queue_exception(v, X86_DB, false, 0);
 }
 
 static void inject_exception(struct vcpu *v)
@@ -128,6 +152,8 @@ static void inject_exception(struct vcpu *v)
 	if (is_fault(e->vector))
 		v->state.rflags |= X86_FLAGS_RF;
 	deliver_payload(v, e);
+	if (e->vector == X86_DB)
+		v->state.dr7 &= ~DR7_GD;
 	e->pending = false;
 	e->injected = true;
 	/* The exception belongs to the instruction before: what was interrupted by it is void. */
@@ -164,6 +190,10 @@ void vcpu_prepare_events(struct vcpu *v)
 	KVM_VCPU_COUNT(&v->base, req_event);
 	if (e->exception.pending)
 		inject_exception(v);
+	if (v->debug.control & KVM_GUESTDBG_BLOCKIRQ) {
+		v->backend->watch(v, false, false);
+		return;
+	}
 	can_inject = !vcpu_event_needs_reinjection(v);
 	if (e->nmi_pending && can_inject && vcpu_nmi_allowed(v)) {
 		e->nmi_pending--;

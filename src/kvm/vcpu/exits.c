@@ -10,6 +10,7 @@
 #include "kvm/vcpu/cpuid.h"
 #include "kvm/vcpu/emulate.h"
 #include "kvm/vcpu/walk.h"
+#include "kvm/vcpu/xstate.h"
 #include "trace/counters.h"
 
 static struct counters *counters_of(struct vcpu *v)
@@ -21,6 +22,7 @@ void vcpu_count_instruction(struct vcpu *v)
 {
 	atomic64_add(&v->base.kvm->nr_instructions, 1);
 	counter_add(counters_of(v), COUNTER_GUEST_INSTRUCTIONS, 1);
+	v->debug.stepped = v->debug.armed || (v->state.rflags & X86_FLAGS_TF);
 }
 
 void vcpu_skip_instruction(struct vcpu *v)
@@ -31,13 +33,6 @@ void vcpu_skip_instruction(struct vcpu *v)
 		v->state.rip &= 0xffffffff;
 	v->state.shadow &= ~(X86_SHADOW_STI | X86_SHADOW_MOV_SS);
 	v->state.rflags &= ~X86_FLAGS_RF;
-}
-
-static uint64_t linear_rip(const struct vcpu *v)
-{
-	if (x86_in_64bit_mode(&v->state))
-		return v->state.rip;
-	return (uint32_t)(v->state.rip + v->state.seg[X86_CS].base);
 }
 
 static void set_gpr32(struct vcpu *v, enum x86_gpr r, uint32_t value)
@@ -62,8 +57,14 @@ int exit_cpuid(struct vcpu *v)
 	return 1;
 }
 
+/* Where HLT is the guest's own, the processor rests inside guest mode, and nobody is told. */
 int exit_hlt(struct vcpu *v)
 {
+	if (v->base.kvm->caps.disabled_exits & KVM_X86_DISABLE_EXITS_HLT) {
+		vcpu_skip_instruction(v);
+		v->halted = true;
+		return 1;
+	}
 	KVM_VCPU_COUNT(&v->base, halt_exits);
 	vcpu_skip_instruction(v);
 	if (v->lapic) {
@@ -72,31 +73,6 @@ int exit_hlt(struct vcpu *v)
 	}
 	v->base.run->exit_reason = KVM_EXIT_HLT;
 	return 0;
-}
-
-int exit_rdmsr(struct vcpu *v)
-{
-	uint64_t value;
-
-	if (vcpu_get_msr(v, v->state.gpr[X86_RCX], false, &value)) {
-		vcpu_inject_gp(v);
-		return 1;
-	}
-	set_gpr32(v, X86_RAX, value);
-	set_gpr32(v, X86_RDX, value >> 32);
-	vcpu_skip_instruction(v);
-	return 1;
-}
-
-int exit_wrmsr(struct vcpu *v)
-{
-	uint64_t value = (v->state.gpr[X86_RAX] & 0xffffffff) | v->state.gpr[X86_RDX] << 32;
-
-	if (vcpu_set_msr(v, v->state.gpr[X86_RCX], false, value))
-		vcpu_inject_gp(v);
-	else
-		vcpu_skip_instruction(v);
-	return 1;
 }
 
 int exit_undefined(struct vcpu *v)
@@ -111,20 +87,25 @@ int exit_skip(struct vcpu *v)
 	return 1;
 }
 
-/* XCR0: what the guest's CPUID leaf 0xD allows, x87 always, AVX only with SSE. */
 int exit_xsetbv(struct vcpu *v)
 {
-	const struct kvm_cpuid_entry2 *e = vcpu_find_cpuid(v, 0xd, 0);
-	uint64_t allowed = e ? e->eax | (uint64_t)e->edx << 32 : 0;
-	uint64_t value = (v->state.gpr[X86_RAX] & 0xffffffff) | v->state.gpr[X86_RDX] << 32;
-	bool avx_alone = (value & 4) && !(value & 2);
+	uint64_t value = (uint32_t)v->state.gpr[X86_RAX] | v->state.gpr[X86_RDX] << 32;
 
-	if ((uint32_t)v->state.gpr[X86_RCX] || v->state.cpl || !(value & 1) || avx_alone ||
-	    (value & ~(allowed | 1))) {
+	if ((uint32_t)v->state.gpr[X86_RCX] || v->state.cpl || !vcpu_set_xcr0(v, value))
 		vcpu_inject_gp(v);
-		return 1;
-	}
-	v->state.xcr0 = value;
+	else
+		vcpu_skip_instruction(v);
+	return 1;
+}
+
+/* Nothing waits, nothing is told: as NOP, unless the guest knows that there is none. */
+int exit_monitor_mwait(struct vcpu *v)
+{
+	bool native = v->base.kvm->caps.disabled_exits & KVM_X86_DISABLE_EXITS_MWAIT;
+
+	if (!native && (v->base.kvm->disabled_quirks & KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS) &&
+	    !vcpu_has_feature(v, CPUID_MWAIT))
+		return exit_undefined(v);
 	vcpu_skip_instruction(v);
 	return 1;
 }
@@ -204,7 +185,7 @@ static int fix_hypercall(struct vcpu *v)
 
 	if (v->base.kvm->disabled_quirks & KVM_X86_QUIRK_FIX_HYPERCALL_INSN)
 		return exit_undefined(v);
-	if (vcpu_write_linear(v, linear_rip(v), v->backend->hypercall, 3, access, &fault) ==
+	if (vcpu_write_linear(v, vcpu_linear_rip(v), v->backend->hypercall, 3, access, &fault) ==
 	    WALK_PAGE_FAULT)
 		vcpu_inject_pf(v, fault.address, fault.error);
 	return 1;
@@ -230,7 +211,7 @@ int exit_page_fault(struct vcpu *v, gpa_t gpa, uint64_t ec)
 /* The VMM may have moved the vCPU meanwhile: then the instruction is no longer there. */
 static bool is_where_it_was(const struct vcpu *v)
 {
-	return linear_rip(v) == v->pio.linear_rip;
+	return vcpu_linear_rip(v) == v->pio.linear_rip;
 }
 
 static void pio_to_rax(struct vcpu *v, uint8_t size)
@@ -282,7 +263,7 @@ int exit_io(struct vcpu *v, uint16_t port, uint8_t size, bool in)
 		return 1;
 	}
 	v->pio = (struct vcpu_pio){ .in = in, .size = size, .port = port, .count = 1,
-				    .linear_rip = linear_rip(v) };
+				    .linear_rip = vcpu_linear_rip(v) };
 	run->exit_reason = KVM_EXIT_IO;
 	run->io.direction = in ? KVM_EXIT_IO_IN : KVM_EXIT_IO_OUT;
 	run->io.size = size;

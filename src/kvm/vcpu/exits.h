@@ -9,7 +9,7 @@
 
 #include "kvm/vcpu/vcpu.h"
 
-/* KVM has finished an instruction for the guest: it counts like the processor's. */
+/* KVM has finished an instruction for the guest: it counts like the processor's, and traps. */
 void vcpu_count_instruction(struct vcpu *v);
 
 /* RIP past the instruction, counted; the interrupt shadow ends. */
@@ -22,7 +22,8 @@ int exit_wrmsr(struct vcpu *v);
 int exit_hypercall(struct vcpu *v);
 int exit_invalid_opcode(struct vcpu *v);	/* #UD was intercepted */
 int exit_undefined(struct vcpu *v);		/* an instruction we do not offer: #UD */
-int exit_skip(struct vcpu *v);			/* WBINVD, INVD, MONITOR, MWAIT, PAUSE */
+int exit_skip(struct vcpu *v);			/* WBINVD, INVD, PAUSE */
+int exit_monitor_mwait(struct vcpu *v);
 int exit_xsetbv(struct vcpu *v);
 int exit_rdpmc(struct vcpu *v);
 int exit_intr(struct vcpu *v);

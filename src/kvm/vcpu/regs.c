@@ -3,10 +3,21 @@
  * regs.c - general, floating-point and debug registers as ioctls see them.
  */
 #include "kvm/vcpu/vcpu.h"
-#include "kvm/core/request.h"
 
 #include <errno.h>
 #include <string.h>
+
+#include "kvm/core/request.h"
+#include "kvm/vcpu/cpuid.h"
+#include "kvm/vcpu/guest_debug.h"
+#include "kvm/vcpu/walk.h"
+
+#define DR6_VOLATILE	0x0001e80full
+#define DR6_FIXED	0xfffe07f0ull	/* without RTM and bus locks, which may be 0 */
+#define DR6_RTM		BIT(16)
+#define DR6_BUS_LOCK	BIT(11)
+#define DR7_VOLATILE	0xffff2bffull
+#define DR7_FIXED	0x00000400ull
 
 /* kvm_regs has the GPRs in an order of its own; x86_gpr by position. */
 static const uint8_t regs_order[X86_NR_GPRS] = {
@@ -16,7 +27,7 @@ static const uint8_t regs_order[X86_NR_GPRS] = {
 static_assert(offsetof(struct kvm_regs, rip) == sizeof(uint64_t) * X86_NR_GPRS,
 	      "sixteen registers, then RIP");
 
-void vcpu_get_regs(const struct vcpu *v, struct kvm_regs *regs)
+void vcpu_get_regs(struct vcpu *v, struct kvm_regs *regs)
 {
 	uint64_t gpr[X86_NR_GPRS];
 
@@ -27,7 +38,7 @@ void vcpu_get_regs(const struct vcpu *v, struct kvm_regs *regs)
 	regs->rflags = v->state.rflags;
 }
 
-void vcpu_set_regs(struct vcpu *v, const struct kvm_regs *regs)
+int vcpu_set_regs(struct vcpu *v, const struct kvm_regs *regs)
 {
 	uint64_t gpr[X86_NR_GPRS];
 
@@ -38,7 +49,9 @@ void vcpu_set_regs(struct vcpu *v, const struct kvm_regs *regs)
 	v->state.rflags = regs->rflags | X86_FLAGS_FIXED;
 	/* An exception that waits belonged to the old state; an interrupt stays. */
 	v->events.exception.pending = false;
+	vcpu_debug_moved(v);
 	kvm_make_request(KVM_REQ_EVENT, &v->base);
+	return 0;
 }
 
 /* struct kvm_fpu is an FXSAVE image by another name. */
@@ -57,7 +70,7 @@ void vcpu_get_fpu(const struct vcpu *v, struct kvm_fpu *fpu)
 	fpu->last_dp = f->fdp;
 }
 
-void vcpu_set_fpu(struct vcpu *v, const struct kvm_fpu *fpu)
+int vcpu_set_fpu(struct vcpu *v, const struct kvm_fpu *fpu)
 {
 	struct x86_fpu *f = &v->state.fpu;
 
@@ -69,10 +82,12 @@ void vcpu_set_fpu(struct vcpu *v, const struct kvm_fpu *fpu)
 	f->fop = fpu->last_opcode;
 	f->fip = fpu->last_ip;
 	f->fdp = fpu->last_dp;
+	return 0;
 }
 
-void vcpu_get_debugregs(const struct vcpu *v, struct kvm_debugregs *d)
+void vcpu_get_debugregs(struct vcpu *v, struct kvm_debugregs *d)
 {
+	vcpu_settle_payload(v);
 	memset(d, 0, sizeof(*d));
 	memcpy(d->db, v->state.dr, sizeof(d->db));
 	d->dr6 = v->state.dr6;
@@ -87,6 +102,55 @@ int vcpu_set_debugregs(struct vcpu *v, const struct kvm_debugregs *d)
 	v->state.dr6 = d->dr6;
 	v->state.dr7 = d->dr7;
 	return 0;
+}
+
+/* Bits of DR6 that read as 1 whatever is written, for this guest. */
+static uint64_t dr6_fixed(const struct vcpu *v)
+{
+	uint64_t fixed = DR6_FIXED;
+
+	if (!vcpu_has_feature(v, CPUID_RTM))
+		fixed |= DR6_RTM;
+	if (!vcpu_has_feature(v, CPUID_BUS_LOCK))
+		fixed |= DR6_BUS_LOCK;
+	return fixed;
+}
+
+bool vcpu_set_dr(struct vcpu *v, unsigned nr, uint64_t value)
+{
+	if (nr < 4) {
+		v->state.dr[nr] = value;
+		return true;
+	}
+	if (value >> 32)
+		return false;
+	if (nr & 1)
+		v->state.dr7 = (value & DR7_VOLATILE) | DR7_FIXED;
+	else
+		v->state.dr6 = (value & DR6_VOLATILE) | dr6_fixed(v);
+	return true;
+}
+
+uint64_t vcpu_linear_rip(const struct vcpu *v)
+{
+	if (x86_in_64bit_mode(&v->state))
+		return v->state.rip;
+	return (uint32_t)(v->state.rip + v->state.seg[X86_CS].base);
+}
+
+/* A supervisor's read; nobody asks whether it could be written. */
+void vcpu_translate(struct vcpu *v, struct kvm_translation *t)
+{
+	struct vcpu_walk_fault fault;
+	gpa_t gpa = GPA(t->linear_address);
+	bool paging = v->state.cr0 & X86_CR0_PG;
+	int idx = srcu_read_lock(&v->base.kvm->srcu);
+
+	t->valid = !paging || vcpu_walk(v, t->linear_address, 0, &gpa, &fault) == WALK_OK;
+	srcu_read_unlock(&v->base.kvm->srcu, idx);
+	t->physical_address = t->valid ? gpa.v : ~0ull;
+	t->writeable = 1;
+	t->usermode = 0;
 }
 
 /* SDM vol. 3A 9.4.4.1: the vector names the page where the processor begins. */

@@ -10,6 +10,7 @@
 #include "kvm/mmu/mmu.h"
 #include "kvm/vcpu/backend.h"
 #include "kvm/vcpu/exits.h"
+#include "kvm/vcpu/guest_debug.h"
 #include "kvm/vcpu/irq.h"
 #include "kvm/vcpu/load.h"
 #include "os/clock.h"
@@ -78,6 +79,12 @@ static void audit_tlb(struct vcpu *v, const struct cpu *cpu)
 	kvm_audit_fini(&a);
 }
 
+/* A handler's answer, unless the instruction that it finished is a step. */
+static int after_exit(struct vcpu *v, int r)
+{
+	return unlikely(v->debug.stepped) ? vcpu_debug_step(v, r) : r;
+}
+
 static int enter_guest(struct vcpu *v)
 {
 	struct kvm *kvm = v->base.kvm;
@@ -107,7 +114,11 @@ static int enter_guest(struct vcpu *v)
 		return 1;
 	}
 	before = cpu_instructions(cpu);
+	if (unlikely(v->debug.control))
+		vcpu_debug_enter(v);
 	v->backend->run(v, cpu);
+	if (unlikely(v->debug.control))
+		vcpu_debug_leave(v);
 	kvm_vcpu_leave_guest_mode(&v->base);
 	cpu_ack(cpu);
 	v->base.srcu_idx = srcu_read_lock(&kvm->srcu);
@@ -115,12 +126,12 @@ static int enter_guest(struct vcpu *v)
 	v->has_run = true;
 	KVM_VCPU_COUNT(&v->base, exits);
 	atomic64_add(&kvm->nr_instructions, cpu_instructions(cpu) - before);
-	return v->backend->handle_exit(v);
+	return after_exit(v, v->backend->handle_exit(v));
 }
 
 static bool is_runnable(const struct vcpu *v)
 {
-	return v->mp_state == KVM_MP_STATE_RUNNABLE;
+	return v->mp_state == KVM_MP_STATE_RUNNABLE && !v->halted;
 }
 
 static void count_halt(struct vcpu *v, uint64_t ns)
@@ -153,6 +164,8 @@ static void sleep_until(struct vcpu *v)
 static int block(struct vcpu *v)
 {
 	sleep_until(v);
+	/* Whatever ends the processor's own HLT, it goes on: it may look and halt again. */
+	v->halted = false;
 	if (kvm_check_request(KVM_REQ_VM_DEAD, &v->base))
 		return -EIO;
 	if (!vcpu_has_events(v))
@@ -198,12 +211,6 @@ static int run_loop(struct vcpu *v)
 	}
 }
 
-static bool sync_regs_are_valid(const struct vcpu *v)
-{
-	/* KVM_CAP_SYNC_REGS is 0: no bit is. */
-	return !v->base.run->kvm_valid_regs && !v->base.run->kvm_dirty_regs;
-}
-
 static int run_uninitialized(struct vcpu *v)
 {
 	struct kvm *kvm = v->base.kvm;
@@ -227,13 +234,14 @@ static int run_locked(struct vcpu *v)
 
 	if (v->mp_state == KVM_MP_STATE_UNINITIALIZED)
 		return run_uninitialized(v);
-	if (!sync_regs_are_valid(v))
-		return -EINVAL;
+	r = vcpu_sync_from_run(v);
+	if (r)
+		return r;
 	if (!v->lapic && vcpu_set_cr8(v, v->base.run->cr8))
 		return -EINVAL;
 	v->complete = NULL;
 	if (complete) {
-		r = complete(v);
+		r = after_exit(v, complete(v));
 		if (r <= 0)
 			return r;
 	}
@@ -263,6 +271,7 @@ int vcpu_run(struct vcpu *v)
 	vcpu_load(v);
 	v->base.srcu_idx = srcu_read_lock(&kvm->srcu);
 	r = run_locked(v);
+	vcpu_sync_to_run(v);
 	save_to_run(v);
 	KVM_VCPU_COUNT(&v->base, fpu_reload);
 	srcu_read_unlock(&kvm->srcu, v->base.srcu_idx);

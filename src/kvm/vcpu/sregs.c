@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kvm/core/request.h"
+#include "kvm/host/access.h"
 #include "kvm/vcpu/cpuid.h"
 #include "kvm/vcpu/vcpu.h"
 
@@ -48,10 +49,15 @@ static void segment_set(struct x86_segment *s, const struct kvm_segment *k)
 		s->ar |= X86_AR_UNUSABLE;
 }
 
-void vcpu_get_sregs(const struct vcpu *v, struct kvm_sregs *s)
+/* kvm_sregs and kvm_sregs2 are alike up to the APIC base. */
+#define COMMON_SREGS	offsetof(struct kvm_sregs, interrupt_bitmap)
+static_assert(COMMON_SREGS == offsetof(struct kvm_sregs2, flags), "one common part");
+
+static void get_common(struct vcpu *v, struct kvm_sregs *s)
 {
 	const struct x86_state *st = &v->state;
 
+	vcpu_settle_payload(v);
 	memset(s, 0, sizeof(*s));
 	segment_get(&st->seg[X86_CS], &s->cs);
 	segment_get(&st->seg[X86_DS], &s->ds);
@@ -72,9 +78,50 @@ void vcpu_get_sregs(const struct vcpu *v, struct kvm_sregs *s)
 	s->cr8 = st->cr8;
 	s->efer = st->efer;
 	s->apic_base = v->apic_base;
-	if (v->events.interrupt.injected && !v->events.interrupt.soft)
-		s->interrupt_bitmap[v->events.interrupt.vector / 64] |=
-			BIT(v->events.interrupt.vector % 64);
+}
+
+void vcpu_get_sregs(struct vcpu *v, struct kvm_sregs *s)
+{
+	const struct vcpu_interrupt *i = &v->events.interrupt;
+
+	get_common(v, s);
+	if (i->injected && !i->soft)
+		s->interrupt_bitmap[i->vector / 64] |= BIT(i->vector % 64);
+}
+
+static bool has_pae_paging(uint64_t cr0, uint64_t cr4, uint64_t efer)
+{
+	return (cr0 & X86_CR0_PG) && (cr4 & X86_CR4_PAE) && !(efer & X86_EFER_LMA);
+}
+
+/* Those that the VMM gave, for as long as CR3 is what it was; else what memory has. */
+static void get_pdptrs(struct vcpu *v, struct kvm_sregs2 *s)
+{
+	struct srcu *srcu = &v->base.kvm->srcu;
+	uint64_t table = v->state.cr3 & 0xffffffe0;
+	int idx;
+
+	if (v->has_pdptrs && v->pdptrs_cr3 == v->state.cr3) {
+		memcpy(s->pdptrs, v->pdptrs, sizeof(v->pdptrs));
+		return;
+	}
+	idx = srcu_read_lock(srcu);
+	if (kvm_read_guest(v->base.kvm, GPA(table), s->pdptrs, sizeof(v->pdptrs)))
+		memset(s->pdptrs, 0, sizeof(v->pdptrs));
+	srcu_read_unlock(srcu, idx);
+}
+
+void vcpu_get_sregs2(struct vcpu *v, struct kvm_sregs2 *s)
+{
+	struct kvm_sregs common;
+
+	get_common(v, &common);
+	memset(s, 0, sizeof(*s));
+	memcpy(s, &common, COMMON_SREGS);
+	if (has_pae_paging(s->cr0, s->cr4, s->efer)) {
+		get_pdptrs(v, s);
+		s->flags = KVM_SREGS2_FLAGS_PDPTRS_VALID;
+	}
 }
 
 static bool is_valid_cr0(uint64_t cr0)
@@ -146,10 +193,9 @@ static void wake_after_reset(struct vcpu *v)
 		v->mp_state = KVM_MP_STATE_RUNNABLE;
 }
 
-int vcpu_set_sregs(struct vcpu *v, const struct kvm_sregs *s)
+static int set_common(struct vcpu *v, const struct kvm_sregs *s)
 {
 	struct x86_state *st = &v->state;
-	int vector;
 
 	/* The APIC base is the last that can be refused, and changes nothing then. */
 	if (!sregs_are_valid(v, s))
@@ -162,14 +208,43 @@ int vcpu_set_sregs(struct vcpu *v, const struct kvm_sregs *s)
 	st->cr3 = s->cr3;
 	st->cr4 = s->cr4;
 	st->efer = s->efer;
+	v->has_pdptrs = false;
 	(void)vcpu_set_cr8(v, s->cr8);		/* a bad one is not taken, and not refused */
 	wake_after_reset(v);
-	vector = pending_interrupt(s);
-	if (vector >= 0)
-		v->events.interrupt = (struct vcpu_interrupt){ .injected = true,
-							       .vector = (uint8_t)vector };
 	kvm_make_request(KVM_REQ_EVENT, &v->base);
 	kvm_make_request(KVM_REQ_TLB_FLUSH, &v->base);
+	return 0;
+}
+
+int vcpu_set_sregs(struct vcpu *v, const struct kvm_sregs *s)
+{
+	int vector = pending_interrupt(s);
+	int r = set_common(v, s);
+
+	if (!r && vector >= 0)
+		v->events.interrupt = (struct vcpu_interrupt){
+			.injected = true, .vector = (uint8_t)vector,
+		};
+	return r;
+}
+
+int vcpu_set_sregs2(struct vcpu *v, const struct kvm_sregs2 *s)
+{
+	bool with_pdptrs = s->flags & KVM_SREGS2_FLAGS_PDPTRS_VALID;
+	struct kvm_sregs common = { .apic_base = 0 };
+	int r;
+
+	if (s->flags & ~(uint64_t)KVM_SREGS2_FLAGS_PDPTRS_VALID)
+		return -EINVAL;
+	if (with_pdptrs && !has_pae_paging(s->cr0, s->cr4, s->efer))
+		return -EINVAL;
+	memcpy(&common, s, COMMON_SREGS);
+	r = set_common(v, &common);
+	if (r || !with_pdptrs)
+		return r;
+	memcpy(v->pdptrs, s->pdptrs, sizeof(v->pdptrs));
+	v->pdptrs_cr3 = s->cr3;
+	v->has_pdptrs = true;
 	return 0;
 }
 

@@ -11,13 +11,17 @@
 #include "kvm/vcpu/backend.h"
 #include "kvm/vcpu/emulate.h"
 #include "kvm/vcpu/exits.h"
+#include "kvm/vcpu/guest_debug.h"
+
+#define DR6_ACTIVE_LOW		0xffff0ff0ull
+#define ALWAYS_INTERCEPTED	(BIT(X86_UD) | BIT(X86_MC) | BIT(X86_AC))
 
 static void svm_init(struct vcpu *v)
 {
 	v->svm = (struct svm_control){
 		.asid = v->base.tag,
 		.nested_levels = 4,
-		.intercept_exceptions = BIT(X86_UD) | BIT(X86_MC) | BIT(X86_AC),
+		.intercept_exceptions = ALWAYS_INTERCEPTED,
 		.intercept_cr_write = BIT(0) | BIT(4) | BIT(8),
 		.intercept_cr_read = BIT(8),
 	};
@@ -101,6 +105,33 @@ static void svm_flush_tlb(struct vcpu *v, struct cpu *cpu)
 	v->svm.tlb_control = SVM_TLB_FLUSH_ASID;
 }
 
+/* While the VMM debugs, the guest's own debug registers are not the processor's. */
+static void svm_debug_changed(struct vcpu *v)
+{
+	struct svm_control *c = &v->svm;
+	uint16_t drs = v->debug.control ? 0xffff : 0;
+
+	c->intercept_dr_read = drs;
+	c->intercept_dr_write = drs;
+	c->intercept_exceptions = ALWAYS_INTERCEPTED | (v->debug.control ? BIT(X86_DB) : 0) |
+				  (v->debug.control & KVM_GUESTDBG_USE_SW_BP ? BIT(X86_BP) : 0);
+}
+
+static int handle_db(struct vcpu *v)
+{
+	return exit_debug(v, v->debug.exit_dr6 ^ DR6_ACTIVE_LOW);
+}
+
+static int handle_dr(struct vcpu *v)
+{
+	uint64_t code = v->svm_exit.exitcode;
+	unsigned gpr = v->svm_exit.exitinfo1 & 0xf;
+
+	if (code >= SVM_EXIT_DR0_WRITE)
+		return exit_dr_write(v, code - SVM_EXIT_DR0_WRITE, gpr);
+	return exit_dr_read(v, code - SVM_EXIT_DR0_READ, gpr);
+}
+
 static int handle_npf(struct vcpu *v)
 {
 	const struct svm_exit *x = &v->svm_exit;
@@ -168,6 +199,10 @@ typedef int (*exit_handler)(struct vcpu *v);
 static const exit_handler handlers[] = {
 	[SVM_EXIT_CR0_READ ... SVM_EXIT_CR0_READ + 15] = handle_cr,
 	[SVM_EXIT_CR0_WRITE ... SVM_EXIT_CR0_WRITE + 15] = handle_cr,
+	[SVM_EXIT_DR0_READ ... SVM_EXIT_DR0_READ + 15] = handle_dr,
+	[SVM_EXIT_DR0_WRITE ... SVM_EXIT_DR0_WRITE + 15] = handle_dr,
+	[SVM_EXIT_EXCP0 + X86_DB] = handle_db,
+	[SVM_EXIT_EXCP0 + X86_BP] = exit_breakpoint,
 	[SVM_EXIT_EXCP0 + X86_UD] = exit_invalid_opcode,
 	[SVM_EXIT_EXCP0 + X86_AC] = handle_ac,
 	[SVM_EXIT_INTR] = exit_intr,
@@ -190,8 +225,8 @@ static const exit_handler handlers[] = {
 	[SVM_EXIT_CLGI] = exit_undefined,
 	[SVM_EXIT_SKINIT] = exit_undefined,
 	[SVM_EXIT_WBINVD] = exit_skip,
-	[SVM_EXIT_MONITOR] = exit_skip,
-	[SVM_EXIT_MWAIT] = exit_skip,
+	[SVM_EXIT_MONITOR] = exit_monitor_mwait,
+	[SVM_EXIT_MWAIT] = exit_monitor_mwait,
 	[SVM_EXIT_XSETBV] = exit_xsetbv,
 	[SVM_EXIT_NPF] = handle_npf,
 };
@@ -231,6 +266,7 @@ const struct vcpu_backend svm_backend = {
 	.pend_nmi = svm_pend_nmi,
 	.nmi_is_pending = svm_nmi_is_pending,
 	.handle_exit = svm_handle_exit,
+	.debug_changed = svm_debug_changed,
 	.flush_tlb = svm_flush_tlb,
 	.insn_bytes = svm_insn_bytes,
 	.exit_info = svm_exit_info,

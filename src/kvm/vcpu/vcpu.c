@@ -122,6 +122,8 @@ int vcpu_create(struct kvm *kvm, unsigned id, void *run_pages, struct vcpu **out
 	}
 	v->backend->init(v);
 	vcpu_reset(v);
+	if (kvm->disabled_quirks & KVM_X86_QUIRK_STUFF_FEATURE_MSRS)
+		vcpu_clear_feature_msrs(v);
 	counter_add(kvm->module->counters, COUNTER_VCPUS, 1);
 	*out = v;
 	return 0;
@@ -135,6 +137,14 @@ int vcpu_set_tsc_khz(struct vcpu *v, uint32_t khz)
 	if (khz && khz < host - host / 4000)
 		return -EINVAL;
 	v->tsc_khz = khz ? khz : host;
+	return 0;
+}
+
+int vcpu_enable_cap(struct vcpu *v, const struct kvm_enable_cap *cap)
+{
+	if (cap->flags || cap->cap != KVM_CAP_ENFORCE_PV_FEATURE_CPUID)
+		return -EINVAL;
+	v->enforce_pv = cap->args[0];
 	return 0;
 }
 

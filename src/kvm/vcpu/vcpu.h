@@ -110,6 +110,17 @@ struct vcpu_msrs {
 	uint64_t	mce_banks[4 * VCPU_MAX_MCE_BANKS], mce_ctl2[VCPU_MAX_MCE_BANKS];
 };
 
+/* KVM_SET_GUEST_DEBUG (guest_debug.h). */
+struct vcpu_debug {
+	uint32_t	control;	/* KVM_GUESTDBG_*, 0: off */
+	bool		armed;		/* a single step is asked for at @step_rip and from there on */
+	bool		stepped;	/* KVM has finished an instruction that is to trap */
+	uint64_t	step_rip;
+	uint64_t	dr[4], dr7;	/* the VMM's breakpoints */
+	uint64_t	guest_dr[4], guest_dr6, guest_dr7;	/* while those are in the state */
+	uint64_t	exit_dr6;	/* as the processor left it */
+};
+
 struct vcpu {
 	struct kvm_vcpu	base;
 	struct x86_state state;
@@ -129,13 +140,19 @@ struct vcpu {
 	uint8_t		 maxphyaddr;	/* the guest's */
 
 	uint32_t	 mp_state;	/* KVM_MP_STATE_* */
+	bool		 halted;	/* in guest mode: KVM_X86_DISABLE_EXITS_HLT */
 	struct vcpu_events events;
+	struct vcpu_debug debug;
 	struct lapic	*lapic;		/* NULL: not in the kernel */
 	uint64_t	 apic_base;
 	struct vcpu_msrs msr;
 	uint64_t	 tsc_offset;
 	uint64_t	 tsc_adjust;
 	uint32_t	 tsc_khz;
+	uint64_t	 pdptrs[4];	/* KVM_SET_SREGS2's, for CR3 == pdptrs_cr3 */
+	uint64_t	 pdptrs_cr3;
+	bool		 has_pdptrs;
+	bool		 enforce_pv;	/* PV features only as CPUID says */
 
 	/* What the next KVM_RUN has to finish first; NULL: nothing. */
 	int		(*complete)(struct vcpu *v);
@@ -170,14 +187,33 @@ MUST_CHECK int vcpu_run(struct vcpu *v);
 void vcpu_notify_signal(struct vcpu *v);
 
 /* Registers (regs.c, sregs.c). */
-void vcpu_get_regs(const struct vcpu *v, struct kvm_regs *regs);
-void vcpu_set_regs(struct vcpu *v, const struct kvm_regs *regs);
-void vcpu_get_sregs(const struct vcpu *v, struct kvm_sregs *sregs);
+void vcpu_get_regs(struct vcpu *v, struct kvm_regs *regs);
+int vcpu_set_regs(struct vcpu *v, const struct kvm_regs *regs);
+void vcpu_get_sregs(struct vcpu *v, struct kvm_sregs *sregs);
 MUST_CHECK int vcpu_set_sregs(struct vcpu *v, const struct kvm_sregs *sregs);
+void vcpu_get_sregs2(struct vcpu *v, struct kvm_sregs2 *sregs);
+MUST_CHECK int vcpu_set_sregs2(struct vcpu *v, const struct kvm_sregs2 *sregs);
+/* A debug register with its fixed bits put in order; false: #GP. */
+MUST_CHECK bool vcpu_set_dr(struct vcpu *v, unsigned nr, uint64_t value);
 void vcpu_get_fpu(const struct vcpu *v, struct kvm_fpu *fpu);
-void vcpu_set_fpu(struct vcpu *v, const struct kvm_fpu *fpu);
-void vcpu_get_debugregs(const struct vcpu *v, struct kvm_debugregs *d);
+int vcpu_set_fpu(struct vcpu *v, const struct kvm_fpu *fpu);
+void vcpu_get_debugregs(struct vcpu *v, struct kvm_debugregs *d);
 MUST_CHECK int vcpu_set_debugregs(struct vcpu *v, const struct kvm_debugregs *d);
+/* KVM_ENABLE_CAP on a vCPU: -EINVAL. */
+MUST_CHECK int vcpu_enable_cap(struct vcpu *v, const struct kvm_enable_cap *cap);
+/* KVM_TRANSLATE: the page tables as they are now. */
+void vcpu_translate(struct vcpu *v, struct kvm_translation *t);
+/* Events on their way (saved_events.c).  -EINVAL. */
+void vcpu_get_events(struct vcpu *v, struct kvm_vcpu_events *events);
+MUST_CHECK int vcpu_set_events(struct vcpu *v, const struct kvm_vcpu_events *events);
+/*
+ * KVM_CAP_SYNC_REGS: state that the VMM has put in kvm_run, before a run, and
+ * what it wants to see there afterwards.  -EINVAL.
+ */
+MUST_CHECK int vcpu_sync_from_run(struct vcpu *v);
+void vcpu_sync_to_run(struct vcpu *v);
+/* The address that the next instruction is fetched from. */
+uint64_t vcpu_linear_rip(const struct vcpu *v);
 /* 0: the host's rate.  -EINVAL: slower than the host, which does not scale. */
 MUST_CHECK int vcpu_set_tsc_khz(struct vcpu *v, uint32_t khz);
 /* The local APIC's registers; v->lapic is there. */
@@ -236,3 +272,10 @@ void vcpu_queue_exception(struct vcpu *v, uint8_t vector, bool has_error, uint32
 void vcpu_inject_gp(struct vcpu *v);
 void vcpu_inject_ud(struct vcpu *v);
 void vcpu_inject_pf(struct vcpu *v, uint64_t address, uint32_t error);
+/* @payload: bits for DR6, those that are 1 when idle turned round. */
+void vcpu_inject_db(struct vcpu *v, uint64_t payload);
+/*
+ * Before state is told: without KVM_CAP_EXCEPTION_PAYLOAD a pending exception's
+ * payload is in its register already.
+ */
+void vcpu_settle_payload(struct vcpu *v);

@@ -11,6 +11,7 @@
 #include "kvm/vcpu/backend.h"
 #include "kvm/vcpu/emulate.h"
 #include "kvm/vcpu/exits.h"
+#include "kvm/vcpu/guest_debug.h"
 
 /* EPTP: write-back, walk length, accessed and dirty flags (SDM 25.6.11). */
 #define EPTP_MT_WB	6ull
@@ -23,14 +24,18 @@
 #define CR_QUAL_LMSW(q)		(((q) >> 16) & 0xffff)
 enum { CR_MOV_TO, CR_MOV_FROM, CR_CLTS, CR_LMSW };
 
+#define DR_QUAL_READ	BIT(4)	/* SDM table 28-4 */
+
 /* Bits of CR0 that the guest owns: it may change them without an exit. */
 #define CR0_GUEST_OWNED		(X86_CR0_TS | X86_CR0_MP | X86_CR0_EM | X86_CR0_NE)
+
+#define ALWAYS_INTERCEPTED	(BIT(X86_UD) | BIT(X86_MC) | BIT(X86_AC))
 
 static void vmx_init(struct vcpu *v)
 {
 	v->vmx = (struct vmx_control){
 		.vpid = v->base.tag & 0xffff,
-		.exception_bitmap = BIT(X86_UD) | BIT(X86_MC) | BIT(X86_AC),
+		.exception_bitmap = ALWAYS_INTERCEPTED,
 		.cr0_mask = ~CR0_GUEST_OWNED,
 		.cr4_mask = ~0ull,
 		.cr8_load_exiting = true,
@@ -109,6 +114,9 @@ static void vmx_run(struct vcpu *v, struct cpu *cpu)
 	c->entry_intr_info = event_to_inject(&v->events);
 	c->entry_error_code = v->events.exception.error;
 	c->entry_insn_len = v->events.insn_len;
+	/* A step over STI or MOV SS: entry refuses TF with either shadow. */
+	if (v->debug.armed)
+		v->state.shadow &= (uint8_t)~(X86_SHADOW_STI | X86_SHADOW_MOV_SS);
 	vmx_enter(cpu, c, &v->state, &v->vmx_exit);
 	take_back_event(v);
 }
@@ -204,20 +212,59 @@ static int handle_cr(struct vcpu *v)
 	}
 }
 
+/* While the VMM debugs, the guest's own debug registers are not the processor's. */
+static void vmx_debug_changed(struct vcpu *v)
+{
+	bool sw = (v->debug.control & KVM_GUESTDBG_USE_SW_BP);
+
+	v->vmx.mov_dr_exiting = v->debug.control;
+	v->vmx.exception_bitmap = ALWAYS_INTERCEPTED | (v->debug.control ? BIT(X86_DB) : 0) |
+				  (sw ? BIT(X86_BP) : 0);
+}
+
+/* INT1 exits before it is done, and is skipped when it goes on to the guest. */
+static int handle_db(struct vcpu *v)
+{
+	bool icebp = (v->vmx_exit.intr_info & (7u << 8)) == VMX_INTR_TYPE_PRIV_EXCEPTION;
+
+	if (icebp && !vcpu_debug_watches(v))
+		v->state.rip = v->next_rip;
+	return exit_debug(v, v->vmx_exit.qualification);
+}
+
+/* The exit is there before #DB of DR7.GD, which KVM then raises itself. */
+static int handle_dr(struct vcpu *v)
+{
+	uint64_t q = v->vmx_exit.qualification;
+
+	if (vcpu_debug_guards(v))
+		return exit_debug_guard(v);
+	if (q & DR_QUAL_READ)
+		return exit_dr_read(v, q & 7, q >> 8 & 0xf);
+	return exit_dr_write(v, q & 7, q >> 8 & 0xf);
+}
+
 static int handle_exception(struct vcpu *v)
 {
 	uint32_t info = v->vmx_exit.intr_info;
-	uint8_t vector = info & 0xff;
 
 	if ((info & (7u << 8)) == VMX_INTR_TYPE_NMI)
 		return 1;
-	if (vector == X86_UD)
+	switch (info & 0xff) {
+	case X86_DB:
+		v->events.insn_len = (uint8_t)v->vmx_exit.insn_len;
+		return handle_db(v);
+	case X86_BP:
+		v->events.insn_len = (uint8_t)v->vmx_exit.insn_len;
+		return exit_breakpoint(v);
+	case X86_UD:
 		return exit_invalid_opcode(v);
-	if (vector == X86_AC) {
+	case X86_AC:
 		vcpu_queue_exception(v, X86_AC, true, v->vmx_exit.intr_error);
 		return 1;
+	default:
+		return exit_unexpected(v, v->vmx_exit.reason);
 	}
-	return exit_unexpected(v, v->vmx_exit.reason);
 }
 
 static int handle_window(struct vcpu *v)
@@ -247,11 +294,12 @@ static const exit_handler handlers[] = {
 	[VMX_EXIT_VMCALL] = exit_hypercall,
 	[VMX_EXIT_VMCLEAR ... VMX_EXIT_VMXON] = exit_undefined,
 	[VMX_EXIT_CR_ACCESS] = handle_cr,
+	[VMX_EXIT_DR_ACCESS] = handle_dr,
 	[VMX_EXIT_IO] = handle_io,
 	[VMX_EXIT_RDMSR] = exit_rdmsr,
 	[VMX_EXIT_WRMSR] = exit_wrmsr,
-	[VMX_EXIT_MWAIT] = exit_skip,
-	[VMX_EXIT_MONITOR] = exit_skip,
+	[VMX_EXIT_MWAIT] = exit_monitor_mwait,
+	[VMX_EXIT_MONITOR] = exit_monitor_mwait,
 	[VMX_EXIT_PAUSE] = exit_skip,
 	[VMX_EXIT_EPT_VIOLATION] = handle_ept_violation,
 	[VMX_EXIT_EPT_MISCONFIG] = handle_ept_misconfig,
@@ -301,6 +349,7 @@ const struct vcpu_backend vmx_backend = {
 	.pend_nmi = vmx_pend_nmi,
 	.nmi_is_pending = vmx_nmi_is_pending,
 	.handle_exit = vmx_handle_exit,
+	.debug_changed = vmx_debug_changed,
 	.flush_tlb = vmx_flush_tlb,
 	.insn_bytes = vmx_insn_bytes,
 	.exit_info = vmx_exit_info,

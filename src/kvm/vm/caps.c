@@ -11,15 +11,28 @@
 #include "softcvm/identity.h"
 #include "softcvm/uapi/kvm_para.h"
 #include "base/bits.h"
+#include "kvm/vcpu/vcpu.h"
 #include "kvm/vm/vm.h"
 #include "os/process.h"
 
+/* The last two cannot be seen here: no memory has a type, no guest is nested. */
 #define SUPPORTED_QUIRKS						\
 	(KVM_X86_QUIRK_LINT0_REENABLED | KVM_X86_QUIRK_CD_NW_CLEARED |	\
 	 KVM_X86_QUIRK_LAPIC_MMIO_HOLE | KVM_X86_QUIRK_OUT_7E_INC_RIP |	\
 	 KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT | KVM_X86_QUIRK_FIX_HYPERCALL_INSN | \
-	 KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS | KVM_X86_QUIRK_SLOT_ZAP_ALL)
+	 KVM_X86_QUIRK_MWAIT_NEVER_UD_FAULTS | KVM_X86_QUIRK_SLOT_ZAP_ALL | \
+	 KVM_X86_QUIRK_STUFF_FEATURE_MSRS | KVM_X86_QUIRK_IGNORE_GUEST_PAT | \
+	 KVM_X86_QUIRK_VMCS12_ALLOW_FREEZE_IN_SMM)
 #define EXIT_HYPERCALLS	BIT(KVM_HC_MAP_GPA_RANGE)
+#define GUEST_DEBUG							\
+	(KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_SW_BP | \
+	 KVM_GUESTDBG_USE_HW_BP | KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP | \
+	 KVM_GUESTDBG_BLOCKIRQ)
+#define MSR_EXITS							\
+	(KVM_MSR_EXIT_REASON_INVAL | KVM_MSR_EXIT_REASON_UNKNOWN | KVM_MSR_EXIT_REASON_FILTER)
+#define EXITS_TO_DISABLE						\
+	(KVM_X86_DISABLE_EXITS_MWAIT | KVM_X86_DISABLE_EXITS_HLT |	\
+	 KVM_X86_DISABLE_EXITS_PAUSE | KVM_X86_DISABLE_EXITS_CSTATE)
 
 typedef int (*cap_value)(const struct kvm_module *module, const struct kvm *kvm);
 
@@ -89,11 +102,19 @@ static const struct cap_row caps[] = {
 	{ KVM_CAP_SET_IDENTITY_MAP_ADDR, 1 },
 	{ KVM_CAP_INTERNAL_ERROR_DATA, 1 },
 	{ KVM_CAP_SET_BOOT_CPU_ID, 1 },
+	{ KVM_CAP_MCE, VCPU_MAX_MCE_BANKS },
+	{ KVM_CAP_VCPU_EVENTS, 1 },
+	{ KVM_CAP_SET_GUEST_DEBUG, 1 },
+	{ KVM_CAP_X86_ROBUST_SINGLESTEP, 1 },
+	{ KVM_CAP_ENABLE_CAP, 1 },
+	{ KVM_CAP_XSAVE, 1 },
+	{ KVM_CAP_XCRS, 1 },
+	{ KVM_CAP_SYNC_REGS, KVM_SYNC_X86_VALID_FIELDS },
 	{ KVM_CAP_DEBUGREGS, 1 },
 	{ KVM_CAP_GET_TSC_KHZ, 1 },
 	{ KVM_CAP_MAX_VCPUS, KVM_MAX_VCPUS_LIMIT },
 	{ KVM_CAP_READONLY_MEM, .fn = readonly_mem },
-	{ KVM_CAP_EXT_EMUL_CPUID, 0 },
+	{ KVM_CAP_EXT_EMUL_CPUID, 1 },
 	{ KVM_CAP_ENABLE_CAP_VM, 1 },
 	{ KVM_CAP_CHECK_EXTENSION_VM, 1 },
 	{ KVM_CAP_DISABLE_QUIRKS, 1 },
@@ -101,6 +122,17 @@ static const struct cap_row caps[] = {
 	{ KVM_CAP_MAX_VCPU_ID, KVM_MAX_VCPU_IDS_LIMIT },
 	{ KVM_CAP_IMMEDIATE_EXIT, 1 },
 	{ KVM_CAP_GET_MSR_FEATURES, 1 },
+	{ KVM_CAP_MSR_PLATFORM_INFO, 1 },
+	{ KVM_CAP_EXCEPTION_PAYLOAD, 1 },
+	{ KVM_CAP_LAST_CPU, 1 },
+	{ KVM_CAP_X86_USER_SPACE_MSR, 1 },
+	{ KVM_CAP_X86_MSR_FILTER, 1 },
+	{ KVM_CAP_ENFORCE_PV_FEATURE_CPUID, 1 },
+	{ KVM_CAP_SET_GUEST_DEBUG2, GUEST_DEBUG },
+	{ KVM_CAP_SREGS2, 1 },
+	{ KVM_CAP_XSAVE2, sizeof(struct kvm_xsave) },
+	{ KVM_CAP_X86_TRIPLE_FAULT_EVENT, 1 },
+	{ KVM_CAP_X86_DISABLE_EXITS, EXITS_TO_DISABLE },
 	{ KVM_CAP_SMALLER_MAXPHYADDR, .fn = smaller_maxphyaddr },
 	{ KVM_CAP_EXIT_HYPERCALL, EXIT_HYPERCALLS },
 	{ KVM_CAP_EXIT_ON_EMULATION_FAILURE, 1 },
@@ -166,6 +198,41 @@ static int enable_emulation_exit(struct kvm *kvm, const struct kvm_enable_cap *c
 	return 0;
 }
 
+static int enable_platform_info(struct kvm *kvm, const struct kvm_enable_cap *cap)
+{
+	kvm->caps.hide_platform_info = !cap->args[0];
+	return 0;
+}
+
+static int enable_exception_payload(struct kvm *kvm, const struct kvm_enable_cap *cap)
+{
+	kvm->caps.exception_payload = cap->args[0];
+	return 0;
+}
+
+static int enable_triple_fault_event(struct kvm *kvm, const struct kvm_enable_cap *cap)
+{
+	kvm->caps.triple_fault_event = cap->args[0];
+	return 0;
+}
+
+static int enable_user_space_msr(struct kvm *kvm, const struct kvm_enable_cap *cap)
+{
+	if (cap->args[0] & ~(uint64_t)MSR_EXITS)
+		return -EINVAL;
+	kvm->caps.user_space_msr = cap->args[0];
+	return 0;
+}
+
+/* Each can be taken away, none comes back. */
+static int enable_disabled_exits(struct kvm *kvm, const struct kvm_enable_cap *cap)
+{
+	if (cap->args[0] & ~(uint64_t)EXITS_TO_DISABLE)
+		return -EINVAL;
+	kvm->caps.disabled_exits |= cap->args[0];
+	return 0;
+}
+
 /* Once, before the boot CPU's id would be out of range; the same again is fine. */
 static int enable_max_vcpu_id(struct kvm *kvm, const struct kvm_enable_cap *cap)
 {
@@ -188,6 +255,11 @@ static const struct {
 	{ KVM_CAP_EXIT_HYPERCALL, enable_exit_hypercall },
 	{ KVM_CAP_EXIT_ON_EMULATION_FAILURE, enable_emulation_exit },
 	{ KVM_CAP_MAX_VCPU_ID, enable_max_vcpu_id },
+	{ KVM_CAP_MSR_PLATFORM_INFO, enable_platform_info },
+	{ KVM_CAP_EXCEPTION_PAYLOAD, enable_exception_payload },
+	{ KVM_CAP_X86_TRIPLE_FAULT_EVENT, enable_triple_fault_event },
+	{ KVM_CAP_X86_USER_SPACE_MSR, enable_user_space_msr },
+	{ KVM_CAP_X86_DISABLE_EXITS, enable_disabled_exits },
 };
 
 int kvm_vm_enable_cap(struct kvm *kvm, const struct kvm_enable_cap *cap)

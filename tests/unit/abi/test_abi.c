@@ -22,7 +22,7 @@ static void capabilities_go_by_the_vm_type(void **unused)
 		{ "vCPU ids", KVM_CAP_MAX_VCPU_ID, 4096, 4096, 4096 },
 		{ "prefault", KVM_CAP_PRE_FAULT_MEMORY, 1, 1, 1 },
 		{ "hypercall exits", KVM_CAP_EXIT_HYPERCALL, 1 << 12, 1 << 12, 1 << 12 },
-		{ "no synchronized registers", KVM_CAP_SYNC_REGS, 0, 0, 0 },
+		{ "synchronized registers", KVM_CAP_SYNC_REGS, 7, 7, 7 },
 		{ "no dirty ring", KVM_CAP_DIRTY_LOG_RING, 0, 0, 0 },
 		{ "nonsense", 0xfffff, 0, 0, 0 }, { "negative nonsense", -1, 0, 0, 0 },
 	};
