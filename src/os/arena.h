@@ -41,6 +41,12 @@ size_t os_arena_dirty_pages(void);
 /* Bytes of living blocks and mappings: 0 when all has been given back. */
 size_t os_arena_in_use(void);
 
+/*
+ * The range is mapped by pages of @level (PG_LEVEL_*, base/page.h) from now on, as
+ * os_pages_ask() tells; the last such range counts, all else is 4K.
+ */
+void os_arena_map_huge(const void *start, size_t size, unsigned level);
+
 void *os_arena_malloc(size_t size);
 void *os_arena_calloc(size_t n, size_t size);
 void *os_arena_realloc(void *p, size_t size);

@@ -21,6 +21,9 @@
 #ifndef MADV_DONTNEED_LOCKED
 #define MADV_DONTNEED_LOCKED	24
 #endif
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE		25
+#endif
 #define MADV_GUARD_INSTALL_	102
 #define UFFDIO_WRITEPROTECT_NR	0x06
 #define UFFDIO_MOVE_NR		0x05
@@ -83,6 +86,7 @@ static enum advice kind_of(int advice)
 		return ADVICE_TAKES_FROM_FILE;
 	case MADV_FREE:
 	case MADV_HWPOISON:
+	case MADV_COLLAPSE:
 		return ADVICE_CHANGES;
 	default:
 		return ADVICE_KEEPS;

@@ -5,6 +5,8 @@
  */
 #include "world.h"
 
+#include <errno.h>
+
 #include "hw/insn/phys.h"
 #include "kvm/core/request.h"
 
@@ -118,11 +120,42 @@ static void i4_everybody_at_every_step_of_a_fault(void **unused)
 	}
 }
 
+/* What a mirror holds cannot be had again: it goes when the VMM says so, and never otherwise. */
+static void b22_nobody_else_takes_from_a_mirror(void **unused)
+{
+	struct gmem_file *gmem;
+	struct world *w = a_private_world(&gmem);
+	struct host_change h = { .w = w, .memory = world_memory_of(w, 0), .n = 16, .gone = true };
+	struct region alias = { .w = w, .slot = 1, .npages = 16, .memory = world_memory(16) };
+	spte_t before;
+
+	world_fault_in(w, 0, GFN_OF_TEST, WRITES_PRIVATE);
+	before = mirror_entry(w, GFN_OF_TEST);
+	assert_true(spte_is_present(before));
+	INTER_THREAD(zapper, do_zap_all, w);
+	INTER_END(zapper);
+	if (mirror_entry(w, GFN_OF_TEST).v != before.v)
+		fail_msg("zapping everything has taken private memory");
+	do_host_change(&h);
+	if (mirror_entry(w, GFN_OF_TEST).v != before.v)
+		fail_msg("a munmap of shared memory has taken private memory");
+	/* And no slot gives a gfn a second name. */
+	for (unsigned edge = 0; edge < 2; edge++) {
+		alias.gfn = w->kvm.mmu.direct_bits - edge * 8;
+		do_region(&alias);
+		if (alias.r != -EINVAL)
+			fail_msg("a slot at %#llx: %d", (unsigned long long)alias.gfn, alias.r);
+	}
+	world_audit(w, 0);
+	end(w, gmem);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_second_fault_tries_again),
 		cmocka_unit_test(a_conversion_waits_for_a_frozen_entry),
+		cmocka_unit_test(b22_nobody_else_takes_from_a_mirror),
 		cmocka_unit_test(i4_everybody_at_every_step_of_a_fault),
 	};
 

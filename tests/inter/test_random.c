@@ -14,7 +14,8 @@ struct cast {
 	struct world	*w;
 	struct gmem_file *file;		/* NULL: no private memory */
 	struct access	 a, b;
-	struct mapping	 m;
+	struct access	 m;
+	struct host_change n;
 	struct prefault	 p;
 	struct conversion c, d;
 	struct hole	 h;
@@ -52,12 +53,12 @@ static void faults(struct cast *t)
 {
 	t->a = any_access(t, 0);
 	t->b = any_access(t, 1);
-	t->m = (struct mapping){ .w = t->w, .gfn = draw(NR_PAGES), .host_level = PG_LEVEL_2M };
+	t->m = (struct access){ .v = t->w->vcpus[0], .gfn = draw(NR_PAGES), .ec = PFERR_WRITE };
 	t->p = (struct prefault){ .v = t->w->vcpus[1], .gfn = draw(16) };
 	if (draw(2))
 		thread(do_access, &t->a, "access 0");
 	else
-		thread(do_mapping, &t->m, "mapping 0");
+		thread(do_access, &t->m, "access far");
 	if (draw(2))
 		thread(do_access, &t->b, "access 1");
 	else
@@ -68,6 +69,10 @@ static void others(struct cast *t)
 {
 	uint32_t what = draw(4);
 
+	t->n = (struct host_change){ .w = t->w, .memory = t->move.memory, .page = draw(16),
+				     .n = 1 + draw(600), .gone = draw(2), .breaks = true };
+	if (draw(2))
+		thread(do_host_change, &t->n, "host change");
 	if (t->file) {
 		t->c = any_conversion(t, 16);
 		t->d = any_conversion(t, 600);
@@ -109,12 +114,13 @@ static void play(bool private_mem)
 	world_add_slot(t.w, 0, 0, NR_PAGES, t.file);
 	t.delete = (struct region){ .w = t.w };
 	t.move = (struct region){ .w = t.w, .gfn = 2 * NR_PAGES, .npages = NR_PAGES };
-	t.move.memory = (void *)kvm_id_to_memslot(&t.w->kvm, 0, 0)->userspace_addr.v;
+	t.move.memory = world_memory_of(t.w, 0);
 	os_arena_snapshot();
 	inter_on_failure(say_seed);
 	for (seed = first; seed < first + n; seed++) {
 		os_arena_reset();
 		state = seed;
+		world_map_huge(t.w, 0, draw(3) ? PG_LEVEL_2M : PG_LEVEL_4K);
 		inter_always_yield(draw(2));
 		faults(&t);
 		others(&t);

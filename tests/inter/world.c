@@ -4,7 +4,6 @@
 #include <errno.h>
 
 #include "hw/insn/cpu.h"
-#include "hw/insn/phys.h"
 #include "kvm/core/attr.h"
 #include "kvm/gmem/audit.h"
 #include "kvm/core/request.h"
@@ -49,7 +48,8 @@ static bool load_module(struct kvm_module *m)
 	m->counters = config.counters;
 	m->abi = KERNEL_ABI_6_18;
 	m->params.mmio_caching = true;
-	return m->counters && hw_create(&config, &m->hw) == HW_OK && !kvm_mmu_module_init(m);
+	return m->counters && hw_create(&config, &m->hw) == HW_OK && !kvm_mmu_module_init(m) &&
+	       !kvm_host_map_create(m);
 }
 
 static bool add_vcpu(struct world *w, unsigned i)
@@ -108,6 +108,7 @@ void world_free(struct world *w)
 	for (unsigned i = 0; i < WORLD_VCPUS; i++)
 		free(w->vcpus[i]);
 	kvm_core_fini(&w->kvm);
+	kvm_host_map_destroy(&w->module);
 	kvm_mmu_module_fini(&w->module);
 	hw_destroy(w->module.hw);
 	counters_destroy(w->module.counters);
@@ -183,43 +184,6 @@ void do_prefault(void *arg)
 	p->r = vcpu_prefault(p->v, &range);
 }
 
-static void publish_host_page(struct kvm *kvm, uint64_t hva, uint8_t level)
-{
-	char *first = (char *)(uintptr_t)(hva & PG_LEVEL_MASK(level));
-
-	for (uint64_t i = 0; i < PG_LEVEL_PAGES(level); i++)
-		(void)hpa_is_valid(phys_publish(kvm->module->hw, first + P(i)));
-}
-
-void do_mapping(void *arg)
-{
-	struct mapping *m = arg;
-	struct kvm *kvm = &m->w->kvm;
-	struct kvm_vcpu *vcpu = &m->w->vcpus[0]->base;
-	uint64_t seq = kvm_mmu_invalidate_snapshot(kvm);
-	int idx = srcu_read_lock(&kvm->srcu);
-	struct kvm_memory_slot *slot = kvm_gfn_to_memslot(kvm, 0, GFN(m->gfn));
-
-	m->r = -EFAULT;
-	if (!slot || (slot->flags & KVM_MEMSLOT_INVALID) ||
-	    kvm_mem_is_private(kvm, GFN(m->gfn))) {
-		srcu_read_unlock(&kvm->srcu, idx);
-		return;
-	}
-	m->f = (struct kvm_page_fault){
-		.addr = GPA(P(m->gfn)), .write = true, .max_level = PG_LEVEL_1G,
-		.gfn = GFN(m->gfn), .slot = slot, .kind = KVM_PAGE_MEMORY,
-		.map_writable = true, .host_level = m->host_level,
-		.mmu_seq = seq,
-	};
-	publish_host_page(kvm, kvm_slot_hva(slot, GFN(m->gfn)).v, m->host_level);
-	m->f.page = phys_publish(kvm->module->hw, (void *)kvm_slot_hva(slot, GFN(m->gfn)).v);
-	m->r = kvm_mmu_reload(vcpu);
-	if (!m->r)
-		m->r = kvm_mmu_map(vcpu, &m->f);
-	srcu_read_unlock(&kvm->srcu, idx);
-}
-
 void do_conversion(void *arg)
 {
 	struct conversion *c = arg;
@@ -256,6 +220,22 @@ void do_release(void *gmem_file)
 	kvm_gmem_release(gmem_file);
 }
 
+void do_host_change(void *arg)
+{
+	struct host_change *h = arg;
+	uint64_t start = (uintptr_t)h->memory + P(h->page);
+	struct kvm_hva_range range = { start, start + P(h->n) };
+	struct kvm_host_change c;
+
+	kvm_host_change_begin(&h->w->module, &range, 1, &c);
+	/* The system call. */
+	CORO_STEP();
+	if (h->breaks)
+		os_arena_map_huge(NULL, 0, PG_LEVEL_4K);
+	CORO_STEP();
+	kvm_host_change_end(&c, h->gone);
+}
+
 void do_zap_all(void *world)
 {
 	struct kvm *kvm = &((struct world *)world)->kvm;
@@ -273,6 +253,17 @@ void world_add_slot(struct world *w, unsigned slot, uint64_t gfn, uint64_t npage
 
 	do_region(&r);
 	assert_int_equal(r.r, 0);
+}
+
+void *world_memory_of(struct world *w, unsigned slot)
+{
+	return (void *)(uintptr_t)kvm_id_to_memslot(&w->kvm, 0, slot)->userspace_addr.v;
+}
+
+void world_map_huge(struct world *w, unsigned slot, uint8_t level)
+{
+	os_arena_map_huge(world_memory_of(w, slot), P(kvm_id_to_memslot(&w->kvm, 0, slot)->npages),
+			  level);
 }
 
 void world_delete_slot(struct world *w, unsigned slot)

@@ -17,6 +17,7 @@
 #include "hw/insn/machine.h"
 #include "kvm/core/memslot.h"
 #include "kvm/gmem/gmem.h"
+#include "kvm/host/notifier.h"
 #include "kvm/mmu/tdp_mmu.h"
 #include "kvm/vcpu/fault.h"
 #include "kvm/vm/memory.h"
@@ -65,15 +66,6 @@ struct prefault {		/* KVM_PRE_FAULT_MEMORY of one page */
 };
 void do_prefault(void *prefault);
 
-struct mapping {		/* kvm_mmu_map of a page that the host has at @host_level */
-	struct world	*w;
-	uint64_t	 gfn;
-	uint8_t		 host_level;
-	struct kvm_page_fault f;
-	int		 r;
-};
-void do_mapping(void *mapping);
-
 struct conversion {
 	struct world	*w;
 	uint64_t	 gfn, n, attrs;
@@ -102,10 +94,22 @@ void do_hole(void *hole);
 void do_release(void *gmem_file);	/* close of its last descriptor */
 void do_zap_all(void *world);		/* kvm_mmu_zap_all_fast */
 
+struct host_change {		/* the VMM changes its mapping of some pages */
+	struct world	*w;
+	void		*memory;	/* of a slot, first to last */
+	uint64_t	 page, n;
+	bool		 gone;	/* munmap, MAP_FIXED; else mprotect */
+	bool		 breaks;	/* what was mapped by huge pages is so no longer */
+};
+void do_host_change(void *host_change);
+
 /* The same, at once, in the test's own thread; these want success. */
 void world_add_slot(struct world *w, unsigned slot, uint64_t gfn, uint64_t npages,
 		    struct gmem_file *gmem);
 void world_delete_slot(struct world *w, unsigned slot);
+void *world_memory_of(struct world *w, unsigned slot);
+/* The host maps the memory of @slot by pages of @level from now on. */
+void world_map_huge(struct world *w, unsigned slot, uint8_t level);
 void world_fault_in(struct world *w, unsigned vcpu, uint64_t gfn, uint64_t ec);
 
 /*

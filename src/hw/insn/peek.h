@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "hw/insn/phys.h"
 
 struct hw;
 struct cpu;
@@ -30,6 +31,11 @@ void peek_tlb(const struct cpu *cpu, void (*fn)(const struct peek_tlb_entry *e, 
 
 /* The bytes behind a physical address; NULL without a frame. */
 const void *peek_phys(struct hw *hw, hpa_t a);
+
+/* How many of the frames of [@a, @a + @size), within one gigabyte, exist. */
+uint64_t peek_frames(struct hw *hw, hpa_t a, uint64_t size);
+/* What is known of the host's mapping at @host; asking changes nothing. */
+struct phys_mapping peek_mapping(struct hw *hw, const void *host);
 
 /* Pages of DRAM handed out and not freed; frames published and not retired. */
 size_t peek_dram_pages(const struct hw *hw);

@@ -32,10 +32,38 @@ MUST_CHECK hpa_t phys_publish(struct hw *hw, const void *host);
 
 /*
  * The host mapping of [@host, @host + @size) is going or gone: its frames
- * cease to exist.  Nobody may hold a translation to them any more.  Returns
- * after every access under way has ended.
+ * cease to exist, and what was known of the mapping.  Nobody may hold a
+ * translation to them any more.  Returns after every access under way has ended.
  */
 void phys_retire(struct hw *hw, const void *host, size_t size);
+
+/*
+ * How the host maps an address, as far as it has been told here (phys_learn);
+ * the frame itself is published apart.  Nobody asks the host more than a few
+ * times for the same 2 MiB.
+ */
+struct phys_mapping {
+	uint8_t	level;		/* PG_LEVEL_*; NONE: not known, or time to ask again */
+	bool	writable;	/* the page is there and can be written at once */
+};
+struct phys_mapping phys_mapping(struct hw *hw, const void *host);
+
+/* Moves when something is forgotten: taken before the host is asked, for the two below. */
+uint64_t phys_mapping_ticket(const struct hw *hw);
+
+/*
+ * What the host says of the 2 MiB around @host: they lie in one mapping of
+ * @level, and these of their pages (512 bits) can be written.  @is_zero: until
+ * the first write.  All frames of a mapping larger than 4K come to exist.
+ * False: something has changed since the @ticket, nothing was learnt.
+ */
+MUST_CHECK bool phys_learn(struct hw *hw, const void *host, uint64_t ticket, uint8_t level,
+			   bool is_zero, const uint64_t *writable);
+/* The host has just let the page at @host be written. */
+void phys_wrote(struct hw *hw, const void *host, uint64_t ticket);
+
+/* The host's mapping of [@host, @host + @size) has changed; the frames stay. */
+void phys_forget_mapping(struct hw *hw, const void *host, size_t size);
 
 /* One zeroed 4 KiB page of the machine's own DRAM, for page tables and such;
  * HPA_INVALID when there is none.  Freed pages may be handed out at once.

@@ -37,6 +37,7 @@ bool frames_init(struct frames *f, unsigned phys_bits)
 	}
 	mutex_init(&f->publish_lock, "frames.publish_lock", RANK_HOST);
 	spin_init(&f->lock, "frames.lock", RANK_LEAF);
+	spin_init(&f->mapping_lock, "frames.mapping_lock", RANK_LEAF);
 	return true;
 }
 
@@ -110,11 +111,31 @@ static struct region **by_host_slot(const struct frames *f, uint64_t host)
 	return likely(leaf) ? &leaf[gb & (BY_HOST_ENTRIES - 1)] : NULL;
 }
 
-static struct region *region_of_host(const struct frames *f, uint64_t host)
+static ALWAYS_INLINE struct region *region_of_host(const struct frames *f, uint64_t host)
 {
 	struct region **slot = by_host_slot(f, host);
 
 	return likely(slot) ? rcu_dereference(*slot) : NULL;
+}
+
+struct region *frames_region_of_host(const struct frames *f, uint64_t host)
+{
+	return region_of_host(f, host);
+}
+
+struct region *frames_next_region(const struct frames *f, uint64_t host, uint64_t end)
+{
+	uint64_t limit = 1ull << (REGION_SHIFT + 2 * BY_HOST_BITS), step;
+	struct region *r = NULL;
+
+	end = MIN(end, limit);
+	for (uint64_t gb = ALIGN_DOWN(host, REGION_SIZE); !r && gb < end; gb += step) {
+		r = region_of_host(f, gb);
+		/* Nothing in a whole leaf of the index: on to the next. */
+		step = by_host_slot(f, gb) ? REGION_SIZE
+		     : (REGION_SIZE << BY_HOST_BITS) - (gb & ((REGION_SIZE << BY_HOST_BITS) - 1));
+	}
+	return r;
 }
 
 static hpa_t publish_in(struct region *r, uint64_t host)
@@ -206,16 +227,14 @@ static bool region_has_any(const struct region *r, uint64_t first, uint64_t end)
 /* Without a lock: most of what a process unmaps was never anybody's memory. */
 static bool has_frames(const struct frames *f, uint64_t start, uint64_t end)
 {
+	const struct region *r;
 	bool found = false;
 
 	rcu_read_lock();
-	for (uint64_t gb = ALIGN_DOWN(start, REGION_SIZE); gb < end && !found; gb += REGION_SIZE) {
-		const struct region *r = region_of_host(f, gb);
-
-		if (r)
-			found = region_has_any(r, (MAX(start, gb) - gb) >> PAGE_SHIFT,
-					       MIN(end - gb, REGION_SIZE) >> PAGE_SHIFT);
-	}
+	for (uint64_t at = start; !found && (r = frames_next_region(f, at, end));
+	     at = r->host + REGION_SIZE)
+		found = region_has_any(r, (MAX(start, r->host) - r->host) >> PAGE_SHIFT,
+				       MIN(end - r->host, REGION_SIZE) >> PAGE_SHIFT);
 	rcu_read_unlock();
 	return found;
 }
@@ -251,6 +270,10 @@ static void retire_regions(struct frames *f, struct region *gone)
 	if (!dead)
 		return;
 	rcu_synchronize();	/* FRAMES-G1 */
+	for (struct region *r = dead; r; r = r->next) {
+		memset(r->about, 0, sizeof(r->about));
+		memset(r->writable, 0, sizeof(r->writable));
+	}
 	spin_lock(&f->lock);
 	*tail = f->free_regions;
 	f->free_regions = dead;

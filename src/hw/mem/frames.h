@@ -5,7 +5,9 @@
  * Physical space is divided into regions of 1 GiB.  A region stands for one
  * aligned gigabyte of the process's address space, so addresses are congruent
  * modulo 1 GiB and a huge mapping stays one; a bit for each 4 KiB says which
- * of its frames exist.  Readers take no lock: three dependent loads.
+ * of its frames exist.  Readers take no lock: three dependent loads.  Beside
+ * them stands what the host has said of its own mapping of each 2 MiB
+ * (mapping.c).
  *
  * FRAMES-G1: a region that a reader found stays readable; it stands for the
  *            same gigabyte until the end of the reader's RCU section.
@@ -18,6 +20,7 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "hw/insn/phys.h"
 #include "sync/atomic.h"
 #include "sync/lock.h"
 #include "sync/rcu.h"
@@ -25,6 +28,8 @@
 #define REGION_SHIFT	30
 #define REGION_SIZE	(1ull << REGION_SHIFT)
 #define REGION_WORDS	(REGION_SIZE / PAGE_SIZE / 64)
+#define CHUNK_SHIFT	21
+#define REGION_CHUNKS	(REGION_SIZE >> CHUNK_SHIFT)
 
 struct dram_bank;
 
@@ -32,6 +37,7 @@ struct dram_bank;
  * Keys: [f] fixed while the region is linked
  *       [a] atomic
  *       [l] frames.lock
+ *       [m] frames.mapping_lock, but for bits that phys_wrote() sets
  *       [p] frames.publish_lock
  */
 struct region {
@@ -40,6 +46,8 @@ struct region {
 	struct dram_bank *bank;			/* [f] the machine's own memory, or NULL */
 	struct region	*next;			/* [l] free list; [p] being retired */
 	uint64_t	present[REGION_WORDS];	/* [a] */
+	uint64_t	writable[REGION_WORDS];	/* [a] [m] the host would let us write at once */
+	uint64_t	about[REGION_CHUNKS];	/* [a] [m] for each 2 MiB, mapping.c */
 };
 
 struct frames {
@@ -47,6 +55,8 @@ struct frames {
 	uint64_t	nr_regions;		/* 2^(phys_bits - 30) */
 	struct region	***by_host;		/* [a] two levels, by host address >> 30 */
 	struct mutex	publish_lock;		/* RANK_HOST: links and unlinks gigabytes */
+	struct spinlock	mapping_lock;		/* leaf: what is known of host mappings */
+	atomic64_t	mapping_changes;	/* [a] [m] how often some of it was forgotten */
 	struct spinlock	lock;			/* leaf: the region array and free list */
 	uint64_t	next_index;		/* [l] never used before */
 	struct region	*free_regions;		/* [l] kept mapped, to be used again */
@@ -90,6 +100,22 @@ MUST_CHECK hpa_t frames_publish(struct frames *f, const void *host);
 
 /* phys_retire() without the look into TLBs; true when a frame existed. */
 bool frames_retire(struct frames *f, const void *host, size_t size);
+
+/* The region of the host's gigabyte around @host, or NULL.  RCU or publish_lock. */
+struct region *frames_region_of_host(const struct frames *f, uint64_t host);
+/* The first one at or after @host and before @end. */
+struct region *frames_next_region(const struct frames *f, uint64_t host, uint64_t end);
+
+/* phys_mapping(), phys_learn() and their kin. */
+struct phys_mapping frames_mapping(struct frames *f, const void *host);
+struct phys_mapping frames_peek_mapping(struct frames *f, const void *host);
+bool frames_learn(struct frames *f, const void *host, uint64_t ticket, uint8_t level, bool is_zero,
+		  const uint64_t *writable);
+void frames_wrote(struct frames *f, const void *host, uint64_t ticket);
+void frames_forget_mapping(struct frames *f, const void *host, size_t size);
+
+/* How many frames of [@a, @a + @size), within one region, exist.  peek_frames(). */
+uint64_t frames_count(const struct frames *f, hpa_t a, uint64_t size);
 
 /*
  * A new region for the gigabyte at @host, without frames; NULL when physical

@@ -97,6 +97,16 @@ const void *peek_phys(struct hw *hw, hpa_t a)
 	return frames_host(&hw->frames, a);
 }
 
+uint64_t peek_frames(struct hw *hw, hpa_t a, uint64_t size)
+{
+	return frames_count(&hw->frames, a, size);
+}
+
+struct phys_mapping peek_mapping(struct hw *hw, const void *host)
+{
+	return frames_peek_mapping(&hw->frames, host);
+}
+
 size_t peek_dram_pages(const struct hw *hw)
 {
 	return dram_pages_out(&((struct hw *)(uintptr_t)hw)->dram);

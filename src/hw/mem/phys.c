@@ -26,6 +26,32 @@ hpa_t phys_publish(struct hw *hw, const void *host)
 	return frames_publish(&hw->frames, host);
 }
 
+struct phys_mapping phys_mapping(struct hw *hw, const void *host)
+{
+	return frames_mapping(&hw->frames, host);
+}
+
+uint64_t phys_mapping_ticket(const struct hw *hw)
+{
+	return atomic64_load(&hw->frames.mapping_changes);
+}
+
+bool phys_learn(struct hw *hw, const void *host, uint64_t ticket, uint8_t level, bool is_zero,
+		const uint64_t *writable)
+{
+	return frames_learn(&hw->frames, host, ticket, level, is_zero, writable);
+}
+
+void phys_wrote(struct hw *hw, const void *host, uint64_t ticket)
+{
+	frames_wrote(&hw->frames, host, ticket);
+}
+
+void phys_forget_mapping(struct hw *hw, const void *host, size_t size)
+{
+	frames_forget_mapping(&hw->frames, host, size);
+}
+
 hpa_t phys_page_alloc(struct hw *hw)
 {
 	return dram_alloc(&hw->dram);

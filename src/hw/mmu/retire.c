@@ -37,7 +37,13 @@ void phys_retire(struct hw *hw, const void *host, size_t size)
 {
 	struct gone g = { hw, (uintptr_t)host & PAGE_MASK, size };
 
-	if (!size || !frames_retire(&hw->frames, host, size))
+	bool found;
+
+	/* Before, while the region is still there; after, who has learnt it meanwhile (FRAMES-G4). */
+	frames_forget_mapping(&hw->frames, host, size);
+	found = size && frames_retire(&hw->frames, host, size);
+	frames_forget_mapping(&hw->frames, host, size);
+	if (!found)
 		return;
 	g.size = ALIGN_UP((uintptr_t)host + size, PAGE_SIZE) - g.start;
 	for (const struct tlb *t = rcu_dereference(hw->tlbs); t; t = t->next) {

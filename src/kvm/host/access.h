@@ -24,13 +24,20 @@ MUST_CHECK int kvm_clear_guest(struct kvm *kvm, gpa_t gpa, size_t len);
 MUST_CHECK int kvm_cmpxchg_guest(struct kvm *kvm, gpa_t gpa, void *old, const void *new,
 				 unsigned size);
 
-enum kvm_gup { KVM_GUP_OK, KVM_GUP_FAULT, KVM_GUP_READONLY };
+/* A page of the host, for a guest. */
+struct kvm_host_page {
+	hpa_t	page;
+	uint8_t	level;		/* PG_LEVEL_* of the host's own mapping; all its frames exist */
+	bool	writable;	/* the host lets us write, now */
+};
 
 /*
- * get_user_pages for a fault on a shared gfn: makes the host page present
- * (writable when @write, opportunistically otherwise) and names its frame.
- * KVM_GUP_READONLY: a write to a read-only slot.  *host_level is the size of
- * the host's own mapping.
+ * get_user_pages for a fault on a shared gfn: makes the page at @hva (page
+ * aligned) present, for writing when @write, and names its frame.  False: the
+ * host has no such page, or not for writing.
+ *
+ * May wait for a userfaultfd monitor, which may call us: no lock, no RCU and
+ * no SRCU section.  What it answers is true until the host's mapping changes:
+ * compare the invalidation sequence, taken before.
  */
-MUST_CHECK enum kvm_gup kvm_gup(struct kvm *kvm, const struct kvm_memory_slot *slot, gfn_t gfn,
-				bool write, hpa_t *page, bool *writable, uint8_t *host_level);
+MUST_CHECK bool kvm_gup(struct kvm *kvm, hva_t hva, bool write, struct kvm_host_page *out);

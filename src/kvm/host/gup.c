@@ -2,27 +2,53 @@
 /*
  * Resolving a host address for a guest fault.
  *
- * What is claimed about the host's mapping must never be more than is true:
- * the level is 4K (nothing cheap tells how large the host's own page is), and
- * an entry is writable only when the page was just made present for writing.
- * A read that is followed by a write so costs a second fault, as it does in
- * the kernel for copy-on-write pages.
+ * What is claimed about the host's mapping must never be more than is true.
+ * The host's own page tables are asked (os/pages.h), once for 2 MiB and not
+ * once a fault; the machine's frame table keeps the answer until the VMM
+ * changes the mapping (docs/adr/0004).
  */
 #include "hw/insn/phys.h"
 #include "kvm/host/access.h"
+#include "os/pages.h"
 #include "os/uaccess.h"
 
-enum kvm_gup kvm_gup(struct kvm *kvm, const struct kvm_memory_slot *slot, gfn_t gfn, bool write,
-		     hpa_t *page, bool *writable, uint8_t *host_level)
+/* The page at @host is there and its frame exists. */
+static struct phys_mapping ask_the_host(struct hw *hw, const void *host)
 {
-	void *host = (void *)(uintptr_t)kvm_slot_hva(slot, gfn).v;
+	uint64_t ticket = phys_mapping_ticket(hw);
+	struct os_pages pages;
+	unsigned nr = (uintptr_t)host / PAGE_SIZE % OS_PAGES;
+	struct phys_mapping m;
 
-	if (write && (slot->flags & KVM_MEM_READONLY))
-		return KVM_GUP_READONLY;
+	os_pages_ask(host, &pages);
+	SYNC_POINT(gup_host_asked);
+	m.level = pages.level;
+	m.writable = pages.writable[nr / 64] >> (nr % 64) & 1;
+	if (!phys_learn(hw, host, ticket, pages.level, pages.is_zero, pages.writable))
+		/* It is changing: its other frames may not exist. */
+		m = (struct phys_mapping){ .level = PG_LEVEL_4K };
+	return m;
+}
+
+bool kvm_gup(struct kvm *kvm, hva_t hva, bool write, struct kvm_host_page *out)
+{
+	struct hw *hw = kvm->module->hw;
+	void *host = (void *)(uintptr_t)hva.v;
+	uint64_t ticket = phys_mapping_ticket(hw);
+	struct phys_mapping m;
+
 	if (!os_prefault(host, write))
-		return KVM_GUP_FAULT;
-	*page = phys_publish(kvm->module->hw, host);
-	*writable = write;
-	*host_level = PG_LEVEL_4K;
-	return hpa_is_valid(*page) ? KVM_GUP_OK : KVM_GUP_FAULT;
+		return false;
+	SYNC_POINT(gup_host_present);
+	out->page = phys_publish(hw, host);
+	if (!hpa_is_valid(out->page))
+		return false;
+	if (write)
+		phys_wrote(hw, host, ticket);
+	m = phys_mapping(hw, host);
+	if (unlikely(!m.level))
+		m = ask_the_host(hw, host);
+	out->writable = write || m.writable;
+	out->level = m.level;
+	return true;
 }

@@ -150,16 +150,21 @@ void kvm_host_change_begin(struct kvm_module *module, const struct kvm_hva_range
 /*
  * Before any fault can be served anew, and after the old page is out of
  * reach: a fault that resolved the address in between starts over, because
- * its VM's sequence moves.
+ * its VM's sequence moves.  What is left may be mapped otherwise than before,
+ * so nobody believes any more how.
  */
-static void retire(const struct kvm_host_change *c)
+static void tell_the_machine(const struct kvm_host_change *c, bool gone)
 {
 	for (size_t i = 0; i < c->nr; i++) {
 		const struct kvm_hva_range *r = &c->ranges[i];
+		const void *host = (const void *)(uintptr_t)r->start;
 
-		if (r->start < r->end)
-			phys_retire(c->module->hw, (const void *)(uintptr_t)r->start,
-				    r->end - r->start);
+		if (r->start >= r->end)
+			continue;
+		if (gone)
+			phys_retire(c->module->hw, host, r->end - r->start);
+		else
+			phys_forget_mapping(c->module->hw, host, r->end - r->start);
 	}
 }
 
@@ -168,8 +173,7 @@ void kvm_host_change_end(struct kvm_host_change *c, bool gone)
 	struct kvm_host_map *map = c->module->host_map;
 	struct kvm *kvm;
 
-	if (gone)
-		retire(c);
+	tell_the_machine(c, gone);
 	if (unlikely(c->is_used)) {
 		SYNC_POINT(host_change_done);
 		kvm_for_each_vm(kvm, map, c->births)

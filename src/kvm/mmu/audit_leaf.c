@@ -51,6 +51,28 @@ static void audit_backing(const struct leaf *f, uint64_t n)
 			      max_level);
 }
 
+/* MMU-I1: each frame of a huge page exists, not only the one that was asked for. */
+static void audit_frames(const struct leaf *f)
+{
+	uint64_t n = peek_frames(f->audit->kvm->module->hw, f->page, PG_LEVEL_SIZE(f->level));
+
+	if (n != PG_LEVEL_PAGES(f->level))
+		kvm_audit_add(f->audit, KVM_GUARANTEE_I1, f->gfn,
+			      "level %u, and only %llu of its frames exist", f->level,
+			      (unsigned long long)n);
+}
+
+static void audit_host_level(const struct leaf *f)
+{
+	const void *host = (const void *)(uintptr_t)kvm_slot_hva(f->slot, f->gfn).v;
+	struct phys_mapping m = peek_mapping(f->audit->kvm->module->hw, host);
+
+	/* Not known any more: the page table has been told, or will be. */
+	if (m.level && f->level > m.level)
+		kvm_audit_add(f->audit, KVM_GUARANTEE_I7, f->gfn,
+			      "level %u, the host maps it by level %u", f->level, m.level);
+}
+
 static void audit_kind(const struct leaf *f)
 {
 	struct kvm_audit *a = f->audit;
@@ -60,8 +82,12 @@ static void audit_kind(const struct leaf *f)
 			      f->is_private ? "private" : "shared",
 			      spt_is_mirror(f->root) ? "mirror" : "direct");
 	audit_backing(f, 0);
-	if (f->level > PG_LEVEL_4K)
-		audit_backing(f, PG_LEVEL_PAGES(f->level) - 1);
+	if (f->level == PG_LEVEL_4K)
+		return;
+	audit_backing(f, PG_LEVEL_PAGES(f->level) - 1);
+	audit_frames(f);
+	if (!f->is_private)
+		audit_host_level(f);
 }
 
 /* True when the slot's counters may be looked at for it. */

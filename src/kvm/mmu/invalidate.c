@@ -51,19 +51,23 @@ uint64_t kvm_mmu_invalidate_snapshot(const struct kvm *kvm)
 	return atomic64_load_acquire(&kvm->inv.seq);
 }
 
-bool invalidate_must_retry(struct kvm *kvm, uint64_t seq, gfn_t gfn)
+bool invalidate_touches(struct kvm *kvm, gfn_t from, gfn_t to)
 {
 	const struct kvm_invalidation *inv = &kvm->inv;
+	uint64_t start, end;
 
-	if (unlikely(atomic64_load_acquire(&inv->in_progress))) {
-		uint64_t start = atomic64_load_relaxed(&inv->start);
-		uint64_t end = atomic64_load_relaxed(&inv->end);
+	if (likely(!atomic64_load_acquire(&inv->in_progress)))
+		return false;
+	start = atomic64_load_relaxed(&inv->start);
+	end = atomic64_load_relaxed(&inv->end);
+	/* Begun, but where is not said yet: anywhere. */
+	return start >= end || (to.v > start && from.v < end);
+}
 
-		/* Begun, but where is not said yet: anywhere. */
-		if (start >= end || (gfn.v >= start && gfn.v < end))
-			return true;
-	}
-	return atomic64_load_acquire(&inv->seq) != seq;
+bool invalidate_must_retry(struct kvm *kvm, uint64_t seq, gfn_t gfn)
+{
+	return invalidate_touches(kvm, gfn, GFN(gfn.v + 1)) ||
+	       atomic64_load_acquire(&kvm->inv.seq) != seq;
 }
 
 bool kvm_mmu_fault_may_be_stale(struct kvm *kvm, const struct kvm_page_fault *fault)

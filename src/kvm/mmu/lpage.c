@@ -144,6 +144,18 @@ bool kvm_mmu_pre_set_attributes(struct kvm *kvm, struct kvm_memory_slot *slot, g
 	return kvm_mmu_unmap_range(kvm, slot, start, end, filter);
 }
 
+/*
+ * A huge page over what is being taken away at this moment would outlive it:
+ * who takes it away has zapped its range already.  The page of the fault itself
+ * is known not to be in it.
+ */
+static bool touches_change(struct kvm *kvm, gfn_t gfn, uint8_t level)
+{
+	gfn_t huge = huge_of(gfn, level);
+
+	return invalidate_touches(kvm, huge, GFN(huge.v + PG_LEVEL_PAGES(level)));
+}
+
 uint8_t lpage_max_level(struct kvm *kvm, const struct kvm_page_fault *fault)
 {
 	uint8_t level = MIN(fault->max_level, PG_LEVEL_MAX_LEAF), limit;
@@ -159,6 +171,8 @@ uint8_t lpage_max_level(struct kvm *kvm, const struct kvm_page_fault *fault)
 	/* The page must sit in the huge page as the gfn does. */
 	while (level > PG_LEVEL_4K && ((fault->page.v >> PAGE_SHIFT) ^ fault->gfn.v) &
 				      (PG_LEVEL_PAGES(level) - 1))
+		level--;
+	while (level > PG_LEVEL_4K && touches_change(kvm, fault->gfn, level))
 		level--;
 	return level;
 }

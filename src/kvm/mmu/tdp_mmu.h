@@ -92,3 +92,5 @@ uint8_t lpage_max_level(struct kvm *kvm, const struct kvm_page_fault *fault);
 
 /* mmu_lock either side. */
 bool invalidate_must_retry(struct kvm *kvm, uint64_t seq, gfn_t gfn);
+/* Is any of [start, end) being taken away just now?  mmu_lock, either side. */
+bool invalidate_touches(struct kvm *kvm, gfn_t start, gfn_t end);

@@ -8,7 +8,6 @@
 #include "kvm/gmem/gmem.h"
 #include "kvm/host/access.h"
 #include "kvm/mmu/mmu.h"
-#include "os/uaccess.h"
 #include "trace/counters.h"
 
 void vcpu_fault_init(const struct vcpu *v, struct kvm_page_fault *f, gpa_t gpa, uint64_t ec)
@@ -78,43 +77,32 @@ static int faultin_private(struct vcpu *v, struct kvm_page_fault *f)
 }
 
 /*
- * The host's page is made present with no section open: a userfaultfd handler
- * may itself call our ioctls.  What the slot said before is worth nothing
- * afterwards, so the generation is compared and the fault starts over when
- * it has moved.
+ * The host is asked with no section open: a userfaultfd handler may itself
+ * call our ioctls.  What the slot said before is worth nothing afterwards, so
+ * the generation is compared and the fault starts over when it has moved.
  */
-static bool make_present(struct vcpu *v, const struct kvm_page_fault *f)
+static int faultin_shared(struct vcpu *v, struct kvm_page_fault *f)
 {
 	struct kvm *kvm = v->base.kvm;
 	uint64_t before = kvm_memslots_generation(kvm, 0);
-	void *host = (void *)kvm_slot_hva(f->slot, f->gfn).v;
-	bool write = f->write && !(f->slot->flags & KVM_MEM_READONLY);
+	bool readonly = f->slot->flags & KVM_MEM_READONLY, ok;
+	hva_t hva = kvm_slot_hva(f->slot, f->gfn);
+	struct kvm_host_page host;
 
-	srcu_read_unlock(&kvm->srcu, v->base.srcu_idx);
-	if (!os_prefault(host, write))
-		SYNC_POINT(fault_host_absent);
-	v->base.srcu_idx = srcu_read_lock(&kvm->srcu);
-	return kvm_memslots_generation(kvm, 0) == before;
-}
-
-static int faultin_shared(struct vcpu *v, struct kvm_page_fault *f)
-{
-	bool writable;
-
-	if (!make_present(v, f))
-		return RET_PF_RETRY;
-	switch (kvm_gup(v->base.kvm, f->slot, f->gfn, f->write, &f->page, &writable,
-			&f->host_level)) {
-	case KVM_GUP_OK:
-		f->kind = KVM_PAGE_MEMORY;
-		f->map_writable = writable;
-		return RET_PF_CONTINUE;
-	case KVM_GUP_READONLY:
+	if (f->write && readonly)
 		return RET_PF_EMULATE;
-	case KVM_GUP_FAULT:
-		break;
-	}
-	return -EFAULT;
+	srcu_read_unlock(&kvm->srcu, v->base.srcu_idx);
+	ok = kvm_gup(kvm, hva, f->write, &host);
+	v->base.srcu_idx = srcu_read_lock(&kvm->srcu);
+	if (kvm_memslots_generation(kvm, 0) != before)
+		return RET_PF_RETRY;
+	if (!ok)
+		return -EFAULT;
+	f->kind = KVM_PAGE_MEMORY;
+	f->page = host.page;
+	f->host_level = host.level;
+	f->map_writable = host.writable && !readonly;
+	return RET_PF_CONTINUE;
 }
 
 int vcpu_faultin_pfn(struct vcpu *v, struct kvm_page_fault *f)

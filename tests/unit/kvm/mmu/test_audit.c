@@ -269,6 +269,34 @@ static void a_huge_page_that_sticks_out_is_mmu_i7(struct fixture *x)
 	x->slot->npages = PAGES;
 }
 
+static void learn(struct fixture *x, uint64_t gfn, uint8_t level)
+{
+	static const uint64_t writable[8];
+	struct hw *hw = x->vm->module.hw;
+
+	assert_true(phys_learn(hw, (void *)(uintptr_t)kvm_slot_hva(x->slot, GFN(gfn)).v,
+			       phys_mapping_ticket(hw), level, false, writable));
+}
+
+static void a_huge_page_that_the_host_has_in_pieces_is_mmu_i7(struct fixture *x)
+{
+	learn(x, HUGE + 3, PG_LEVEL_2M);
+	expect_order(x);
+	learn(x, HUGE + 3, PG_LEVEL_4K);
+	expect(x, I7);
+	phys_forget_mapping(x->vm->module.hw, (void *)(uintptr_t)x->slot->userspace_addr.v,
+			    PAGES << PAGE_SHIFT);
+}
+
+static void a_huge_page_with_a_hole_is_mmu_i1(struct fixture *x)
+{
+	const void *page = (void *)(uintptr_t)kvm_slot_hva(x->slot, GFN(HUGE + 77)).v;
+
+	phys_retire(x->vm->module.hw, page, PAGE_SIZE);
+	expect(x, I1);
+	assert_true(hpa_is_valid(phys_publish(x->vm->module.hw, page)));
+}
+
 static void a_lost_reference_is_mmu_i8(struct fixture *x)
 {
 	struct kvm_mmu_page *root = x->vm->vcpus[0].mmu.root_sp;
@@ -356,6 +384,8 @@ static const struct {
 	{ a_huge_page_that_the_slot_forbids_is_mmu_i7, false },
 	{ a_huge_page_in_a_logged_slot_is_mmu_i7, false },
 	{ a_huge_page_that_sticks_out_is_mmu_i7, false },
+	{ a_huge_page_that_the_host_has_in_pieces_is_mmu_i7, false },
+	{ a_huge_page_with_a_hole_is_mmu_i1, false },
 	{ a_lost_reference_is_mmu_i8, false },
 	{ a_table_on_two_entries_is_mmu_g2, false },
 	{ a_table_that_is_none_is_mmu_g2, false },

@@ -81,14 +81,14 @@ int kvm_gmem_get_pfn(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn, h
 	return world->gmem_closed ? -EFAULT : 0;
 }
 
-enum kvm_gup kvm_gup(struct kvm *kvm, const struct kvm_memory_slot *slot, gfn_t gfn, bool write,
-		     hpa_t *page, bool *writable, uint8_t *host_level)
+bool kvm_gup(struct kvm *kvm, hva_t hva, bool write, struct kvm_host_page *out)
 {
 	world->asked++;
-	*page = HPA(0x1000);
-	*writable = !(slot->flags & KVM_MEM_READONLY);
-	*host_level = PG_LEVEL_4K;
-	return write && !*writable ? KVM_GUP_READONLY : KVM_GUP_OK;
+	/* It may wait for somebody who changes memslots. */
+	srcu_synchronize(&kvm->srcu);
+	*out = (struct kvm_host_page){ .page = HPA(0x1000), .level = PG_LEVEL_4K,
+				       .writable = true };
+	return hva.v == world->slot.userspace_addr.v;
 }
 
 int kvm_mmu_map(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
