@@ -223,3 +223,15 @@ unsigned x86_decode_block(enum x86_mode mode, const uint8_t *bytes, size_t size,
 	*len = off;
 	return n;
 }
+
+uint64_t x86_undefined_flags(enum x86_mode mode, const uint8_t *bytes, size_t size)
+{
+	ZydisDecodedOperand o[ZYDIS_MAX_OPERAND_COUNT];
+	ZydisDecodedInstruction in;
+	ZydisDecoder z;
+
+	decoder_for(&z, mode);
+	if (ZYAN_FAILED(ZydisDecoderDecodeFull(&z, bytes, MIN(size, (size_t)X86_MAX_INSN), &in, o)))
+		return 0;
+	return in.cpu_flags ? in.cpu_flags->undefined : 0;
+}

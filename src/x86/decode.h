@@ -45,3 +45,6 @@ bool x86_ends_block(const struct x86_op *op);
  */
 unsigned x86_decode_block(enum x86_mode mode, const uint8_t *bytes, size_t size, unsigned max,
 			  const struct x86_handlers *h, struct x86_op *ops, unsigned *len);
+
+/* Status flags that the manuals leave undefined after the instruction at @bytes; X86_FLAGS_*. */
+uint64_t x86_undefined_flags(enum x86_mode mode, const uint8_t *bytes, size_t size);

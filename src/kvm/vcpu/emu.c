@@ -41,16 +41,29 @@ static bool walk_part(struct emu *e, struct part *p, unsigned access)
 	return stop(e);
 }
 
+/* In 64-bit mode all bytes are canonical. */
+static bool is_address(struct emu *e, uint64_t lin, unsigned n)
+{
+	if (!x86_in_64bit_mode(e->x.st) ||
+	    (x86_is_canonical(e->x.st, lin) && x86_is_canonical(e->x.st, lin + n - 1)))
+		return true;
+	return x86_fault(&e->x, e->by_stack ? X86_SS_FAULT : X86_GP, 0);
+}
+
 /* Translates all before anything is touched.  0: stopped. */
 static unsigned split(struct emu *e, uint64_t lin, unsigned n, unsigned access,
 		      struct part part[2])
 {
 	unsigned first = MIN(n, (unsigned)(PAGE_SIZE - (lin & ~PAGE_MASK)));
 	unsigned nr = first < n ? 2 : 1;
+	bool wide = x86_in_64bit_mode(e->x.st);
 
+	if (!is_address(e, lin, n))
+		return 0;
 	access |= e->access;
 	part[0] = (struct part){ .lin = lin, .len = first };
-	part[1] = (struct part){ .lin = lin + first, .len = n - first };
+	part[1] = (struct part){ .lin = wide ? lin + first : (uint32_t)(lin + first),
+				  .len = n - first };
 	for (unsigned i = 0; i < nr; i++) {
 		if (!walk_part(e, &part[i], access))
 			return 0;
@@ -201,9 +214,12 @@ bool emu_memory(struct x86_exec *x, uint64_t lin, void *p, unsigned n, unsigned 
 {
 	struct emu *e = emu_of(x);
 	struct vcpu_walk_fault fault;
-	enum walk_answer a = write ? vcpu_write_linear(e->v, lin, p, n, access, &fault)
-				   : vcpu_read_linear(e->v, lin, p, n, access, &fault);
+	enum walk_answer a;
 
+	if (!is_address(e, lin, n))
+		return false;
+	a = write ? vcpu_write_linear(e->v, lin, p, n, access, &fault)
+		  : vcpu_read_linear(e->v, lin, p, n, access, &fault);
 	if (a == WALK_OK)
 		return true;
 	if (a == WALK_PAGE_FAULT)

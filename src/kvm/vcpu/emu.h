@@ -23,6 +23,7 @@ struct emu {
 	unsigned	 pos;		/* bytes of v->mmio.reads[] that have been used */
 	bool		 needs_memory;	/* MMIO is not reached: the guest tries again */
 	bool		 by_element;	/* a repeated string instruction */
+	bool		 by_stack;	/* an address fault is #SS */
 	bool		 refused;	/* not an instruction that KVM emulates */
 	bool		 no_memory;	/* a page that is neither memory nor MMIO */
 	bool		 again;		/* nothing happened, the guest tries again */

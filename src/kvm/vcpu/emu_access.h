@@ -8,27 +8,34 @@
 #include "kvm/vcpu/walk.h"
 #include "sync/atomic.h"
 
+/* An address fault of @op's memory operand, or of a @stack access, is #SS where SS is used. */
+static inline struct x86_exec *emu_at(struct x86_exec *x, const struct x86_op *op, bool stack)
+{
+	emu_of(x)->by_stack = stack || (op && (op->flags & X86_OP_MEM) && op->seg == X86_SS);
+	return x;
+}
+
 #define ACC_DEFINE(bits)						\
 static inline MUST_CHECK bool						\
 acc_load##bits(struct x86_exec *x, const struct x86_op *op, uint64_t lin, uint##bits##_t *v) \
 {									\
-	return emu_read(x, lin, v, bits / 8, false);			\
+	return emu_read(emu_at(x, op, false), lin, v, bits / 8, false);			\
 }									\
 static inline MUST_CHECK bool						\
 acc_loadw##bits(struct x86_exec *x, const struct x86_op *op, uint64_t lin, uint##bits##_t *v) \
 {									\
-	return emu_read(x, lin, v, bits / 8, true);			\
+	return emu_read(emu_at(x, op, false), lin, v, bits / 8, true);			\
 }									\
 static inline MUST_CHECK bool						\
 acc_store##bits(struct x86_exec *x, const struct x86_op *op, uint64_t lin, uint##bits##_t v) \
 {									\
-	return emu_write(x, lin, &v, bits / 8);				\
+	return emu_write(emu_at(x, op, false), lin, &v, bits / 8);				\
 }									\
 static inline MUST_CHECK enum x86_cas					\
 acc_cas##bits(struct x86_exec *x, const struct x86_op *op, uint64_t lin,	\
 	      uint##bits##_t *old, uint##bits##_t v)			\
 {									\
-	return emu_cas(x, lin, old, &v, bits / 8);			\
+	return emu_cas(emu_at(x, op, false), lin, old, &v, bits / 8);			\
 }
 ACC_DEFINE(8)
 ACC_DEFINE(16)
@@ -38,50 +45,50 @@ ACC_DEFINE(64)
 static inline MUST_CHECK bool
 acc_stack_load64(struct x86_exec *x, const struct x86_op *op, uint64_t lin, uint64_t *v)
 {
-	return emu_read(x, lin, v, sizeof(*v), false);
+	return emu_read(emu_at(x, op, true), lin, v, sizeof(*v), false);
 }
 
 static inline MUST_CHECK bool
 acc_stack_store64(struct x86_exec *x, const struct x86_op *op, uint64_t lin, uint64_t v)
 {
-	return emu_write(x, lin, &v, sizeof(v));
+	return emu_write(emu_at(x, op, true), lin, &v, sizeof(v));
 }
 
 static inline MUST_CHECK bool
 acc_load128(struct x86_exec *x, const struct x86_op *op, uint64_t lin, uint64_t v[2])
 {
-	return emu_read(x, lin, v, 16, false);
+	return emu_read(emu_at(x, op, false), lin, v, 16, false);
 }
 
 static inline MUST_CHECK bool
 acc_store128(struct x86_exec *x, const struct x86_op *op, uint64_t lin, const uint64_t v[2])
 {
-	return emu_write(x, lin, v, 16);
+	return emu_write(emu_at(x, op, false), lin, v, 16);
 }
 
 static inline MUST_CHECK enum x86_cas
 acc_cas128(struct x86_exec *x, const struct x86_op *op, uint64_t lin, uint64_t old[2],
 	   const uint64_t new[2])
 {
-	return emu_cas(x, lin, old, new, 16);
+	return emu_cas(emu_at(x, op, false), lin, old, new, 16);
 }
 
 static inline MUST_CHECK bool
 acc_read(struct x86_exec *x, const struct x86_op *op, uint64_t lin, void *p, unsigned n)
 {
-	return emu_read(x, lin, p, n, false);
+	return emu_read(emu_at(x, op, false), lin, p, n, false);
 }
 
 static inline MUST_CHECK bool
 acc_write(struct x86_exec *x, const struct x86_op *op, uint64_t lin, const void *p, unsigned n)
 {
-	return emu_write(x, lin, p, n);
+	return emu_write(emu_at(x, op, false), lin, p, n);
 }
 
 static inline MUST_CHECK bool
 acc_check_write(struct x86_exec *x, const struct x86_op *op, uint64_t lin, unsigned n)
 {
-	return emu_check_write(x, lin, n);
+	return emu_check_write(emu_at(x, op, false), lin, n);
 }
 
 static inline MUST_CHECK bool
