@@ -5,211 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "softcvm/identity.h"
 #include "softcvm/uapi/kvm_para.h"
 #include "hw/insn/machine.h"
+#include "kvm/vcpu/xstate.h"
 
 #define SIGNIFICANT	KVM_CPUID_FLAG_SIGNIFCANT_INDEX
 
 #define KVM_LEAF_SIGNATURE	0x40000000u
 #define KVM_LEAF_FEATURES	0x40000001u
+#define KVM_LEAF_LIMIT		0x40010000u
 
-/* Leaf 1 ECX, leaf 7 EBX/ECX, leaf 8000_0001: bits that this file names. */
-#define L1_ECX_HYPERVISOR	BIT(31)
-#define L1_ECX_OSXSAVE		BIT(27)
-#define L1_ECX_MONITOR		BIT(3)
-#define L1_ECX_VMX		BIT(5)
-#define L1_ECX_X2APIC		BIT(21)
-#define L1_EDX_APIC		BIT(9)
-#define L1_EDX_HTT		BIT(28)
-#define XL1_ECX_SVM		BIT(2)
-#define L1_ECX_TSC_DEADLINE	BIT(24)
-
-/* KVM_CPUID_FEATURES that we honour: clocksource2's stable bit comes later. */
-#define PV_FEATURES	(BIT(KVM_FEATURE_NOP_IO_DELAY) | BIT(KVM_FEATURE_HC_MAP_GPA_RANGE))
-
-struct filler {
-	const struct kvm_module	*module;
-	struct kvm_cpuid_entry2	*entries;
-	unsigned		 nr, max;
-};
-
-static struct kvm_cpuid_entry2 *put(struct filler *f, uint32_t leaf, uint32_t sub, uint32_t flags)
-{
-	struct cpuid_regs r = hw_cpuid(f->module->hw, leaf, sub);
-	struct kvm_cpuid_entry2 *e;
-
-	if (f->nr >= f->max) {
-		f->nr = f->max + 1;	/* remembered: too big */
-		return NULL;
-	}
-	e = &f->entries[f->nr++];
-	*e = (struct kvm_cpuid_entry2){ .function = leaf, .index = sub, .flags = flags,
-					.eax = r.eax, .ebx = r.ebx, .ecx = r.ecx, .edx = r.edx };
-	return e;
-}
-
-static void put_basic_1(struct filler *f)
-{
-	struct kvm_cpuid_entry2 *e = put(f, 1, 0, 0);
-
-	if (!e)
-		return;
-	e->ebx &= 0x0000ffff;	/* APIC id and thread count: the VMM's */
-	e->ecx |= L1_ECX_HYPERVISOR;
-	e->ecx &= ~(uint32_t)(L1_ECX_OSXSAVE | L1_ECX_MONITOR | L1_ECX_TSC_DEADLINE | L1_ECX_VMX);
-	e->ecx |= L1_ECX_X2APIC;	/* emulated, whatever the machine has */
-	e->edx &= ~(uint32_t)L1_EDX_HTT;
-}
-
-/* There, and with nothing in it. */
-static void put_empty(struct filler *f, uint32_t leaf)
-{
-	struct kvm_cpuid_entry2 *e = put(f, leaf, 0, 0);
-
-	if (e)
-		e->eax = e->ebx = e->ecx = e->edx = 0;
-}
-
-/* Without the virtualization that only a nested hypervisor would use. */
-static void put_extended_features(struct filler *f)
-{
-	struct kvm_cpuid_entry2 *e = put(f, 0x80000001, 0, 0);
-
-	if (e)
-		e->ecx &= ~(uint32_t)XL1_ECX_SVM;
-}
-
-/* Widths: physical as the bare machine has it, for reductions do not touch guests. */
-static void put_address_sizes(struct filler *f)
-{
-	struct kvm_cpuid_entry2 *e = put(f, 0x80000008, 0, 0);
-
-	if (!e)
-		return;
-	e->eax &= 0xffff;
-	e->ecx = e->edx = 0;
-}
-
-static void put_topology(struct filler *f, uint32_t leaf)
-{
-	struct kvm_cpuid_entry2 *e = put(f, leaf, 0, SIGNIFICANT);
-
-	if (e)
-		e->eax = e->ebx = e->ecx = 0;
-}
-
-static void put_subleaves(struct filler *f, uint32_t leaf)
-{
-	switch (leaf) {
-	case 4: case 0x8000001d:	/* caches: until type is 0 */
-		for (uint32_t i = 0; i < 32; i++) {
-			struct kvm_cpuid_entry2 *e = put(f, leaf, i, SIGNIFICANT);
-
-			if (!e || !(e->eax & 0x1f))
-				return;
-		}
-		return;
-	case 7: {
-		struct kvm_cpuid_entry2 *e = put(f, leaf, 0, SIGNIFICANT);
-		uint32_t last = e ? e->eax : 0;
-
-		if (e) {		/* KVM's own, whatever the machine has */
-			e->ebx |= (uint32_t)BIT(1);	/* TSC_ADJUST */
-			e->edx |= (uint32_t)BIT(29);	/* ARCH_CAPABILITIES */
-		}
-		for (uint32_t i = 1; i <= last; i++)
-			put(f, leaf, i, SIGNIFICANT);
-		return;
-	}
-	case 0xd:
-		for (uint32_t i = 0; i < 64; i++) {
-			struct cpuid_regs r = hw_cpuid(f->module->hw, leaf, i);
-
-			if (i < 2 || r.eax)
-				put(f, leaf, i, SIGNIFICANT);
-		}
-		return;
-	case 0xb: case 0x1f:	/* topology: made by the VMM */
-		put_topology(f, leaf);
-		return;
-	case 0x80000001:
-		put_extended_features(f);
-		return;
-	case 0x80000008:
-		put_address_sizes(f);
-		return;
-	case 0: case 2: case 6: case 0x80000000: case 0x80000002: case 0x80000003:
-	case 0x80000004: case 0x80000005: case 0x80000006: case 0x80000007: case 0x80000021:
-		put(f, leaf, 0, 0);
-		return;
-	default:
-		put_empty(f, leaf);
-	}
-}
-
-static void put_block(struct filler *f, uint32_t first)
-{
-	uint32_t last = hw_cpuid(f->module->hw, first, 0).eax;
-
-	if (last < first || last - first > 0xffff)
-		last = first;
-	for (uint32_t leaf = first; leaf <= last; leaf++) {
-		if (leaf == 1)
-			put_basic_1(f);
-		else
-			put_subleaves(f, leaf);
-	}
-}
-
-static void put_kvm_leaves(struct filler *f)
-{
-	struct kvm_cpuid_entry2 *e = put(f, KVM_LEAF_SIGNATURE, 0, 0);
-
-	if (e) {
-		e->eax = KVM_LEAF_FEATURES;
-		memcpy(&e->ebx, "KVMK", 4);
-		memcpy(&e->ecx, "VMKV", 4);
-		memcpy(&e->edx, "M\0\0\0", 4);
-	}
-	e = put(f, KVM_LEAF_FEATURES, 0, 0);
-	if (e) {
-		e->eax = PV_FEATURES;
-		e->ebx = e->ecx = e->edx = 0;
-	}
-	e = put(f, SOFTCVM_CPUID_LEAF, 0, 0);
-	if (e) {
-		e->eax = SOFTCVM_CPUID_LEAF;
-		e->ebx = SOFTCVM_CPUID_EBX;
-		e->ecx = SOFTCVM_CPUID_ECX;
-		e->edx = SOFTCVM_CPUID_EDX;
-	}
-}
-
-int kvm_supported_cpuid(const struct kvm_module *module, struct kvm_cpuid_entry2 *entries,
-			unsigned max)
-{
-	struct filler f = { .module = module, .entries = entries, .max = max };
-
-	put_block(&f, 0);
-	put_kvm_leaves(&f);
-	put_block(&f, 0x80000000);
-	return f.nr > max ? -E2BIG : (int)f.nr;
-}
-
-/* MOVBE, and RDPID where RDTSCP is there.  One more than is told has to fit, as in the kernel. */
-int kvm_emulated_cpuid(const struct kvm_module *module, struct kvm_cpuid_entry2 *entries,
-		       unsigned max)
-{
-	if (max < 4)
-		return -E2BIG;
-	entries[0] = (struct kvm_cpuid_entry2){ .function = 0, .eax = 7 };
-	entries[1] = (struct kvm_cpuid_entry2){ .function = 1, .ecx = (uint32_t)BIT(22) };
-	entries[2] = (struct kvm_cpuid_entry2){ .function = 7, .flags = SIGNIFICANT };
-	if (kvm_host_has_feature(module, CPUID_RDTSCP))
-		entries[2].ecx = (uint32_t)BIT(22);
-	return 3;
-}
+#define XSAVE_COMPACTS		(BIT(1) | BIT(3))	/* XSAVEC, XSAVES */
 
 static const struct kvm_cpuid_entry2 *find(const struct kvm_cpuid_entry2 *e, unsigned nr,
 					   uint32_t leaf, uint32_t subleaf)
@@ -251,25 +57,60 @@ uint64_t vcpu_reserved_gpa_bits(const struct vcpu *v)
 	return v->maxphyaddr < 64 ? ~0ull << v->maxphyaddr : 0;
 }
 
-/* Bits that follow the guest's own control registers. */
-static void apply_dynamic(const struct vcpu *v, uint32_t leaf, struct kvm_cpuid_entry2 *e)
+static void set_bit(uint32_t *word, uint32_t flag, bool on)
 {
-	if (leaf != 1)
-		return;
-	e->ecx &= ~(uint32_t)L1_ECX_OSXSAVE;
-	if (v->state.cr4 & X86_CR4_OSXSAVE)
-		e->ecx |= L1_ECX_OSXSAVE;
-	e->edx &= ~(uint32_t)L1_EDX_APIC;
-	if (v->apic_base & LAPIC_BASE_ENABLE)
-		e->edx |= L1_EDX_APIC;
+	uint32_t bit = 1u << (flag & 31);
+
+	*word = on ? *word | bit : *word & ~bit;
+}
+
+static void apply_to_features(const struct vcpu *v, struct kvm_cpuid_entry2 *e)
+{
+	if (kvm_host_has_feature(v->base.kvm->module, CPUID_XSAVE))
+		set_bit(&e->ecx, CPUID_OSXSAVE, v->state.cr4 & X86_CR4_OSXSAVE);
+	set_bit(&e->edx, CPUID_APIC, v->apic_base & LAPIC_BASE_ENABLE);
+	if (v->base.kvm->disabled_quirks & KVM_X86_QUIRK_MISC_ENABLE_NO_MWAIT)
+		set_bit(&e->ecx, CPUID_MWAIT, vcpu_misc_enable_mwait(v));
+}
+
+/* Bits and sizes that follow the guest's own registers. */
+static void apply_dynamic(const struct vcpu *v, struct kvm_cpuid_entry2 *e)
+{
+	const struct kvm_module *module = v->base.kvm->module;
+
+	switch (e->function) {
+	case 1:
+		apply_to_features(v, e);
+		break;
+	case 7:
+		if (e->index == 0 && kvm_host_has_feature(module, CPUID_PKU))
+			set_bit(&e->ecx, CPUID_OSPKE, v->state.cr4 & X86_CR4_PKE);
+		break;
+	case 0xd:
+		if (e->index == 0)
+			e->ebx = kvm_xstate_size(module, v->state.xcr0, false);
+		else if (e->index == 1 && (e->eax & XSAVE_COMPACTS))
+			e->ebx = kvm_xstate_size(module, v->state.xcr0, true);
+		break;
+	case KVM_LEAF_FEATURES:
+		if (v->base.kvm->caps.disabled_exits & KVM_X86_DISABLE_EXITS_HLT)
+			e->eax &= ~(1u << KVM_FEATURE_PV_UNHALT);
+		break;
+	}
 }
 
 void vcpu_get_cpuid(const struct vcpu *v, struct kvm_cpuid_entry2 *entries)
 {
 	for (unsigned i = 0; i < v->nr_cpuid; i++) {
 		entries[i] = v->cpuid[i];
-		apply_dynamic(v, entries[i].function, &entries[i]);
+		apply_dynamic(v, &entries[i]);
 	}
+}
+
+static bool is_same_entry(const struct kvm_cpuid_entry2 *a, const struct kvm_cpuid_entry2 *b)
+{
+	return a->function == b->function && a->index == b->index && a->flags == b->flags &&
+	       a->eax == b->eax && a->ebx == b->ebx && a->ecx == b->ecx && a->edx == b->edx;
 }
 
 /* What KVM_GET_CPUID2 told may be given back: bits of the moment do not count. */
@@ -281,12 +122,29 @@ static bool is_same_cpuid(const struct vcpu *v, const struct kvm_cpuid_entry2 *e
 	for (unsigned i = 0; i < nr; i++) {
 		struct kvm_cpuid_entry2 a = v->cpuid[i], b = entries[i];
 
-		apply_dynamic(v, a.function, &a);
-		apply_dynamic(v, b.function, &b);
-		if (memcmp(&a, &b, sizeof(a)))
+		apply_dynamic(v, &a);
+		apply_dynamic(v, &b);
+		if (!is_same_entry(&a, &b))
 			return false;
 	}
 	return true;
+}
+
+/* KVM's own leaves may lie at another multiple of 100H: their signature tells. */
+bool vcpu_pv_has(const struct vcpu *v, unsigned feature)
+{
+	const struct kvm_cpuid_entry2 *e;
+
+	if (!v->enforce_pv)
+		return true;
+	for (uint32_t base = KVM_LEAF_SIGNATURE; base < KVM_LEAF_LIMIT; base += 0x100) {
+		e = vcpu_find_cpuid(v, base, 0);
+		if (!e || memcmp(&e->ebx, "KVMK", 4) || memcmp(&e->ecx, "VMKV", 4))
+			continue;
+		e = vcpu_find_cpuid(v, base | 1, 0);
+		return e && (e->eax >> feature & 1);
+	}
+	return false;
 }
 
 int vcpu_set_cpuid(struct vcpu *v, const struct kvm_cpuid_entry2 *entries, unsigned nr)
@@ -386,7 +244,7 @@ void vcpu_cpuid(const struct vcpu *v, uint32_t *eax, uint32_t *ebx, uint32_t *ec
 		e = *found;
 	else if (leaf == 0xb || leaf == 0x1f)
 		e = level_past_the_last(v, leaf, subleaf);
-	apply_dynamic(v, leaf, &e);
+	apply_dynamic(v, &e);
 	*eax = e.eax;
 	*ebx = e.ebx;
 	*ecx = e.ecx;

@@ -51,6 +51,8 @@ enum cpuid_reg { CPUID_EAX, CPUID_EBX, CPUID_ECX, CPUID_EDX };
 #define CPUID_PDCM		CPUID_FLAG(1u, 0u, ECX, 15u)
 #define CPUID_PCID		CPUID_FLAG(1u, 0u, ECX, 17u)
 #define CPUID_X2APIC		CPUID_FLAG(1u, 0u, ECX, 21u)
+#define CPUID_OSXSAVE		CPUID_FLAG(1u, 0u, ECX, 27u)
+#define CPUID_APIC		CPUID_FLAG(1u, 0u, EDX, 9u)
 #define CPUID_XSAVE		CPUID_FLAG(1u, 0u, ECX, 26u)
 #define CPUID_FSGSBASE		CPUID_FLAG(7u, 0u, EBX, 0u)
 #define CPUID_TSC_ADJUST	CPUID_FLAG(7u, 0u, EBX, 1u)
@@ -59,6 +61,7 @@ enum cpuid_reg { CPUID_EAX, CPUID_EBX, CPUID_ECX, CPUID_EDX };
 #define CPUID_SMAP		CPUID_FLAG(7u, 0u, EBX, 20u)
 #define CPUID_UMIP		CPUID_FLAG(7u, 0u, ECX, 2u)
 #define CPUID_PKU		CPUID_FLAG(7u, 0u, ECX, 3u)
+#define CPUID_OSPKE		CPUID_FLAG(7u, 0u, ECX, 4u)
 #define CPUID_WAITPKG		CPUID_FLAG(7u, 0u, ECX, 5u)
 #define CPUID_LA57		CPUID_FLAG(7u, 0u, ECX, 16u)
 #define CPUID_RDPID		CPUID_FLAG(7u, 0u, ECX, 22u)
@@ -86,6 +89,8 @@ enum cpuid_reg { CPUID_EAX, CPUID_EBX, CPUID_ECX, CPUID_EDX };
 /* The VMM gave @flag to the guest; the bare machine has it. */
 bool vcpu_has_feature(const struct vcpu *v, uint32_t flag);
 bool kvm_host_has_feature(const struct kvm_module *module, uint32_t flag);
+/* A PV feature (KVM_FEATURE_*): any, until KVM_CAP_ENFORCE_PV_FEATURE_CPUID. */
+bool vcpu_pv_has(const struct vcpu *v, unsigned feature);
 /* By its vendor; without CPUID a guest is. */
 bool vcpu_is_intel_compatible(const struct vcpu *v);
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "softcvm/uapi/kvm_para.h"
+#include "kvm/vcpu/cpuid.h"
 #include "kvm/vcpu/exits.h"
 #include "trace/counters.h"
 
@@ -56,7 +57,8 @@ int exit_hypercall(struct vcpu *v)
 		ret = map_gpa_range(v, gpr[X86_RBX] & mask, gpr[X86_RCX] & mask,
 				    gpr[X86_RDX] & mask);
 	else if ((gpr[X86_RAX] & mask) == KVM_HC_VAPIC_POLL_IRQ ||
-		 (gpr[X86_RAX] & mask) == KVM_HC_SCHED_YIELD)
+		 ((gpr[X86_RAX] & mask) == KVM_HC_SCHED_YIELD &&
+		  vcpu_pv_has(v, KVM_FEATURE_PV_SCHED_YIELD)))
 		ret = 0;		/* a hint: the host's scheduler is not ours */
 	if (v->complete)
 		return 0;

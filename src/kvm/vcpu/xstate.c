@@ -40,6 +40,23 @@ uint64_t kvm_xcr0_supported(const struct kvm_module *module)
 	return r.eax | (uint64_t)r.edx << 32;
 }
 
+uint32_t kvm_xstate_size(const struct kvm_module *module, uint64_t components, bool compacted)
+{
+	uint32_t size = HEADER_END;
+
+	for (unsigned i = 2; i < 63; i++) {
+		struct cpuid_regs r;
+		uint32_t at;
+
+		if (!(components >> i & 1))
+			continue;
+		r = hw_cpuid(module->hw, 0xd, i);
+		at = !compacted ? r.ebx : r.ecx & BIT(1) ? ALIGN_UP(size, 64u) : size;
+		size = MAX(size, at + r.eax);
+	}
+	return size;
+}
+
 static uint64_t guest_xcr0(const struct vcpu *v)
 {
 	const struct kvm_cpuid_entry2 *e = vcpu_find_cpuid(v, 0xd, 0);

@@ -11,6 +11,9 @@
 /* Components that KVM offers on this machine. */
 uint64_t kvm_xcr0_supported(const struct kvm_module *module);
 
+/* Bytes of an XSAVE area with these components, in the standard or compacted format. */
+uint32_t kvm_xstate_size(const struct kvm_module *module, uint64_t components, bool compacted);
+
 /* KVM_GET_XSAVE and KVM_GET_XSAVE2: 4096 bytes are enough for what we offer. */
 void vcpu_get_xsave(const struct vcpu *v, struct kvm_xsave *xsave);
 MUST_CHECK int vcpu_set_xsave(struct vcpu *v, const struct kvm_xsave *xsave);	/* -EINVAL */
