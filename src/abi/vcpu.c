@@ -66,7 +66,7 @@ WRITES(mce)
 
 static long get_mp_state(struct ioctl_call *c)
 {
-	((struct kvm_mp_state *)c->data)->mp_state = vcpu_of(c)->mp_state;
+	((struct kvm_mp_state *)c->data)->mp_state = vcpu_get_mp_state(vcpu_of(c));
 	return 0;
 }
 
@@ -99,10 +99,9 @@ static long smi(struct ioctl_call *c)
 
 static long get_lapic(struct ioctl_call *c)
 {
-	if (!vcpu_of(c)->lapic)
+	if (!vcpu_of(c)->base.lapic)
 		return -EINVAL;
-	vcpu_get_lapic(vcpu_of(c), c->data);
-	return 0;
+	return vcpu_get_lapic(vcpu_of(c), c->data);
 }
 
 /* Without a local APIC it is EINVAL, before the pointer is looked at. */
@@ -110,12 +109,11 @@ static long set_lapic(struct ioctl_call *c)
 {
 	struct kvm_lapic_state state;
 
-	if (!vcpu_of(c)->lapic)
+	if (!vcpu_of(c)->base.lapic)
 		return -EINVAL;
 	if (os_copy_from(&state, (void *)c->arg, sizeof(state)))
 		return -EFAULT;
-	vcpu_set_lapic(vcpu_of(c), &state);
-	return 0;
+	return vcpu_set_lapic(vcpu_of(c), &state);
 }
 
 static long install_cpuid(struct vcpu *v, struct kvm_cpuid_entry2 *e, uint32_t nr, int r)
@@ -181,7 +179,7 @@ static long set_msrs(struct ioctl_call *c)
 
 static long get_tsc_khz(struct ioctl_call *c)
 {
-	return vcpu_of(c)->tsc_khz;
+	return vcpu_of(c)->tsc.khz;
 }
 
 static long set_tsc_khz(struct ioctl_call *c)

@@ -14,10 +14,12 @@ enum lock_rank {
 	RANK_VCPU,		/* vcpu->mutex				mutex  */
 	RANK_SLOTS,		/* kvm->slots_lock			mutex  */
 	RANK_SLOTS_ARCH,	/* kvm->slots_arch_lock			mutex  */
+	RANK_APIC_MAP,		/* kvm->irq: making the APIC map	mutex  */
 	RANK_GMEM,		/* a guest_memfd's invalidate lock	rwlock */
 	RANK_HOST,		/* host page resolution, frame table	mutex  */
 	RANK_MMU,		/* kvm->mmu_lock			rwlock */
 	RANK_TDP_PAGES,		/* kvm->arch.tdp_mmu_pages_lock		spin   */
+	RANK_TIMERS,		/* the machine's heap of deadlines	spin   */
 	RANK_LP_POOL,		/* the pool of logical processors	mutex  */
 	RANK_FRAMES,		/* the free list of physical frames	spin   */
 	RANK_DRAM,		/* the banks of the machine's DRAM	spin   */

@@ -32,6 +32,8 @@ struct kvm_memslots;
 struct kvm_memory_slot;
 struct kvm_attributes;
 struct vm_type_ops;
+struct kvm_irq;				/* kvm/irq: interrupt controllers */
+struct lapic;
 struct kvm_vm_arch;			/* kvm/vm: irqchip, PV state, caps */
 
 #define KVM_MAX_VCPUS_LIMIT	1024
@@ -135,6 +137,7 @@ struct kvm {
 
 	struct counters		*stat;		/* [a] enum kvm_vm_counter */
 	atomic64_t		 nr_instructions;/* [a] guest instructions retired */
+	struct kvm_irq		*irq;		/* [c] kvm/irq */
 	struct kvm_vm_arch	*arch;		/* kvm/vm */
 	void			*type_state;	/* kvm/types: owned by ops */
 	void			(*destroy)(struct kvm *kvm);	/* [c] at the last put */
@@ -182,6 +185,7 @@ struct kvm_vcpu {
 	atomic32_t	 nmi_queued;	/* [a] NMIs that the vCPU has not looked at */
 	struct waitq	 left_guest;	/* woken when mode goes OUTSIDE; a halted one sleeps here */
 
+	struct lapic	*lapic;		/* [c] NULL: not in the kernel */
 	struct kvm_run	*run;		/* [c] shared with the VMM: read once, check */
 	int		 srcu_idx;	/* [v] */
 	uint32_t	 tag;		/* [c] its ASID or VPID */

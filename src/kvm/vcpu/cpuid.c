@@ -165,6 +165,9 @@ int vcpu_set_cpuid(struct vcpu *v, const struct kvm_cpuid_entry2 *entries, unsig
 	v->cpuid = copy;
 	v->nr_cpuid = nr;
 	v->maxphyaddr = guest_maxphyaddr(v);
+	if (v->base.lapic)
+		lapic_set_cpuid(v->base.lapic, vcpu_has_feature(v, CPUID_X2APIC),
+				vcpu_has_feature(v, CPUID_TSC_DEADLINE));
 	return 0;
 }
 

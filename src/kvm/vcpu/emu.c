@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "kvm/host/access.h"
 #include "kvm/mmu/mmu.h"
+#include "kvm/vcpu/irq.h"
 #include "kvm/vcpu/walk.h"
 
 /* One page's part of an access. */
@@ -82,13 +83,6 @@ static bool is_known_mmio(struct vcpu *v, gpa_t gpa)
 	return in_apic_page(v, gpa) || kvm_mmu_is_cached_mmio(&v->base, gpa_to_gfn(gpa));
 }
 
-static bool lapic_takes(const struct vcpu *v, gpa_t gpa, unsigned len)
-{
-	return v->lapic && (v->apic_base & LAPIC_BASE_ENABLE) &&
-	       !(v->apic_base & LAPIC_BASE_X2APIC) &&
-	       (gpa.v & PAGE_MASK) == (v->apic_base & PAGE_MASK);
-}
-
 /* True: the bytes are in @to.  False: only user space can answer. */
 static bool read_part(struct emu *e, const struct part *p, void *to)
 {
@@ -96,11 +90,9 @@ static bool read_part(struct emu *e, const struct part *p, void *to)
 
 	if (!is_known_mmio(v, p->gpa) && !kvm_read_guest(v->base.kvm, p->gpa, to, p->len))
 		return true;
-	if (!lapic_takes(v, p->gpa, p->len))
-		return p->len <= 8 &&
-		       kvm_io_bus_read(&v->base, KVM_MMIO_BUS, p->gpa, p->len, to);
-	lapic_read(v->lapic, p->gpa.v & ~PAGE_MASK, p->len, to);
-	return true;
+	if (vcpu_irq_mmio_read(v, p->gpa, p->len, to))
+		return true;
+	return p->len <= 8 && kvm_io_bus_read(&v->base, KVM_MMIO_BUS, p->gpa, p->len, to);
 }
 
 static void begin_fragments(struct vcpu_mmio *m, bool is_write)
@@ -186,11 +178,7 @@ static bool goes_to_memory(struct emu *e, const struct part *p, const void *from
 
 	if (!is_known_mmio(v, p->gpa) && !kvm_write_guest(v->base.kvm, p->gpa, from, p->len))
 		return true;
-	if (!lapic_takes(v, p->gpa, p->len))
-		return false;
-	lapic_write(v->lapic, p->gpa.v & ~PAGE_MASK, p->len, from);
-	v->state.cr8 = lapic_get(v->lapic, LAPIC_REG_TPR) >> 4;
-	return true;
+	return vcpu_irq_mmio_write(v, p->gpa, p->len, from);
 }
 
 /*

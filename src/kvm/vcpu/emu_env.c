@@ -91,7 +91,7 @@ int emu_carry_out(struct emu *e)
 
 uint64_t emu_tsc(struct x86_exec *x)
 {
-	return os_tsc() + emu_of(x)->v->tsc_offset;
+	return os_tsc() + emu_of(x)->v->tsc.offset;
 }
 
 uint64_t emu_random(void)

@@ -238,7 +238,7 @@ int vcpu_user_interrupt(struct vcpu *v, uint32_t vector)
 {
 	if (vector >= NR_VECTORS)
 		return -EINVAL;
-	if (!v->lapic) {
+	if (!v->base.lapic) {
 		v->events.interrupt = (struct vcpu_interrupt){ .injected = true,
 							       .vector = (uint8_t)vector };
 	} else {

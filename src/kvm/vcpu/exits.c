@@ -67,7 +67,7 @@ int exit_hlt(struct vcpu *v)
 	}
 	KVM_VCPU_COUNT(&v->base, halt_exits);
 	vcpu_skip_instruction(v);
-	if (v->lapic) {
+	if (v->base.lapic) {
 		v->mp_state = KVM_MP_STATE_HALTED;
 		return 1;
 	}

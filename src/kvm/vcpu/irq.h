@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
  * irq.h - where a vCPU's interrupts come from: its local APIC, the PIC behind
- * it, or the VMM.  The vCPU's own thread.
+ * it, or the VMM; and the way there, by memory and by ports.  The vCPU's own
+ * thread.
  */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "base/addr.h"
 
 struct vcpu;
 
@@ -20,3 +23,11 @@ bool vcpu_accepts_user_interrupt(struct vcpu *v);
 
 /* INIT, SIPI and what else ends HLT without being an interrupt. */
 bool vcpu_irq_wakes(const struct vcpu *v);
+/* INIT and SIPI that have come take effect. */
+void vcpu_accept_events(struct vcpu *v);
+
+/* An access to a page that is a device of ours.  False: it is not. */
+bool vcpu_irq_mmio_read(struct vcpu *v, gpa_t gpa, unsigned len, void *data);
+bool vcpu_irq_mmio_write(struct vcpu *v, gpa_t gpa, unsigned len, const void *data);
+/* CR8 is the TPR's upper half; after somebody wrote there. */
+void vcpu_tpr_written(struct vcpu *v);

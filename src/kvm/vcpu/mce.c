@@ -162,6 +162,8 @@ int vcpu_setup_mce(struct vcpu *v, uint64_t cap)
 	if (cap & ~(kvm_mce_cap_supported(v->base.kvm->module) | CAP_BANKS | CAP_EXT_CNT))
 		return -EINVAL;
 	v->msr.mcg_cap = cap;
+	if (v->base.lapic)
+		lapic_set_cmci(v->base.lapic, cap & CAP_CMCI_P);
 	if (cap & CAP_CTL_P)
 		v->msr.mcg_ctl = ~0ull;
 	for (unsigned i = 0; i < banks; i++) {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "kvm/core/request.h"
+#include "kvm/vcpu/irq.h"
 #include "kvm/vcpu/msr_filter.h"
 
 static const struct msr_table *const tables[] = {
@@ -80,21 +81,21 @@ static bool is_x2apic_msr(uint32_t index)
 
 static bool reaches_x2apic(const struct vcpu *v)
 {
-	return v->lapic && (v->apic_base & LAPIC_BASE_X2APIC);
+	return v->base.lapic && (v->apic_base & LAPIC_BASE_X2APIC);
 }
 
 static enum msr_answer get_x2apic(struct vcpu *v, uint32_t reg, uint64_t *value)
 {
-	return reaches_x2apic(v) && lapic_x2_read(v->lapic, reg, value) ? MSR_OK : MSR_GP;
+	return reaches_x2apic(v) && lapic_x2_read(v->base.lapic, reg, value) ? MSR_OK : MSR_GP;
 }
 
 /* TPR is CR8 by another name. */
 static enum msr_answer set_x2apic(struct vcpu *v, uint32_t reg, uint64_t value)
 {
-	if (!reaches_x2apic(v) || !lapic_x2_write(v->lapic, reg, value))
+	if (!reaches_x2apic(v) || !lapic_x2_write(v->base.lapic, reg, value))
 		return MSR_GP;
-	if (reg == LAPIC_REG_TPR)
-		v->state.cr8 = value >> 4 & 0xf;
+	if (reg == LAPIC_TPR)
+		vcpu_tpr_written(v);
 	return MSR_OK;
 }
 

@@ -39,8 +39,8 @@ static enum msr_answer set_apic_base(struct vcpu *v, uint32_t index, bool host, 
 		return MSR_GP;
 	if (!host && ((was == mode && now == LAPIC_BASE_ENABLE) || (was == 0 && now == mode)))
 		return MSR_GP;
-	if (v->lapic)
-		lapic_mode_changed(v->lapic, v->base.id, v->apic_base, value);
+	if (v->base.lapic)
+		lapic_mode_changed(v->base.lapic, v->apic_base, value);
 	v->apic_base = value;
 	return MSR_OK;
 }

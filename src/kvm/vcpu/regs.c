@@ -10,6 +10,7 @@
 #include "kvm/core/request.h"
 #include "kvm/vcpu/cpuid.h"
 #include "kvm/vcpu/guest_debug.h"
+#include "kvm/vcpu/irq.h"
 #include "kvm/vcpu/walk.h"
 
 #define DR6_VOLATILE	0x0001e80full
@@ -153,27 +154,27 @@ void vcpu_translate(struct vcpu *v, struct kvm_translation *t)
 	t->usermode = 0;
 }
 
-/* SDM vol. 3A 9.4.4.1: the vector names the page where the processor begins. */
-static void begin_at(struct vcpu *v, uint8_t vector)
+int vcpu_get_lapic(const struct vcpu *v, struct kvm_lapic_state *state)
 {
-	struct x86_segment *cs = &v->state.seg[X86_CS];
-
-	cs->selector = (uint16_t)(vector << 8);
-	cs->base = (uint64_t)vector << PAGE_SHIFT;
-	v->state.rip = 0;
+	return lapic_save(v->base.lapic, state->regs);
 }
 
-void vcpu_get_lapic(const struct vcpu *v, struct kvm_lapic_state *state)
+int vcpu_set_lapic(struct vcpu *v, const struct kvm_lapic_state *state)
 {
-	lapic_save(v->lapic, v->apic_base & LAPIC_BASE_X2APIC, state->regs, sizeof(state->regs));
+	int r = lapic_load(v->base.lapic, state->regs);
+
+	vcpu_tpr_written(v);
+	return r;
 }
 
-void vcpu_set_lapic(struct vcpu *v, const struct kvm_lapic_state *state)
+uint32_t vcpu_get_mp_state(struct vcpu *v)
 {
-	lapic_load(v->lapic, v->base.id, v->apic_base & LAPIC_BASE_X2APIC, state->regs,
-		   sizeof(state->regs));
-	v->state.cr8 = lapic_get(v->lapic, LAPIC_REG_TPR) >> 4 & 0xf;
-	kvm_make_request(KVM_REQ_EVENT, &v->base);
+	bool halted;
+
+	vcpu_accept_events(v);
+	halted = v->mp_state == KVM_MP_STATE_HALTED || v->mp_state == KVM_MP_STATE_AP_RESET_HOLD;
+	return halted && v->base.lapic && atomic32_load(&v->base.lapic->pv_unhalted) ?
+	       KVM_MP_STATE_RUNNABLE : v->mp_state;
 }
 
 int vcpu_set_mp_state(struct vcpu *v, uint32_t state)
@@ -186,16 +187,16 @@ int vcpu_set_mp_state(struct vcpu *v, uint32_t state)
 	case KVM_MP_STATE_AP_RESET_HOLD:
 	case KVM_MP_STATE_INIT_RECEIVED:
 	case KVM_MP_STATE_SIPI_RECEIVED:
-		if (!v->lapic)
+		if (!v->base.lapic)
 			return -EINVAL;
 		break;
 	default:
 		return -EINVAL;
 	}
-	/* SIPI is an event: with no vector asked for, the processor starts at 0. */
+	/* SIPI is an event: it is accepted when the vCPU next runs. */
 	if (state == KVM_MP_STATE_SIPI_RECEIVED) {
-		begin_at(v, 0);
-		state = KVM_MP_STATE_RUNNABLE;
+		state = KVM_MP_STATE_INIT_RECEIVED;
+		atomic32_or(&v->base.lapic->pending_events, LAPIC_EVENT_SIPI);
 	}
 	v->mp_state = state;
 	kvm_make_request(KVM_REQ_EVENT, &v->base);

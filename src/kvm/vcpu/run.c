@@ -85,6 +85,11 @@ static int after_exit(struct vcpu *v, int r)
 	return unlikely(v->debug.stepped) ? vcpu_debug_step(v, r) : r;
 }
 
+static bool is_runnable(const struct vcpu *v)
+{
+	return v->mp_state == KVM_MP_STATE_RUNNABLE && !v->halted;
+}
+
 static int enter_guest(struct vcpu *v)
 {
 	struct kvm *kvm = v->base.kvm;
@@ -102,8 +107,12 @@ static int enter_guest(struct vcpu *v)
 		return r;
 
 	/* Asked for by every run that has a window to watch. */
-	if (kvm_check_request(KVM_REQ_EVENT, b) || v->base.run->request_interrupt_window)
+	if (kvm_check_request(KVM_REQ_EVENT, b) || v->base.run->request_interrupt_window) {
+		vcpu_accept_events(v);
+		if (!is_runnable(v))
+			return 1;
 		vcpu_prepare_events(v);
+	}
 
 	if (unlikely(atomic32_load_relaxed(&v->base.audit_wanted)))
 		audit_tlb(v, cpu);
@@ -129,16 +138,16 @@ static int enter_guest(struct vcpu *v)
 	return after_exit(v, v->backend->handle_exit(v));
 }
 
-static bool is_runnable(const struct vcpu *v)
-{
-	return v->mp_state == KVM_MP_STATE_RUNNABLE && !v->halted;
-}
-
 static void count_halt(struct vcpu *v, uint64_t ns)
 {
 	KVM_VCPU_COUNT_NS(&v->base, halt_wait_ns, halt_wait_hist, ns);
 	if (!signal_pending(v))
 		KVM_VCPU_COUNT(&v->base, halt_wakeup);
+}
+
+static bool timer_has_expired(const struct vcpu *v)
+{
+	return v->base.lapic && unlikely(lapic_timer_is_pending(v->base.lapic));
 }
 
 /* Not running: HLT, or waiting for INIT or SIPI. */
@@ -153,7 +162,8 @@ static void sleep_until(struct vcpu *v)
 	sync_count(&v->base.stat.blocking, 1);
 	waitq_wait(&v->base.left_guest, signal_pending(v) || is_runnable(v) ||
 		   kvm_request_is_pending(KVM_REQ_UNBLOCK, &v->base) ||
-		   kvm_request_is_pending(KVM_REQ_VM_DEAD, &v->base) || vcpu_has_events(v));
+		   kvm_request_is_pending(KVM_REQ_VM_DEAD, &v->base) || timer_has_expired(v) ||
+		   vcpu_has_events(v));
 	sync_count(&v->base.stat.blocking, -1ull);
 	count_halt(v, os_monotonic_ns() - begin);
 	v->base.srcu_idx = srcu_read_lock(&kvm->srcu);
@@ -170,9 +180,20 @@ static int block(struct vcpu *v)
 		return -EIO;
 	if (!vcpu_has_events(v))
 		return 1;
-	if (v->mp_state == KVM_MP_STATE_HALTED || v->mp_state == KVM_MP_STATE_AP_RESET_HOLD)
+	vcpu_accept_events(v);
+	if (v->mp_state == KVM_MP_STATE_HALTED || v->mp_state == KVM_MP_STATE_AP_RESET_HOLD) {
 		v->mp_state = KVM_MP_STATE_RUNNABLE;
+		if (v->base.lapic)
+			atomic32_store(&v->base.lapic->pv_unhalted, 0);
+	}
 	return 1;
+}
+
+/* What a timer of this vCPU's local APIC has let expire. */
+static void deliver_timer(struct vcpu *v)
+{
+	if (timer_has_expired(v))
+		lapic_timer_deliver(v->base.lapic);
 }
 
 static void yield_cpu(struct vcpu *v)
@@ -195,6 +216,7 @@ static int run_loop(struct vcpu *v)
 		if (r <= 0)
 			return r;
 		kvm_check_request(KVM_REQ_UNBLOCK, &v->base);
+		deliver_timer(v);
 		if (v->base.run->request_interrupt_window && vcpu_irq_from_user(v) &&
 		    vcpu_ready_for_interrupt(v)) {
 			v->base.run->exit_reason = KVM_EXIT_IRQ_WINDOW_OPEN;
@@ -211,19 +233,16 @@ static int run_loop(struct vcpu *v)
 	}
 }
 
+/* Until SIPI, or until user space makes it runnable: the first KVM_RUNs only wait. */
 static int run_uninitialized(struct vcpu *v)
 {
-	struct kvm *kvm = v->base.kvm;
-
 	if (!v->wants_to_run)
 		return -EINTR;
-	srcu_read_unlock(&kvm->srcu, v->base.srcu_idx);
-	waitq_wait(&v->base.left_guest, signal_pending(v) || kvm_request_pending(&v->base));
-	v->base.srcu_idx = srcu_read_lock(&kvm->srcu);
+	sleep_until(v);
+	vcpu_accept_events(v);
 	if (!signal_pending(v))
 		return -EAGAIN;
 	v->base.run->exit_reason = KVM_EXIT_INTR;
-	KVM_VCPU_COUNT(&v->base, signal_exits);
 	return -EINTR;
 }
 
@@ -237,7 +256,7 @@ static int run_locked(struct vcpu *v)
 	r = vcpu_sync_from_run(v);
 	if (r)
 		return r;
-	if (!v->lapic && vcpu_set_cr8(v, v->base.run->cr8))
+	if (!v->base.lapic && vcpu_set_cr8(v, v->base.run->cr8))
 		return -EINVAL;
 	v->complete = NULL;
 	if (complete) {

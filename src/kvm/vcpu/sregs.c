@@ -319,7 +319,7 @@ int vcpu_set_cr8(struct vcpu *v, uint64_t value)
 	if (value & ~0xfull)
 		return 1;
 	v->state.cr8 = value;
-	if (v->lapic)
-		lapic_put(v->lapic, LAPIC_REG_TPR, value << 4);
+	if (v->base.lapic)
+		lapic_set_tpr(v->base.lapic, (uint8_t)(value << 4));
 	return 0;
 }

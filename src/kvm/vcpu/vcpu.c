@@ -12,6 +12,7 @@
 #include "kvm/core/request.h"
 #include "kvm/mmu/mmu.h"
 #include "kvm/vcpu/backend.h"
+#include "kvm/vcpu/cpuid.h"
 #include "os/clock.h"
 #include "trace/counters.h"
 
@@ -60,21 +61,55 @@ static void reset_state(struct x86_state *s, bool amd)
 	s->fpu.mxcsr = MXCSR_INIT;
 }
 
-void vcpu_reset(struct vcpu *v)
+/* What INIT leaves alone of the state, SDM vol. 3A table 10-1. */
+static void keep_over_init(struct x86_state *s, const struct x86_state *old, bool amd)
+{
+	s->cr0 = (s->cr0 & ~(X86_CR0_CD | X86_CR0_NW)) | (old->cr0 & (X86_CR0_CD | X86_CR0_NW));
+	s->xcr0 = old->xcr0;
+	s->fpu = old->fpu;
+	s->msr = old->msr;
+	if (!amd)
+		s->msr.sysenter_cs = s->msr.sysenter_esp = s->msr.sysenter_eip = 0;
+}
+
+static bool is_bsp(const struct vcpu *v)
+{
+	return v->base.id == v->base.kvm->caps.bsp_vcpu_id;
+}
+
+static void reset_processor(struct vcpu *v, bool init)
+{
+	const struct kvm_cpuid_entry2 *l1 = vcpu_find_cpuid(v, 1, 0);
+	bool amd = v->backend == &svm_backend;
+	struct x86_state old = v->state;
+
+	reset_state(&v->state, amd);
+	if (l1)
+		v->state.gpr[X86_RDX] = l1->eax;
+	if (init)
+		keep_over_init(&v->state, &old, amd);
+}
+
+void vcpu_reset(struct vcpu *v, bool init)
 {
 	const struct kvm *kvm = v->base.kvm;
-	bool bsp = v->base.id == kvm->caps.bsp_vcpu_id;
 
-	reset_state(&v->state, v->backend == &svm_backend);
-	vcpu_msrs_reset(v);
-	v->apic_base = LAPIC_DEFAULT_BASE | LAPIC_BASE_ENABLE | (bsp ? LAPIC_BASE_BSP : 0);
+	reset_processor(v, init);
+	if (!init) {
+		vcpu_msrs_reset(v);
+		v->apic_base = LAPIC_DEFAULT_BASE | LAPIC_BASE_ENABLE |
+			       (is_bsp(v) ? LAPIC_BASE_BSP : 0);
+		v->complete = NULL;
+		v->mp_state = !v->base.lapic || is_bsp(v) ? KVM_MP_STATE_RUNNABLE
+							  : KVM_MP_STATE_UNINITIALIZED;
+	}
 	v->events = (struct vcpu_events){ .external_vector = -1 };
 	atomic32_store(&v->base.nmi_queued, 0);
-	v->complete = NULL;
-	if (v->lapic)
-		lapic_reset(v->lapic, v->base.id,
-			    bsp && !(kvm->disabled_quirks & KVM_X86_QUIRK_LINT0_REENABLED));
-	v->mp_state = !v->lapic || bsp ? KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_UNINITIALIZED;
+	if (v->base.lapic)
+		lapic_reset(v->base.lapic, init,
+			    is_bsp(v) && !(kvm->disabled_quirks & KVM_X86_QUIRK_LINT0_REENABLED));
+	kvm_make_request(KVM_REQ_EVENT, &v->base);
+	kvm_make_request(KVM_REQ_TLB_FLUSH, &v->base);
 }
 
 static const struct vcpu_backend *backend_of(const struct kvm_module *module)
@@ -113,15 +148,15 @@ int vcpu_create(struct kvm *kvm, unsigned id, void *run_pages, struct vcpu **out
 	v->backend = backend_of(kvm->module);
 	v->last_cpu = NO_CPU;
 	v->maxphyaddr = MAXPHYADDR_UNTOLD;
-	v->tsc_khz = kvm->caps.tsc_khz;
+	v->tsc.khz = kvm->caps.tsc_khz;
 	if (kvm->caps.irqchip)
-		v->lapic = calloc(1, sizeof(*v->lapic));
-	if (kvm->caps.irqchip && !v->lapic) {
+		v->base.lapic = lapic_create(&v->base, &v->tsc);
+	if (kvm->caps.irqchip && !v->base.lapic) {
 		vcpu_destroy(v);
 		return -ENOMEM;
 	}
 	v->backend->init(v);
-	vcpu_reset(v);
+	vcpu_reset(v, false);
 	if (kvm->disabled_quirks & KVM_X86_QUIRK_STUFF_FEATURE_MSRS)
 		vcpu_clear_feature_msrs(v);
 	counter_add(kvm->module->counters, COUNTER_VCPUS, 1);
@@ -136,7 +171,7 @@ int vcpu_set_tsc_khz(struct vcpu *v, uint32_t khz)
 
 	if (khz && khz < host - host / 4000)
 		return -EINVAL;
-	v->tsc_khz = khz ? khz : host;
+	v->tsc.khz = khz ? khz : host;
 	return 0;
 }
 
@@ -152,7 +187,7 @@ void vcpu_destroy(struct vcpu *v)
 {
 	kvm_mmu_destroy_vcpu(&v->base);
 	kvm_vcpu_core_fini(&v->base);
-	free(v->lapic);
+	lapic_destroy(v->base.lapic);
 	free(v->cpuid);
 	free(v);
 }

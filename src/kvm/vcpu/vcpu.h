@@ -16,7 +16,7 @@
 #include "hw/insn/svm.h"
 #include "hw/insn/vmx.h"
 #include "kvm/core/kvm.h"
-#include "kvm/vcpu/lapic.h"
+#include "kvm/irq/lapic.h"
 #include "x86/state.h"
 
 struct vcpu;
@@ -143,12 +143,10 @@ struct vcpu {
 	bool		 halted;	/* in guest mode: KVM_X86_DISABLE_EXITS_HLT */
 	struct vcpu_events events;
 	struct vcpu_debug debug;
-	struct lapic	*lapic;		/* NULL: not in the kernel */
 	uint64_t	 apic_base;
 	struct vcpu_msrs msr;
-	uint64_t	 tsc_offset;
+	struct guest_tsc tsc;
 	uint64_t	 tsc_adjust;
-	uint32_t	 tsc_khz;
 	uint64_t	 pdptrs[4];	/* KVM_SET_SREGS2's, for CR3 == pdptrs_cr3 */
 	uint64_t	 pdptrs_cr3;
 	bool		 has_pdptrs;
@@ -175,7 +173,7 @@ static inline struct vcpu *to_vcpu(struct kvm_vcpu *base)
 /* Life.  The last put of the VM destroys its vCPUs. */
 MUST_CHECK int vcpu_create(struct kvm *kvm, unsigned id, void *run_pages, struct vcpu **out);
 void vcpu_destroy(struct vcpu *v);
-void vcpu_reset(struct vcpu *v);
+void vcpu_reset(struct vcpu *v, bool init);	/* RESET, or INIT */
 
 /* KVM_RUN.  -EINTR, -EFAULT, -EAGAIN, ... or 0. */
 MUST_CHECK int vcpu_run(struct vcpu *v);
@@ -216,9 +214,10 @@ void vcpu_sync_to_run(struct vcpu *v);
 uint64_t vcpu_linear_rip(const struct vcpu *v);
 /* 0: the host's rate.  -EINVAL: slower than the host, which does not scale. */
 MUST_CHECK int vcpu_set_tsc_khz(struct vcpu *v, uint32_t khz);
-/* The local APIC's registers; v->lapic is there. */
-void vcpu_get_lapic(const struct vcpu *v, struct kvm_lapic_state *state);
-void vcpu_set_lapic(struct vcpu *v, const struct kvm_lapic_state *state);
+/* The local APIC's registers; v->base.lapic is there. */
+MUST_CHECK int vcpu_get_lapic(const struct vcpu *v, struct kvm_lapic_state *state);
+MUST_CHECK int vcpu_set_lapic(struct vcpu *v, const struct kvm_lapic_state *state);
+uint32_t vcpu_get_mp_state(struct vcpu *v);
 MUST_CHECK int vcpu_set_mp_state(struct vcpu *v, uint32_t state);
 
 /* Control registers written by the guest: 0, or 1 for #GP. */

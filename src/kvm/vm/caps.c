@@ -11,7 +11,9 @@
 #include "softcvm/identity.h"
 #include "softcvm/uapi/kvm_para.h"
 #include "base/bits.h"
+#include "kvm/irq/irq.h"
 #include "kvm/vcpu/vcpu.h"
+#include "kvm/vm/irqchip.h"
 #include "kvm/vm/vm.h"
 #include "os/process.h"
 
@@ -97,6 +99,7 @@ static const struct cap_row caps[] = {
 	{ KVM_CAP_NOP_IO_DELAY, 1 },
 	{ KVM_CAP_MP_STATE, 1 },
 	{ KVM_CAP_SYNC_MMU, 1 },
+	{ KVM_CAP_USER_NMI, 1 },
 	{ KVM_CAP_DESTROY_MEMORY_REGION_WORKS, 1 },
 	{ KVM_CAP_JOIN_MEMORY_REGIONS_WORKS, 1 },
 	{ KVM_CAP_SET_IDENTITY_MAP_ADDR, 1 },
@@ -112,6 +115,7 @@ static const struct cap_row caps[] = {
 	{ KVM_CAP_SYNC_REGS, KVM_SYNC_X86_VALID_FIELDS },
 	{ KVM_CAP_DEBUGREGS, 1 },
 	{ KVM_CAP_GET_TSC_KHZ, 1 },
+	{ KVM_CAP_TSC_DEADLINE_TIMER, 1 },
 	{ KVM_CAP_MAX_VCPUS, KVM_MAX_VCPUS_LIMIT },
 	{ KVM_CAP_READONLY_MEM, .fn = readonly_mem },
 	{ KVM_CAP_EXT_EMUL_CPUID, 1 },
@@ -119,6 +123,7 @@ static const struct cap_row caps[] = {
 	{ KVM_CAP_CHECK_EXTENSION_VM, 1 },
 	{ KVM_CAP_DISABLE_QUIRKS, 1 },
 	{ KVM_CAP_MULTI_ADDRESS_SPACE, .fn = address_spaces },
+	{ KVM_CAP_X2APIC_API, X2APIC_API_FLAGS },
 	{ KVM_CAP_MAX_VCPU_ID, KVM_MAX_VCPU_IDS_LIMIT },
 	{ KVM_CAP_IMMEDIATE_EXIT, 1 },
 	{ KVM_CAP_GET_MSR_FEATURES, 1 },
@@ -151,6 +156,7 @@ static const struct cap_row caps[] = {
 	{ KVM_CAP_SYS_ATTRIBUTES, 1 },
 	{ KVM_CAP_VM_TYPES, .fn = vm_types },
 	{ KVM_CAP_PRE_FAULT_MEMORY, 1 },
+	{ KVM_CAP_X86_APIC_BUS_CYCLES_NS, APIC_BUS_CYCLE_NS },
 	{ KVM_CAP_SOFTCVM, SOFTCVM_VERSION },
 	{ KVM_CAP_SOFTCVM_INSTRUCTIONS, .fn = instructions },
 };
@@ -260,6 +266,8 @@ static const struct {
 	{ KVM_CAP_X86_TRIPLE_FAULT_EVENT, enable_triple_fault_event },
 	{ KVM_CAP_X86_USER_SPACE_MSR, enable_user_space_msr },
 	{ KVM_CAP_X86_DISABLE_EXITS, enable_disabled_exits },
+	{ KVM_CAP_X2APIC_API, kvm_irq_x2apic_api },
+	{ KVM_CAP_X86_APIC_BUS_CYCLES_NS, kvm_irq_bus_cycle },
 };
 
 int kvm_vm_enable_cap(struct kvm *kvm, const struct kvm_enable_cap *cap)

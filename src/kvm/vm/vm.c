@@ -6,6 +6,7 @@
 
 #include "hw/insn/machine.h"
 #include "kvm/core/host_map.h"
+#include "kvm/irq/irq.h"
 #include "kvm/mmu/mmu.h"
 #include "kvm/vcpu/load.h"
 #include "kvm/vcpu/msr_filter.h"
@@ -39,14 +40,17 @@ int kvm_module_load(struct kvm_module *module)
 	r = kvm_mmu_module_init(module);
 	if (r)
 		goto out_host_map;
+	module->timers = irq_timers_create();
 	module->lp_pool = lp_pool_create(module->hw);
-	if (!module->lp_pool) {
+	if (!module->lp_pool || !module->timers) {
 		r = -ENOMEM;
 		goto out_mmu;
 	}
 	return 0;
 
 out_mmu:
+	lp_pool_destroy(module->lp_pool);
+	irq_timers_destroy(module->timers);
 	kvm_mmu_module_fini(module);
 out_host_map:
 	kvm_host_map_destroy(module);
@@ -55,6 +59,7 @@ out_host_map:
 
 void kvm_module_unload(struct kvm_module *module)
 {
+	irq_timers_destroy(module->timers);
 	lp_pool_destroy(module->lp_pool);
 	kvm_mmu_module_fini(module);
 	if (module->audit)
@@ -115,6 +120,7 @@ static void destroy_vm(struct kvm *kvm)
 	kvm_mmu_uninit_vm(kvm);
 	kvm->ops->vm_free(kvm);
 	kvm_vm_free_memory(kvm);
+	kvm_irq_destroy(kvm);
 	arch_destroy(kvm->arch);
 	msr_filter_free(atomicptr_load(&kvm->msr_filter));
 	kvm_core_fini(kvm);
@@ -149,9 +155,12 @@ int kvm_vm_create(struct kvm_module *module, const struct vm_type_ops *ops, stru
 	if (!kvm->arch)
 		goto out_free;
 	kvm->coalesced_ring = kvm->arch->coalesced_page;
-	r = kvm_core_init(kvm, module, destroy_vm);
+	r = kvm_irq_create(kvm);
 	if (r)
 		goto out_arch;
+	r = kvm_core_init(kvm, module, destroy_vm);
+	if (r)
+		goto out_irq;
 	r = kvm_mmu_init_vm(kvm);
 	if (r)
 		goto out_core;
@@ -167,6 +176,8 @@ out_mmu:
 	kvm_mmu_uninit_vm(kvm);
 out_core:
 	kvm_core_fini(kvm);
+out_irq:
+	kvm_irq_destroy(kvm);
 out_arch:
 	arch_destroy(kvm->arch);
 out_free:
@@ -245,6 +256,10 @@ static int publish_vcpu(struct kvm *kvm, struct vcpu *v)
 		kvm_publish_vcpu(kvm, &v->base);
 	}
 	mutex_unlock(&kvm->lock);
+	if (!r && v->base.lapic) {
+		apic_map_changed(kvm->irq);
+		apic_map_update(kvm);
+	}
 	return r;
 }
 
@@ -278,21 +293,6 @@ out_destroy:
 	vcpu_destroy(v);
 out_unreserve:
 	unreserve_vcpu(kvm);
-	return r;
-}
-
-int kvm_vm_create_irqchip(struct kvm *kvm)
-{
-	int r = 0;
-
-	mutex_lock(&kvm->lock);
-	if (kvm->caps.irqchip)
-		r = -EEXIST;
-	else if (atomic32_load(&kvm->created_vcpus))
-		r = -EINVAL;
-	else
-		kvm->caps.irqchip = true;
-	mutex_unlock(&kvm->lock);
 	return r;
 }
 

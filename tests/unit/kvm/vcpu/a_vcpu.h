@@ -17,6 +17,7 @@
 #include "kvm/core/memslot.h"
 #include "kvm/core/request.h"
 #include "kvm/core/vm_type_ops.h"
+#include "kvm/irq/irq.h"
 #include "kvm/mmu/mmu.h"
 #include "kvm/vcpu/cpuid.h"
 #include "kvm/vcpu/load.h"
@@ -57,12 +58,15 @@ static inline void a_module_make(struct kvm_module *m, enum hw_vendor vendor, ui
 	c.counters = m->counters;
 	assert_int_equal(hw_create(&c, &m->hw), HW_OK);
 	assert_int_equal(kvm_mmu_module_init(m), 0);
+	m->timers = irq_timers_create();
+	assert_non_null(m->timers);
 	m->lp_pool = lp_pool_create(m->hw);
 	assert_non_null(m->lp_pool);
 }
 
 static inline void a_module_free(struct kvm_module *m)
 {
+	irq_timers_destroy(m->timers);
 	lp_pool_destroy(m->lp_pool);
 	kvm_mmu_module_fini(m);
 	hw_destroy(m->hw);
@@ -100,6 +104,8 @@ static inline void a_vcpu_make(struct a_vcpu *a, enum hw_vendor vendor, bool api
 	assert_non_null(a->kvm);
 	*a->kvm = (struct kvm){ .ops = &a->ops, .nr_address_spaces = 1 };
 	a->kvm->caps.irqchip = apic;
+	assert_int_equal(kvm_irq_create(a->kvm), 0);
+	a->kvm->irq->mode = apic ? IRQCHIP_KERNEL : IRQCHIP_NONE;
 	assert_int_equal(kvm_core_init(a->kvm, &a->module, a_vm_last_put), 0);
 	assert_int_equal(kvm_mmu_init_vm(a->kvm), 0);
 	a->v = a_vcpu_add(a, 0);
@@ -126,6 +132,7 @@ static inline void a_vcpu_free(struct a_vcpu *a)
 		vcpu_destroy(to_vcpu(b));
 		os_unmap(pages, VCPU_RUN_PAGES * PAGE_SIZE);
 	}
+	kvm_irq_destroy(a->kvm);
 	kvm_mmu_uninit_vm(a->kvm);
 	kvm_core_fini(a->kvm);
 	free(a->kvm);

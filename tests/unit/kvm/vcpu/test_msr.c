@@ -244,11 +244,11 @@ static void the_clock_moves_with_its_adjustment(void **unused)
 	a_vcpu_make(&a, AMD, true);
 	a_vcpu_all_cpuid(&a);
 	assert_int_equal(vcpu_set_msr(a.v, 0x10, true, 0), 0);
-	before = a.v->tsc_offset;
+	before = a.v->tsc.offset;
 	assert_int_equal(vcpu_set_msr(a.v, 0x3b, false, 1000), 0);
-	assert_int_equal(a.v->tsc_offset, before + 1000);
+	assert_int_equal(a.v->tsc.offset, before + 1000);
 	assert_int_equal(vcpu_set_msr(a.v, 0x3b, true, 5000), 0);
-	assert_int_equal(a.v->tsc_offset, before + 1000);
+	assert_int_equal(a.v->tsc.offset, before + 1000);
 	a_vcpu_free(&a);
 }
 

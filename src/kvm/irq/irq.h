@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * irq.h - a VM's interrupt controllers, and sending through them.
+ *
+ * Keys as in kvm/core/kvm.h; [D] the device's own lock.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kvm/core/kvm.h"
+#include "kvm/irq/lapic.h"
+
+struct apic_map;
+struct ioapic;
+struct pic;
+struct pit;
+struct irq_routing;
+
+#define APIC_BUS_CYCLE_NS	1	/* unless KVM_CAP_X86_APIC_BUS_CYCLES_NS */
+#define IOAPIC_NR_PINS		24
+#define KVM_MAX_IRQ_ROUTES	4096
+
+enum irqchip_mode {
+	IRQCHIP_NONE,			/* interrupts are the VMM's */
+	IRQCHIP_KERNEL,			/* PIC, I/O APIC and local APICs */
+	IRQCHIP_SPLIT,			/* local APICs only */
+};
+
+struct kvm_irq {
+	enum irqchip_mode mode;		/* [L], constant once a vCPU exists */
+	uint16_t	nr_reserved_pins;	/* [L] split: of the VMM's I/O APIC */
+	bool		x2apic_format;	/* [L] KVM_CAP_X2APIC_API */
+	bool		x2apic_broadcast_quirk_disabled;	/* [L] */
+	uint64_t	bus_cycle_ns;	/* [L] */
+
+	struct mutex	map_lock;	/* RANK_APIC_MAP */
+	atomic32_t	map_dirty;	/* [a] enum in apic_map.c */
+	struct apic_map	*map;		/* RCU; [map_lock] */
+
+	struct ioapic	*ioapic;	/* [c] NULL: not in the kernel */
+	struct pic	*pic;		/* [c] the same */
+	struct pit	*pit;		/* [L] */
+};
+
+/* kvm->irq, no irqchip yet.  -ENOMEM.  Goes after the vCPUs. */
+MUST_CHECK int kvm_irq_create(struct kvm *kvm);
+void kvm_irq_destroy(struct kvm *kvm);
+
+/*
+ * Sends to who is addressed; @src: the APIC that does (NULL: a device).  How
+ * many took it; -1: nobody is addressed.  Any thread, no lock needed.
+ */
+int irq_deliver(struct kvm *kvm, struct lapic *src, const struct lapic_irq *irq);
+
+/* A destination of device messages: does @apic hear it? */
+bool apic_matches(struct lapic *apic, const struct lapic *src, const struct lapic_irq *irq);
+
+/* Something that the map is made of has changed; then, with no lock held, made anew. */
+void apic_map_changed(struct kvm_irq *irq);
+void apic_map_update(struct kvm *kvm);
+
+/* The local APIC has ended @vector: tells the I/O APIC, in whichever place it is. */
+void irq_eoi(struct lapic *apic, uint8_t vector, bool level);
+/* KVM_SET_LAPIC: what is in service came from somewhere. */
+void irq_lapic_restored(struct lapic *apic);
