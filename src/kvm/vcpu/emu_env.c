@@ -91,7 +91,7 @@ int emu_carry_out(struct emu *e)
 
 uint64_t emu_tsc(struct x86_exec *x)
 {
-	return os_tsc() + emu_of(x)->v->tsc.offset;
+	return guest_tsc_read(&emu_of(x)->v->tsc);
 }
 
 uint64_t emu_random(void)
