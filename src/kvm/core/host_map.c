@@ -134,14 +134,19 @@ int kvm_host_map_create(struct kvm_module *module)
 	if (!map)
 		return -ENOMEM;
 	map->root = calloc(1, sizeof(*map->root));
-	if (!map->root || srcu_init(&map->changes)) {
-		free(map->root);
-		free(map);
-		return -ENOMEM;
-	}
+	if (!map->root || srcu_init(&map->changes))
+		goto out_free;
+	if (srcu_init(&map->audits))
+		goto out_changes;
 	mutex_init(&map->lock, "host map", RANK_LEAF);
 	module->host_map = map;
 	return 0;
+out_changes:
+	srcu_fini(&map->changes);
+out_free:
+	free(map->root);
+	free(map);
+	return -ENOMEM;
 }
 
 void kvm_host_map_destroy(struct kvm_module *module)
@@ -152,6 +157,7 @@ void kvm_host_map_destroy(struct kvm_module *module)
 		return;
 	module->host_map = NULL;
 	mutex_fini(&map->lock);
+	srcu_fini(&map->audits);
 	srcu_fini(&map->changes);
 	node_free(map->root);
 	free(map);
@@ -185,6 +191,7 @@ void kvm_host_map_remove_vm(struct kvm *kvm)
 	rcu_assign_pointer(*p, kvm->next_vm);
 	mutex_unlock(&map->lock);
 	srcu_synchronize(&map->changes);
+	srcu_synchronize(&map->audits);
 	kvm->birth = 0;
 }
 

@@ -39,6 +39,7 @@ struct hva_node;
  */
 struct kvm_host_map {
 	struct srcu	 changes;	/* a change of host mappings is under way */
+	struct srcu	 audits;	/* VMs are looked at after one */
 	struct mutex	 lock;		/* RANK_LEAF */
 	struct hva_node	*root;		/* counts [w] */
 	atomic64_t	 nr_slots;	/* [a] counted, each once a copy */
@@ -65,7 +66,7 @@ bool kvm_host_map_uses(const struct kvm_host_map *map, uint64_t start, uint64_t 
 void kvm_host_map_add_vm(struct kvm *kvm);
 void kvm_host_map_remove_vm(struct kvm *kvm);
 
-/* Inside map->changes: VMs born before @births was read. */
+/* Inside map->changes or map->audits: VMs born before @births was read. */
 struct kvm *kvm_host_map_first_vm(struct kvm_host_map *map, uint64_t births);
 struct kvm *kvm_host_map_next_vm(struct kvm *kvm);
 

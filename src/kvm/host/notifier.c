@@ -168,6 +168,39 @@ static void tell_the_machine(const struct kvm_host_change *c, bool gone)
 	}
 }
 
+/* What of @kvm the change was about: one range around all of it.  False: nothing. */
+static bool gfns_of(struct kvm *kvm, const struct kvm_host_change *c, gfn_t *start, gfn_t *end)
+{
+	struct part_iter it = { .c = c, .kvm = kvm };
+	int idx = srcu_read_lock(&kvm->srcu);
+	struct slot_part part;
+
+	*start = GFN(~0ull);
+	*end = GFN(0);
+	while (part_next(&it, &part)) {
+		start->v = MIN(start->v, part.start.v);
+		end->v = MAX(end->v, part.end.v);
+	}
+	srcu_read_unlock(&kvm->srcu, idx);
+	return start->v < end->v;
+}
+
+/*
+ * Afterwards, when memslots may change again: the audit takes slots_lock, whose
+ * holder may be waiting for the bracket to be closed.
+ */
+static void audit_vms(struct kvm_host_map *map, const struct kvm_host_change *c)
+{
+	int idx = srcu_read_lock(&map->audits);
+	struct kvm *kvm;
+	gfn_t start, end;
+
+	kvm_for_each_vm(kvm, map, c->births)
+		if (kvm->audit && gfns_of(kvm, c, &start, &end))
+			kvm->audit(kvm, start, end);
+	srcu_read_unlock(&map->audits, idx);
+}
+
 void kvm_host_change_end(struct kvm_host_change *c, bool gone)
 {
 	struct kvm_host_map *map = c->module->host_map;
@@ -180,4 +213,6 @@ void kvm_host_change_end(struct kvm_host_change *c, bool gone)
 			vm_end(kvm, c);
 	}
 	srcu_read_unlock(&map->changes, c->srcu_idx);
+	if (unlikely(c->is_used))
+		audit_vms(map, c);
 }

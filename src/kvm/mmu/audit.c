@@ -10,6 +10,7 @@
 #include "kvm/core/vm_type_ops.h"
 #include "kvm/mmu/audit_priv.h"
 #include "kvm/mmu/tdp_mmu.h"
+#include "os/memory.h"
 #include "trace/counters.h"
 
 #define MAX_KEPT	100	/* more of the same tells nobody more */
@@ -112,10 +113,14 @@ static void audit_invalidation(struct kvm_audit *a)
 struct root_list {
 	struct kvm_mmu_page **roots;	/* alive until the end of the RCU section */
 	size_t		nr;
+	size_t		size;		/* bytes behind roots */
 	uint64_t	nr_pages;	/* the VM's count at that moment */
 };
 
-/* mmu_lock is held for writing: none is added; under pages_lock none goes. */
+/*
+ * mmu_lock is held for writing: none is added; under pages_lock none goes.  No
+ * malloc(): the VMM's may be what has just unmapped something.
+ */
 static bool list_roots(struct kvm *kvm, struct root_list *l)
 {
 	struct kvm_mmu_page *root;
@@ -125,7 +130,8 @@ static bool list_roots(struct kvm *kvm, struct root_list *l)
 	spin_lock(&kvm->mmu.pages_lock);
 	list_for_each(root, &kvm->mmu.roots, link)
 		l->nr++;
-	l->roots = calloc(l->nr + 1, sizeof(*l->roots));
+	l->size = ALIGN_UP((l->nr + 1) * sizeof(*l->roots), PAGE_SIZE);
+	l->roots = os_map_private(l->size, PAGE_SIZE);
 	if (l->roots)
 		list_for_each(root, &kvm->mmu.roots, link)
 			l->roots[i++] = root;
@@ -229,5 +235,6 @@ void kvm_mmu_audit(struct kvm_audit *a)
 		audit_tables(a, &l);
 	rcu_read_unlock();
 	write_unlock(&kvm->mmu_lock);
-	free(l.roots);
+	if (l.roots)
+		os_unmap(l.roots, l.size);
 }

@@ -9,8 +9,33 @@
 #include "kvm/core/vm_type_ops.h"
 #include "trace/counters.h"
 
+#define ENTRIES		512u
+
 static void handle_changed_spte(struct kvm *kvm, gfn_t gfn, spte_t old, spte_t new, uint8_t level,
 				bool shared);
+
+/* A frozen entry has an owner, who will write once more. */
+static spte_t freeze_shared(struct hw *hw, hpa_t sptep)
+{
+	spte_t old;
+
+	for (;;) {
+		old.v = phys_xchg64(hw, sptep, SPTE_FROZEN.v);
+		if (!spte_is_frozen(old))
+			return old;
+		sync_relax();
+	}
+}
+
+/* The write lock is held: nobody but hardware writes, and it only to what is present. */
+static spte_t freeze_present(struct hw *hw, hpa_t sptep)
+{
+	spte_t old = { .v = phys_load64(hw, sptep) };
+
+	if (spte_is_present(old))
+		old.v = phys_xchg64(hw, sptep, SPTE_FROZEN.v);
+	return old;
+}
 
 /*
  * The table at @spt is not linked any more.  Its entries still go one by one:
@@ -25,26 +50,21 @@ static void handle_removed_table(struct kvm *kvm, hpa_t spt, bool shared)
 	uint8_t level = spt_level(sp);
 
 	BUG_ON(mirror && shared);
-	for (unsigned i = 0; i < PAGE_SIZE / sizeof(uint64_t); i++) {
-		hpa_t sptep = HPA(spt.v + i * sizeof(uint64_t));
-		gfn_t gfn = GFN(sp->gfn.v + i * PG_LEVEL_PAGES(level));
+	for (unsigned i = 0; i < ENTRIES; i++) {
+		hpa_t sptep;
+		gfn_t gfn;
 		spte_t old;
 
-		if (shared) {
-			/* A frozen entry has an owner, who will write once more. */
-			for (;;) {
-				old.v = phys_xchg64(hw, sptep, SPTE_FROZEN.v);
-				if (!spte_is_frozen(old))
-					break;
-				sync_relax();
-			}
-		} else {
-			old.v = phys_load64(hw, sptep);
-			if (!spte_is_present(old))
-				continue;
-			/* Hardware may still set A and D: one step. */
-			old.v = phys_xchg64(hw, sptep, SPTE_FROZEN.v);
-		}
+		if (!shared)
+			i += phys_skip64(hw, HPA(spt.v + i * sizeof(uint64_t)), SPTE_NONPRESENT.v,
+					 ENTRIES - i);
+		if (i == ENTRIES)
+			break;
+		sptep = HPA(spt.v + i * sizeof(uint64_t));
+		gfn = GFN(sp->gfn.v + i * PG_LEVEL_PAGES(level));
+		old = shared ? freeze_shared(hw, sptep) : freeze_present(hw, sptep);
+		if (!shared && !spte_is_present(old))
+			continue;
 		handle_changed_spte(kvm, gfn, old, SPTE_FROZEN, level, shared);
 		if (mirror && spte_is_present_leaf(old, level))
 			mirror_leaf_removed(kvm, gfn, level, old);
@@ -167,12 +187,12 @@ static int split_huge_page(struct kvm *kvm, struct tdp_iter *it, struct kvm_mmu_
 	spte_t huge = it->old;
 	int r;
 
-	for (unsigned i = 0; i < PAGE_SIZE / sizeof(uint64_t); i++)
+	for (unsigned i = 0; i < ENTRIES; i++)
 		phys_store64(it->hw, HPA(sp->spt.v + i * sizeof(uint64_t)),
 			     spte_make_split_child(it->layout, huge, it->level, i).v);
 	r = link_table(kvm, it, sp);
 	if (r) {	/* it goes back to the spare ones, which are empty */
-		phys_fill64(it->hw, sp->spt, SPTE_NONPRESENT.v, PAGE_SIZE / sizeof(uint64_t));
+		phys_fill64(it->hw, sp->spt, SPTE_NONPRESENT.v, ENTRIES);
 		return r;
 	}
 	counter_add(kvm->module->counters, COUNTER_SPTES_INSTALLED, 512);

@@ -126,11 +126,56 @@ static void no_slot_comes_between_begin_and_end(void **unused)
 	}
 }
 
+static struct {
+	unsigned nr;
+	gfn_t start, end;
+} looked_at;
+
+static void look(struct kvm *kvm, gfn_t start, gfn_t end)
+{
+	looked_at.nr++;
+	looked_at.start = start;
+	looked_at.end = end;
+	/* The bracket is closed, and memslots may change. */
+	assert_int_equal(atomic64_load(&kvm->inv.in_progress), 0);
+	mutex_lock(&kvm->slots_lock);
+	srcu_synchronize(&kvm->module->host_map->changes);
+	srcu_synchronize(&kvm->srcu);
+	mutex_unlock(&kvm->slots_lock);
+}
+
+static void what_a_change_was_about_is_audited(void **unused)
+{
+	struct a_vm *vm = a_told_vm(false);
+	struct kvm_memory_slot *s = a_slot_add(vm, 0, 0x100, 8, 0);
+	struct kvm_hva_range ranges[] = { range_of(s, 2, 3), range_of(s, 6, 9), { 0x1000, 0x2000 } };
+	struct kvm_host_change c;
+
+	(void)unused;
+	vm->kvm.audit = look;
+	kvm_host_change_begin(&vm->module, ranges, 3, &c);
+	assert_int_equal(looked_at.nr, 0);
+	kvm_host_change_end(&c, true);
+	assert_int_equal(looked_at.nr, 1);
+	assert_int_equal(looked_at.start.v, 0x102);
+	assert_int_equal(looked_at.end.v, 0x108);
+	/* Near the slot, but none of it. */
+	ranges[0] = range_of(s, 8, 2);
+	kvm_host_change_begin(&vm->module, ranges, 1, &c);
+	assert_true(c.is_used);
+	kvm_host_change_end(&c, true);
+	assert_int_equal(looked_at.nr, 1);
+	vm->kvm.audit = NULL;
+	a_slot_remove(&vm->kvm, s);
+	a_told_vm_free(vm);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_the_range_goes_and_only_until_the_end),
 		cmocka_unit_test(private_memory_stays),
+		cmocka_unit_test(what_a_change_was_about_is_audited),
 		cmocka_unit_test(no_slot_comes_between_begin_and_end),
 	};
 
