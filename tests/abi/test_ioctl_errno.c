@@ -139,7 +139,8 @@ static uint64_t digest_vcpu(int vcpu)
 {
 	static const unsigned long readers[] = {
 		KVM_GET_REGS, KVM_GET_SREGS, KVM_GET_MP_STATE, KVM_GET_CPUID2, KVM_GET_LAPIC,
-		KVM_GET_VCPU_EVENTS, KVM_GET_FPU, KVM_GET_DEBUGREGS, KVM_GET_XCRS,
+		KVM_GET_VCPU_EVENTS, KVM_GET_FPU, KVM_GET_DEBUGREGS, KVM_GET_XCRS, KVM_GET_XSAVE,
+		KVM_GET_SREGS2,
 		KVM_GET_TSC_KHZ, KVM_GET_MSRS,
 	};
 	static const __u32 msrs[] = { 0xc0000080, 0xc0000081, 0xc0000082, 0xc0000084, 0xc0000102 };
@@ -390,7 +391,8 @@ static void run_pointer(const struct pointer_row *r, enum place p)
 
 static void run_all(const char *only)
 {
-	const struct row_table *tables[] = { &system_rows, &vm_rows, &memory_rows, &vcpu_rows };
+	const struct row_table *tables[] = { &system_rows, &vm_rows, &memory_rows, &vcpu_rows,
+					     &state_rows };
 	int kvm = kvm_open();
 
 	for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++) {
