@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -19,6 +20,9 @@
 
 #define CHUNK		(256 * PAGE)
 #define NEEDLE_SIZE	(NEEDLE_WORDS * 8)
+
+/* Looks at every byte of the process, on one thread. */
+#define NOT_INSTRUMENTED	__attribute__((no_sanitize("thread")))
 
 struct needle needle_make(void)
 {
@@ -32,7 +36,7 @@ struct needle needle_make(void)
  * What was read is masked in place before it is compared, so that the chunk
  * buffer itself holds no copy once this returns.
  */
-static long count_in(const struct needle *n, uint8_t *bytes, size_t size)
+static NOT_INSTRUMENTED long count_in(const struct needle *n, uint8_t *bytes, size_t size)
 {
 	long found = 0;
 
@@ -81,8 +85,8 @@ long scan_memory(const struct needle *n, const void *p, size_t size)
 	return found;
 }
 
-/* Scans the pages of [start, end) that something backs, run by run. */
-static long scan_backed(const struct needle *n, uintptr_t start, uintptr_t end)
+/* A mapping of a file has what the file has in memory, mapped here or not: what mincore says. */
+static long scan_resident(const struct needle *n, uintptr_t start, uintptr_t end)
 {
 	static unsigned char resident[4096];
 	long found = 0;
@@ -105,28 +109,83 @@ static long scan_backed(const struct needle *n, uintptr_t start, uintptr_t end)
 	return found;
 }
 
+/* Linux 6.7, <linux/fs.h>: the runs of pages that are there, passing over what is not by the table. */
+struct scan_run {
+	uint64_t start, end, kind;
+};
+
+struct scan_ask {
+	uint64_t size, flags, start, end, walk_end, runs, nr_runs, max_pages;
+	uint64_t inverted, all_of, any_of, told;
+};
+
+#define SCAN_PAGES	_IOWR('f', 16, struct scan_ask)
+#define SCAN_PRESENT	(1u << 3)
+#define SCAN_SWAPPED	(1u << 4)
+
+/*
+ * Memory without a file has only what this process's page table says, present
+ * or swapped out.  A sanitizer's shadow is terabytes of it and nearly all
+ * empty: asking page by page would take minutes.  -1: the kernel cannot say.
+ */
+static long scan_anonymous(const struct needle *n, int pagemap, uintptr_t start, uintptr_t end)
+{
+	static struct scan_run runs[512];
+	long found = 0;
+
+	while (start < end) {
+		struct scan_ask ask = {
+			.size = sizeof(ask), .start = start, .end = end,
+			.runs = (uintptr_t)runs, .nr_runs = sizeof(runs) / sizeof(runs[0]),
+			.any_of = SCAN_PRESENT | SCAN_SWAPPED, .told = SCAN_PRESENT,
+		};
+		long nr = syscall(SYS_ioctl, pagemap, SCAN_PAGES, &ask);
+
+		if (nr < 0)
+			return -1;
+		for (long i = 0; i < nr; i++)
+			found += scan_memory(n, (void *)(uintptr_t)runs[i].start,
+					     runs[i].end - runs[i].start);
+		start = ask.walk_end;
+	}
+	return found;
+}
+
+/* The pages of [start, end) that something backs. */
+static long scan_backed(const struct needle *n, int pagemap, uintptr_t start, uintptr_t end,
+			bool is_file)
+{
+	long found = is_file ? -1 : scan_anonymous(n, pagemap, start, end);
+
+	return found < 0 ? scan_resident(n, start, end) : found;
+}
+
 long scan_process(const struct needle *n)
 {
 	uintptr_t own = (uintptr_t)chunk(), start, end;
+	int pagemap = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	FILE *maps = fopen("/proc/self/maps", "r");
+	unsigned long inode;
 	char line[512], readable;
 	long found = 0;
 
 	need(maps != NULL, "/proc/self/maps");
 	while (fgets(line, sizeof(line), maps)) {
-		if (sscanf(line, "%lx-%lx %c", &start, &end, &readable) != 3 || readable != 'r')
+		if (sscanf(line, "%lx-%lx %c%*s %*x %*s %lu", &start, &end, &readable, &inode) != 4 ||
+		    readable != 'r')
 			continue;
-		if (strstr(line, "[vvar]") || strstr(line, "[vsyscall]"))
+		if (strstr(line, "[vvar") || strstr(line, "[vsyscall]"))
 			continue;
 		/* The mapping of our buffer may have grown together with others. */
 		if (start <= own && own < end) {
-			found += scan_backed(n, start, own);
+			found += scan_backed(n, pagemap, start, own, inode);
 			start = own + CHUNK + PAGE;
 		}
 		if (start < end)
-			found += scan_backed(n, start, end);
+			found += scan_backed(n, pagemap, start, end, inode);
 	}
 	fclose(maps);
+	close(pagemap);
 	return found;
 }
 

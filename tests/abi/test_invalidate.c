@@ -211,10 +211,10 @@ static void world_free(struct world *w)
 /* True when *@word has grown by @n within ten seconds. */
 static bool grows(const volatile uint64_t *word, uint64_t n)
 {
-	uint64_t from = *word;
+	uint64_t from = __atomic_load_n(word, __ATOMIC_ACQUIRE);
 
 	for (int i = 0; i < 100000; i++) {
-		if (*word - from >= n)
+		if (__atomic_load_n(word, __ATOMIC_ACQUIRE) - from >= n)
 			return true;
 		pause_us(100);
 	}

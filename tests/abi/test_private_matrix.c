@@ -20,18 +20,11 @@
 #include <unistd.h>
 
 #include "kvm_user.h"
+#include "window_guest.h"
 
 #define K		(1ul << 10)
 #define M		(1ul << 20)
 #define G		(1ul << 30)
-
-#define LOW_SIZE	0x40000ul
-#define CODE		0x30000ul
-#define PML4		0x1000ul
-#define PDPTS		0x2000ul	/* one for each window */
-#define PDS		0x4000ul	/* WINDOW_GIBS for each window */
-#define WINDOW_GIBS	8ul
-#define PRIVATE_WINDOW	(512 * G)	/* linear addresses; the shared one begins at 0 */
 
 #define BASE		(4 * G)		/* of the slot under test */
 #define SIZE		(2 * G)
@@ -56,56 +49,13 @@ static struct checks checks;
 static uint64_t shared_bit;		/* a mask; 0: there is none */
 
 struct vm {
-	int		kvm, fd, gmem;
-	uint8_t		*low, *host;
+	struct window_guest guest;
+	int		fd, gmem;	/* fd: the guest's VM */
+	uint8_t		*host;
 	struct { int fd; struct kvm_run *run; } vcpu[1 + NR_READERS];
 };
 
 /* ---- a guest with two windows on the same memory ---- */
-
-static void make_tables(uint8_t *low)
-{
-	for (uint64_t w = 0; w < 2; w++) {
-		uint64_t pdpt = PDPTS + w * PAGE, bit = w ? 0 : shared_bit;
-
-		((uint64_t *)(low + PML4))[w] = pdpt | shared_bit | 3;
-		for (uint64_t i = 0; i < WINDOW_GIBS; i++) {
-			uint64_t pd = PDS + (w * WINDOW_GIBS + i) * PAGE;
-
-			((uint64_t *)(low + pdpt))[i] = pd | shared_bit | 3;
-			for (uint64_t j = 0; j < 512; j++)
-				((uint64_t *)(low + pd))[j] = i << 30 | j << 21 | bit | 0x83;
-		}
-	}
-}
-
-static struct kvm_segment segment(uint16_t selector, uint8_t type, bool code)
-{
-	return (struct kvm_segment){ .limit = ~0u, .selector = selector, .type = type, .present = 1,
-				     .s = 1, .g = 1, .l = code, .db = !code };
-}
-
-static void add_vcpu(struct vm *vm, unsigned n)
-{
-	static struct { struct kvm_cpuid2 head; struct kvm_cpuid_entry2 entries[256]; } cpuid;
-	struct kvm_sregs s;
-	int fd = ioctl(vm->fd, KVM_CREATE_VCPU, n);
-
-	need(fd >= 0, "KVM_CREATE_VCPU");
-	vm->vcpu[n].fd = fd;
-	vm->vcpu[n].run = vcpu_map(vm->kvm, fd);
-	cpuid.head.nent = 256;
-	need(!ioctl(vm->kvm, KVM_GET_SUPPORTED_CPUID, &cpuid), "KVM_GET_SUPPORTED_CPUID");
-	need(!ioctl(fd, KVM_SET_CPUID2, &cpuid), "KVM_SET_CPUID2");
-	need(!ioctl(fd, KVM_GET_SREGS, &s), "KVM_GET_SREGS");
-	s.cs = segment(8, 11, true);
-	s.ds = s.es = s.fs = s.gs = s.ss = segment(16, 3, false);
-	s.cr0 = 0x80000031;
-	s.cr3 = PML4 | shared_bit;
-	s.cr4 = 0x20;
-	s.efer = 0x500;
-	need(!ioctl(fd, KVM_SET_SREGS, &s), "KVM_SET_SREGS");
-}
 
 static long place_slot(struct vm *vm, bool there)
 {
@@ -117,12 +67,8 @@ static struct vm *vm_create(void)
 	struct vm *vm = calloc(1, sizeof(*vm));
 
 	need(vm, "memory");
-	vm->kvm = kvm_open();
-	vm->fd = vm_make(vm->kvm, KVM_X86_SW_PROTECTED_VM);
-	vm->low = pages(LOW_SIZE);
-	make_tables(vm->low);
-	memcpy(vm->low + CODE, matrix_start, matrix_end - matrix_start);
-	need(!vm_region(vm->fd, 0, 0, 0, LOW_SIZE, vm->low), "slot 0");
+	window_guest_make(&vm->guest, shared_bit, matrix_start, (size_t)(matrix_end - matrix_start));
+	vm->fd = vm->guest.vm;
 	/* Congruent with the guest's addresses modulo 1 GiB, so that huge pages are possible. */
 	vm->host = mmap(NULL, SIZE + G, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -132,7 +78,7 @@ static struct vm *vm_create(void)
 	need(vm->gmem >= 0, "KVM_CREATE_GUEST_MEMFD");
 	need(!place_slot(vm, true), "slot 1");
 	for (unsigned n = 0; n <= NR_READERS; n++)
-		add_vcpu(vm, n);
+		vm->vcpu[n].fd = window_guest_vcpu(&vm->guest, n, &vm->vcpu[n].run);
 	return vm;
 }
 
@@ -141,24 +87,17 @@ static void vm_free(struct vm *vm)
 	for (unsigned n = 0; n <= NR_READERS; n++)
 		close(vm->vcpu[n].fd);
 	close(vm->gmem);
-	close(vm->fd);
-	close(vm->kvm);
+	window_guest_free(&vm->guest);
 	munmap(vm->host, SIZE);
-	munmap(vm->low, LOW_SIZE);
 	free(vm);
-}
-
-static uint64_t window(bool private)
-{
-	return private ? PRIVATE_WINDOW : 0;
 }
 
 /* One access, from its first instruction; 0 or the errno of KVM_RUN.  The report stays open. */
 static int start(struct vm *vm, unsigned n, bool write, bool private, uint64_t gpa, uint64_t value)
 {
 	struct kvm_regs regs = {
-		.rip = CODE + (uint64_t)((write ? matrix_write : matrix_read) - matrix_start),
-		.rflags = 2, .rdi = window(private) + gpa, .rbx = value,
+		.rip = WINDOW_CODE + (uint64_t)((write ? matrix_write : matrix_read) - matrix_start),
+		.rflags = 2, .rdi = window_of(private) + gpa, .rbx = value,
 	};
 
 	need(!ioctl(vm->vcpu[n].fd, KVM_SET_REGS, &regs), "KVM_SET_REGS");
@@ -420,15 +359,15 @@ struct reader {
 	struct vm	*vm;
 	unsigned	 vcpu;
 	const struct range *range;
-	volatile bool	*stop;
-	volatile unsigned long seen;
+	const bool	*stop;		/* both: atomic accesses only */
+	unsigned long	 seen;
 	unsigned long	 wrong;
 };
 
 static bool all_have_seen(const struct reader *reader)
 {
 	for (unsigned i = 0; i < NR_READERS; i++) {
-		if (reader[i].seen < 10)
+		if (__atomic_load_n(&reader[i].seen, __ATOMIC_RELAXED) < 10)
 			return false;
 	}
 	return true;
@@ -448,13 +387,13 @@ static void *keep_reading(void *arg)
 	uint64_t probe[NR_PROBES];
 
 	probes_of(r->range, probe);
-	for (unsigned i = 0; !*r->stop; i++) {
+	for (unsigned i = 0; !__atomic_load_n(r->stop, __ATOMIC_RELAXED); i++) {
 		bool private = i & 1;
 		uint64_t gpa = probe[i / 2 % 3];
 		int error = start(r->vm, r->vcpu, false, private, gpa, 1);
 
 		if (is_done(r->vm, r->vcpu, error)) {
-			r->seen++;
+			__atomic_add_fetch(&r->seen, 1, __ATOMIC_RELAXED);
 			r->wrong += !may_see(r->vm, private, value_of(r->vm, r->vcpu));
 		} else if (!error && run->exit_reason == KVM_EXIT_MMIO) {
 			/* No slot for a moment. */
@@ -471,7 +410,7 @@ static void convert_among_readers(struct vm *vm, const struct range *r, unsigned
 {
 	struct reader reader[NR_READERS];
 	pthread_t thread[NR_READERS];
-	volatile bool stop = false;
+	bool stop = false;
 	uint64_t probe[NR_PROBES];
 
 	probes_of(r, probe);
@@ -494,7 +433,7 @@ static void convert_among_readers(struct vm *vm, const struct range *r, unsigned
 		convert(vm, "among readers", r, false);
 		reads(vm, "among readers", false, probe[0], S_BYTES);
 	}
-	stop = true;
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
 	for (unsigned i = 0; i < NR_READERS; i++) {
 		pthread_join(thread[i], NULL);
 		check(&checks, !reader[i].wrong, "a reader saw %lu wrong things", reader[i].wrong);

@@ -104,6 +104,23 @@ static int scan_in_child(struct vmm *v, const struct needle *n)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+/* The search sees memory without a file too, were it one page in a quarter of a tebibyte. */
+static void finds_anonymous_memory(void)
+{
+	const size_t size = 1UL << 38, at = size / 2 + 3 * PAGE + 17;
+	struct needle n = needle_make();
+	volatile uint8_t *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	need(p != MAP_FAILED, "address space");
+	check(&c, scan_process(&n) == 0, "a pattern that nobody has written is nowhere");
+	for (int i = 0; i < NEEDLE_WORDS * 8; i++)
+		p[at + (size_t)i] = (uint8_t)((n.masked[i / 8] ^ n.key) >> i % 8 * 8);
+	check(&c, scan_process(&n) == 1, "one in anonymous memory is found");
+	munmap((void *)p, size);
+	check(&c, scan_process(&n) == 0, "and gone with it");
+}
+
 static void nowhere(struct vmm *v, const struct needle *n, const char *when)
 {
 	int where = scan_in_child(v, n);
@@ -120,6 +137,7 @@ int main(int argc, char **argv)
 	int where;
 
 	c.verbose = argc > 1 && !strcmp(argv[1], "--verbose");
+	finds_anonymous_memory();
 	v = vmm_make();
 	check(&c, guest(&v, &shared, secrecy_write, 1), "the guest wrote through its shared side");
 	check(&c, scan_memory(&shared, v.data + PAGE, PAGE) == 1, "it is in the shared page, once");
