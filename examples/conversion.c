@@ -216,6 +216,7 @@ static void create_vcpu(int kvm)
 	for (uint32_t i = 0; i < cpuid->nent; i++)
 		if (cpuid->entries[i].function == 0)	/* not "GenuineIntel" */
 			regs.r11 = cpuid->entries[i].ebx != 0x756e6547;
+	free(cpuid);
 
 	must(ioctl(vcpu_fd, KVM_GET_SREGS, &sregs), "KVM_GET_SREGS");
 	sregs.cs = code;

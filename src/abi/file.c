@@ -22,6 +22,7 @@ int fd_table_init(struct fd_table *t)
 	t->chunks = os_map_inherited(FD_NR_CHUNKS * sizeof(*t->chunks));
 	if (!t->chunks)
 		return -ENOMEM;
+	os_holds_pointers(t->chunks, FD_NR_CHUNKS * sizeof(*t->chunks));
 	mutex_init(&t->lock, "abi fd table", RANK_ABI_TABLE);
 	return 0;
 }
@@ -31,6 +32,7 @@ void fd_table_fini(struct fd_table *t)
 	for (unsigned i = 0; i <= atomic32_load(&t->nr) >> FD_CHUNK_SHIFT; i++)
 		free(t->chunks[i]);
 	mutex_fini(&t->lock);
+	os_holds_none(t->chunks, FD_NR_CHUNKS * sizeof(*t->chunks));
 	os_unmap(t->chunks, FD_NR_CHUNKS * sizeof(*t->chunks));
 }
 

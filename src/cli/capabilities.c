@@ -45,12 +45,15 @@ static struct json_object *vm_types(enum hw_vendor vendor)
 		return NULL;
 	fd = abi_open(abi, 0);
 	file = fd < 0 ? NULL : abi_file_get(abi, fd, true);
-	if (!file)
+	if (!file) {
+		abi_destroy(abi);
 		return NULL;
+	}
 	bits = abi_ioctl(abi, file, KVM_CHECK_EXTENSION, KVM_CAP_VM_TYPES);
 	abi_file_put(file);
 	abi_file_put(abi_file_detach(abi, fd));
 	close(fd);
+	abi_destroy(abi);
 	list = json_object_new_array();
 	for (size_t i = 0; i < ARRAY_SIZE(vm_type_names); i++) {
 		if (bits > 0 && bits >> i & 1 && vm_type_names[i])
@@ -83,12 +86,15 @@ int verb_capabilities(int argc, char **argv)
 {
 	static const char *const abis[] = { "6.12", "6.16", "6.18" };
 	static const char *const modes[] = { "interleaved", "separate" };
-	struct json_object *all = json_object_new_object(), *types = json_object_new_object();
-	struct json_object *params = json_object_new_array(), *names = json_object_new_array();
-	struct json_object *counters = json_object_new_array();
+	struct json_object *all, *types, *params, *names, *counters;
 
 	if (argc > 1)
 		return usage_error("%s takes no argument", argv[0]);
+	all = json_object_new_object();
+	types = json_object_new_object();
+	params = json_object_new_array();
+	names = json_object_new_array();
+	counters = json_object_new_array();
 	for (size_t i = 0; i < ARRAY_SIZE(vendors); i++) {
 		struct json_object *list = vm_types(vendors[i].vendor);
 

@@ -190,19 +190,21 @@ static int become(const struct request *r)
 int verb_exec(int argc, char **argv)
 {
 	struct request r = { .config = NULL };
-	char path[PATH_MAX], *library;
+	char path[PATH_MAX], *library = NULL;
 	int status = parse(&r, argv);
 
 	if (!status)
 		status = check_config(&r);
 	if (!status)
 		status = check_program(&r, path, sizeof(path));
-	if (status)
-		return status;
-	library = library_name();
-	if (!library)
-		return EXIT_NOT_EXECUTABLE;
-	status = set_environment(&r, library);
+	if (!status) {
+		library = library_name();
+		status = library ? set_environment(&r, library) : EXIT_NOT_EXECUTABLE;
+	}
+	if (!status)
+		status = become(&r);
 	free(library);
-	return status ? status : become(&r);
+	free(r.config);
+	free(r.stats);
+	return status;
 }

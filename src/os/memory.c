@@ -12,6 +12,20 @@
 #include "base/page.h"
 #include "os/uaccess.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#define HAS_LEAK_CHECKER	1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HAS_LEAK_CHECKER	1
+#endif
+#endif
+#ifdef HAS_LEAK_CHECKER
+#include <sanitizer/lsan_interface.h>
+#else
+#define __lsan_register_root_region(p, size)	((void)(p), (void)(size))
+#define __lsan_unregister_root_region(p, size)	((void)(p), (void)(size))
+#endif
+
 #ifndef MADV_POPULATE_WRITE		/* Linux 5.14 */
 #define MADV_POPULATE_WRITE	23
 #endif
@@ -69,6 +83,16 @@ void *os_map_wiped_on_fork(size_t size)
 		return NULL;
 	}
 	return p;
+}
+
+void os_holds_pointers(void *p, size_t size)
+{
+	__lsan_register_root_region(p, size);
+}
+
+void os_holds_none(void *p, size_t size)
+{
+	__lsan_unregister_root_region(p, size);
 }
 
 void *os_map_shared(int fd, size_t size)

@@ -28,6 +28,14 @@ void os_unmap(void *p, size_t size);
 MUST_CHECK void *os_map_inherited(size_t size);
 MUST_CHECK void *os_map_wiped_on_fork(size_t size);
 
+/*
+ * [@p, @p + @size) of a mapping holds pointers to what malloc gave, all of them
+ * zero or valid: a leak checker is to look there (without one, nothing).  The
+ * second takes the same range back, before os_unmap.
+ */
+void os_holds_pointers(void *p, size_t size);
+void os_holds_none(void *p, size_t size);
+
 /* A shared mapping of @fd from its beginning; NULL when there is none. */
 MUST_CHECK void *os_map_shared(int fd, size_t size);
 

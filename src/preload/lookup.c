@@ -14,7 +14,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/macros.h"
 
@@ -75,6 +74,14 @@ static uint32_t gnu_hash(const char *name)
 	return h;
 }
 
+/* Not libc's: a sanitizer in front of it looks its own strcmp up by dlsym. */
+static bool is_same(const char *a, const char *b)
+{
+	while (*a && *a == *b)
+		a++, b++;
+	return *a == *b;
+}
+
 /* The default version of @name in @lib, or NULL. */
 static void *find(const struct library *lib, const char *name)
 {
@@ -90,7 +97,7 @@ static void *find(const struct library *lib, const char *name)
 		uint32_t here = chain[i - first];
 
 		if ((here | 1) == (h | 1) && s->st_shndx != SHN_UNDEF &&
-		    !strcmp(lib->strings + s->st_name, name) &&
+		    is_same(lib->strings + s->st_name, name) &&
 		    !(lib->versions && (lib->versions[i] & VERSION_IS_HIDDEN)))
 			return (void *)(lib->base + s->st_value);
 		if (here & 1)
@@ -105,7 +112,7 @@ static bool is_of_libc(const char *soname)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		if (!strcmp(soname, names[i]))
+		if (is_same(soname, names[i]))
 			return true;
 	}
 	return false;

@@ -47,6 +47,7 @@ enum hw_status hw_create(const struct hw_config *config, struct hw **out)
 		os_unmap(hw, hw_storage());
 		return HW_NO_MEMORY;
 	}
+	os_holds_pointers(hw, hw_storage());
 	dram_init(&hw->dram, &hw->frames);
 	*out = hw;
 	return HW_OK;
@@ -67,6 +68,7 @@ void hw_destroy(struct hw *hw)
 	frames_fini(&hw->frames);
 	free(hw->cpus);
 	mutex_fini(&hw->lock);
+	os_holds_none(hw, hw_storage());
 	os_unmap(hw, hw_storage());
 }
 
