@@ -96,8 +96,8 @@ static int parse_option(struct request *r, char **argv, int *at)
 		r->quiet = true;
 		return 0;
 	}
-	if (!strcmp(key, "audit") && !eq)
-		return add_line(r, "audit", "1");
+	if ((!strcmp(key, "audit") || !strcmp(key, "host-cpuid")) && !eq)
+		return add_line(r, key, "1");
 	if (!takes_value(key))
 		return usage_error("exec has no option --%s", key);
 	value = eq ? eq + 1 : argv[++*at];

@@ -164,6 +164,16 @@ static int set_audit(struct parser *p, const char *value)
 	return r;
 }
 
+static int set_host_cpuid(struct parser *p, const char *value)
+{
+	unsigned n;
+	int r = number(p, "host-cpuid", value, 0, 1, &n);
+
+	if (!r)
+		p->out->host_cpuid = n;
+	return r;
+}
+
 static const struct {
 	const char	*key;
 	int		(*set)(struct parser *p, const char *value);
@@ -178,6 +188,7 @@ static const struct {
 	{ "sw-protected", set_sw_protected },
 	{ "stats", set_stats },
 	{ "audit", set_audit },
+	{ "host-cpuid", set_host_cpuid },
 };
 
 static int parse_line(struct parser *p, char *line)

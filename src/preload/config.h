@@ -14,11 +14,13 @@
 struct exec_config {
 	struct abi_config	 abi;
 	char			*stats;		/* owned; absolute path or NULL */
+	bool			 host_cpuid;	/* the program's own CPUID is left alone */
 };
 
 /*
  * Keys: cpu, kernel-abi, param (any number), phys-bits, phys-reduction, c-bit,
- * cpus, stats, audit.  Starts from abi_default_config().  0, or -EINVAL / -ENOMEM
+ * cpus, sw-protected,
+ * stats, audit, host-cpuid.  Starts from abi_default_config().  0, or -EINVAL / -ENOMEM
  * with one line for people in @why (no newline).  Frees nothing of @text.
  */
 MUST_CHECK int exec_config_parse(const char *text, struct exec_config *out, char *why, size_t size);

@@ -33,6 +33,7 @@ MUST_CHECK int front_machine_make(struct abi **out);
 void front_remember_config(void);	/* from the constructor: the environment may change */
 bool front_wants_audit(void);		/* the same */
 const char *front_stats_path(void);	/* NULL: none asked for.  After front_machine_make() */
+bool front_own_cpuid(struct hw_config *out);	/* false: the program's CPUID is left alone */
 const char *front_config_text(void);	/* the options as they came; "" before the constructor */
 void front_machine_in_child(void);
 void front_before_exec(void);		/* the program may be replaced now (process.c) */

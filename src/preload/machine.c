@@ -85,6 +85,19 @@ int front_machine_make(struct abi **out)
 	return 0;
 }
 
+bool front_own_cpuid(struct hw_config *out)
+{
+	struct exec_config config;
+	char why[2560];
+
+	/* What cannot be read is said when a machine is asked for. */
+	if (exec_config_parse(front_config_text(), &config, why, sizeof(why)))
+		return false;
+	*out = config.abi.hw;
+	exec_config_free(&config);
+	return !config.host_cpuid;
+}
+
 const char *front_config_text(void)
 {
 	return config_text ? config_text : "";

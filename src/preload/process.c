@@ -10,6 +10,7 @@
 #include "preload/child.h"
 #include "preload/dir.h"
 #include "preload/front.h"
+#include "preload/own_cpuid.h"
 #include "preload/real.h"
 #include "preload/stats.h"
 #include "trace/counters.h"
@@ -87,6 +88,7 @@ static __attribute__((constructor)) void begin(void)
 	front_remember_config();
 	child_remember();
 	front_catch_faults();
+	own_cpuid_begin();
 	if (sync_at_fork(NULL, NULL, in_child) || at_quick_exit(write_stats))
 		log_warn("out of memory: fork and quick_exit will not be noticed");
 }

@@ -3,7 +3,7 @@
  * signal.c - the program's signal handlers, told apart from ours.
  *
  * The kernel calls on_signal() for every signal that the program catches, with
- * the program's own mask and flags, and for SIGSEGV and SIGBUS always.  Inside
+ * the program's own mask and flags, and for SIGSEGV, SIGBUS and SIGILL always.  Inside
  * one of our functions the signal is kept: all others are held back through
  * the interrupted context's mask, the vCPU is told, and on the way out the
  * signal is queued again as it was and let in.  So the handler runs once, on
@@ -19,13 +19,14 @@
 #include "os/process.h"
 #include "os/uaccess.h"
 #include "preload/front.h"
+#include "preload/own_cpuid.h"
 #include "preload/real.h"
 
 #define KERNEL_NSIG	64
 #define BIT(sig)	(1ull << ((sig) - 1))
 /* What an instruction raises: never held back, or the kernel ends the program. */
 #define SYNCHRONOUS	(BIT(SIGSEGV) | BIT(SIGBUS) | BIT(SIGILL) | BIT(SIGFPE) | BIT(SIGTRAP))
-#define OURS_ALWAYS	(BIT(SIGSEGV) | BIT(SIGBUS))
+#define OURS_ALWAYS	(BIT(SIGSEGV) | BIT(SIGBUS) | BIT(SIGILL))
 #define KERNEL_FLAGS	(SA_RESTART | SA_ONSTACK | SA_NODEFER | SA_NOCLDSTOP | SA_NOCLDWAIT)
 
 /*
@@ -94,13 +95,19 @@ static void write_action(int sig, const struct sigaction *act, bool ours)
 
 static void on_signal(int sig, siginfo_t *info, void *ucontext);
 
+static void keep_open(sigset_t *mask)
+{
+	sigdelset(mask, SIGSEGV);
+	sigdelset(mask, SIGBUS);
+	sigdelset(mask, SIGILL);
+}
+
 static struct sigaction kernel_action(int sig, const struct sigaction *act)
 {
 	struct sigaction k = { .sa_sigaction = on_signal, .sa_mask = act->sa_mask };
 
 	k.sa_flags = SA_SIGINFO | (act->sa_flags & KERNEL_FLAGS);
-	sigdelset(&k.sa_mask, SIGSEGV);
-	sigdelset(&k.sa_mask, SIGBUS);
+	keep_open(&k.sa_mask);
 	if (always_ours(sig)) {
 		k.sa_flags |= SA_NODEFER;
 		if (!is_function(act->sa_handler))
@@ -203,14 +210,23 @@ static void keep(struct front_frame *f, int sig, const siginfo_t *info, ucontext
 		abi_notify_signal(f->vcpu);
 }
 
+/* An instruction that is expected to raise @sig: it has been dealt with. */
+static bool is_ours(int sig, const siginfo_t *info, void *ucontext)
+{
+	return (sig != SIGILL && os_uaccess_fixup(sig, ucontext)) ||
+	       own_cpuid_fixup(sig, info, ucontext);
+}
+
 static void on_signal(int sig, siginfo_t *info, void *ucontext)
 {
 	bool from_instruction = (SYNCHRONOUS & BIT(sig)) && info->si_code > 0;
 	struct front_frame *f;
 	int saved_errno = errno;
 
-	if (from_instruction && always_ours(sig) && os_uaccess_fixup(sig, ucontext))
+	if (from_instruction && always_ours(sig) && is_ours(sig, info, ucontext)) {
+		errno = saved_errno;
 		return;
+	}
 	f = from_instruction ? NULL : outermost();
 	if (f && !f->has_signal)
 		keep(f, sig, info, ucontext);
@@ -289,7 +305,7 @@ void front_run_hook(struct vcpu *vcpu)
 
 void front_catch_faults(void)
 {
-	static const int sigs[] = { SIGSEGV, SIGBUS };
+	static const int sigs[] = { SIGSEGV, SIGBUS, SIGILL };
 
 	for (size_t i = 0; i < ARRAY_SIZE(sigs); i++) {
 		struct sigaction now;
@@ -464,7 +480,7 @@ EXPORT int siginterrupt(int sig, int flag)
 	return set_action(sig, &act, NULL);
 }
 
-/* SIGSEGV and SIGBUS stay open: a fault of ours under a full mask would end the program. */
+/* SIGSEGV, SIGBUS and SIGILL stay open: a fault of ours under a full mask would end the program. */
 static int set_mask(int (*fn)(int, const sigset_t *, sigset_t *), int how, const sigset_t *set,
 		    sigset_t *old)
 {
@@ -472,8 +488,7 @@ static int set_mask(int (*fn)(int, const sigset_t *, sigset_t *), int how, const
 
 	if (set && how != SIG_UNBLOCK) {
 		ours = *set;
-		sigdelset(&ours, SIGSEGV);
-		sigdelset(&ours, SIGBUS);
+		keep_open(&ours);
 		set = &ours;
 	}
 	return fn(how, set, old);

@@ -136,10 +136,13 @@ struct cpuid_regs cpuid_shared(const struct hw_config *c, uint32_t leaf, uint32_
 	return (struct cpuid_regs){ 0 };
 }
 
-struct cpuid_regs hw_cpuid(const struct hw *hw, uint32_t leaf, uint32_t subleaf)
+struct cpuid_regs hw_config_cpuid(const struct hw_config *c, uint32_t leaf, uint32_t subleaf)
 {
-	const struct hw_config *c = hw_config(hw);
-
 	return c->vendor == HW_VENDOR_AMD ? cpuid_amd(c, leaf, subleaf)
 					  : cpuid_intel(c, leaf, subleaf);
+}
+
+struct cpuid_regs hw_cpuid(const struct hw *hw, uint32_t leaf, uint32_t subleaf)
+{
+	return hw_config_cpuid(hw_config(hw), leaf, subleaf);
 }

@@ -35,3 +35,5 @@ const struct hw_config *hw_config(const struct hw *hw);
  */
 struct cpuid_regs { uint32_t eax, ebx, ecx, edx; };
 struct cpuid_regs hw_cpuid(const struct hw *hw, uint32_t leaf, uint32_t subleaf);
+/* The same of a machine that is not bought yet. */
+struct cpuid_regs hw_config_cpuid(const struct hw_config *config, uint32_t leaf, uint32_t subleaf);

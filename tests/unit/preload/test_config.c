@@ -23,7 +23,7 @@ static void accepted(void **unused)
 	assert_int_equal(c.abi.kernel_abi, KERNEL_ABI_6_12);
 	assert_int_equal(exec_config_parse("cpu=amd\nkernel-abi=6.16\nphys-bits=48\n"
 					   "phys-reduction=5\nc-bit=47\ncpus=7\n"
-					   "param=kvm.mmio_caching=N\nstats=/a b/c\n",
+					   "param=kvm.mmio_caching=N\nstats=/a b/c\nhost-cpuid=1\n",
 					   &c, why, sizeof(why)), 0);
 	assert_int_equal(c.abi.hw.vendor, HW_VENDOR_AMD);
 	assert_int_equal(c.abi.kernel_abi, KERNEL_ABI_6_16);
@@ -32,6 +32,7 @@ static void accepted(void **unused)
 	assert_int_equal(c.abi.hw.c_bit, 47);
 	assert_int_equal(c.abi.hw.nr_cpus, 7);
 	assert_false(c.abi.params.mmio_caching);
+	assert_true(c.host_cpuid);
 	assert_string_equal(c.stats, "/a b/c");
 	exec_config_free(&c);
 	assert_int_equal(exec_config_parse("cpu=amd\ncpu=intel", &c, why, sizeof(why)), 0);
@@ -62,6 +63,7 @@ static void refused(void **unused)
 		{ "param=kvm.mmio_caching=maybe", "value" },
 		{ "param=kvm_intel.ept=N", "cannot be set" },
 		{ "stats=relative", "absolute" },
+		{ "host-cpuid=2", "0 to 1" },
 	};
 
 	(void)unused;
