@@ -21,6 +21,7 @@
 
 #include "preload/child.h"
 #include "preload/front.h"
+#include "preload/name.h"
 #include "preload/program.h"
 #include "preload/real.h"
 
@@ -214,6 +215,41 @@ EXPORT int posix_spawnp(pid_t *pid, const char *name, const posix_spawn_file_act
 	if (strchr(name, '/') || program_find(name, path, sizeof(path)))
 		return posix_spawn(pid, name, actions, attr, argv, envp);
 	return posix_spawn(pid, path, actions, attr, argv, envp);
+}
+
+/* The child gets what libc opens in it, past us: a name of ours is refused beforehand. */
+EXPORT int posix_spawn_file_actions_addopen(posix_spawn_file_actions_t *actions, int fd,
+					    const char *path, int flags, mode_t mode)
+{
+	if (name_fails(AT_FDCWD, path, EACCES, 0))
+		return errno;
+	return real()->posix_spawn_file_actions_addopen(actions, fd, path, flags, mode);
+}
+
+/* From glibc 2.39 on; before, what a kernel without them gives. */
+int pidfd_spawn(int *pidfd, const char *path, const posix_spawn_file_actions_t *actions,
+		const posix_spawnattr_t *attr, char *const argv[], char *const envp[]);
+int pidfd_spawnp(int *pidfd, const char *name, const posix_spawn_file_actions_t *actions,
+		 const posix_spawnattr_t *attr, char *const argv[], char *const envp[]);
+
+EXPORT int pidfd_spawn(int *pidfd, const char *path, const posix_spawn_file_actions_t *actions,
+		       const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
+{
+	int r = child_refusal(AT_FDCWD, path);
+
+	if (!r)
+		r = -real()->pidfd_spawn(pidfd, path, actions, attr, argv, IN_ENVIRONMENT(envp));
+	return r == 1 ? ENOSYS : -r;	/* 1: libc has it not */
+}
+
+EXPORT int pidfd_spawnp(int *pidfd, const char *name, const posix_spawn_file_actions_t *actions,
+			const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
+{
+	char path[PATH_MAX];
+
+	if (strchr(name, '/') || program_find(name, path, sizeof(path)))
+		return pidfd_spawn(pidfd, name, actions, attr, argv, envp);
+	return pidfd_spawn(pidfd, path, actions, attr, argv, envp);
 }
 
 /* 0 when the shell may be started by libc. */

@@ -22,7 +22,7 @@ static struct abi *table_owner(void)
 	return likely(!abi) || front_is_vfork_child() ? NULL : abi;
 }
 
-EXPORT int close(int fd)
+static int close_any(int fd)
 {
 	struct abi *abi = front_machine();
 	struct front_frame frame;
@@ -47,6 +47,17 @@ EXPORT int close(int fd)
 	front_leave(&frame);
 	errno = err;
 	return r;
+}
+
+EXPORT int close(int fd)
+{
+	return close_any(fd);
+}
+
+EXPORT int __close(int fd);
+EXPORT int __close(int fd)
+{
+	return close_any(fd);
 }
 
 /* @first to @last are closed. */
@@ -131,6 +142,12 @@ EXPORT int dup2(int old, int new)
 	AS_DUP(old, real()->dup2(old, new));
 }
 
+EXPORT int __dup2(int old, int new);
+EXPORT int __dup2(int old, int new)
+{
+	return dup2(old, new);
+}
+
 EXPORT int dup3(int old, int new, int flags)
 {
 	AS_DUP(old, real()->dup3(old, new, flags));
@@ -138,6 +155,7 @@ EXPORT int dup3(int old, int new, int flags)
 
 /* The argument of fcntl is a number or a pointer: one word in a register. */
 #define DEFINE_FCNTL(name)						\
+int name(int fd, int cmd, ...);						\
 EXPORT int name(int fd, int cmd, ...)					\
 {									\
 	va_list ap;							\
@@ -153,3 +171,4 @@ EXPORT int name(int fd, int cmd, ...)					\
 
 DEFINE_FCNTL(fcntl)
 DEFINE_FCNTL(fcntl64)
+DEFINE_FCNTL(__fcntl)

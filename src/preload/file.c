@@ -4,6 +4,7 @@
  */
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <sys/sendfile.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -151,6 +152,83 @@ EXPORT ssize_t __pread64_chk(int fd, void *p, size_t n, off64_t at, size_t room)
 		return real()->__pread64_chk(fd, p, n, at, room);
 	OURS_OR(fd, READ_ONE(p, n, &at), real()->__pread64_chk(fd, p, n, at, room));
 }
+
+/* Other names of the same, for other parts of libc. */
+EXPORT ssize_t __read(int fd, void *p, size_t n);
+EXPORT ssize_t __read(int fd, void *p, size_t n)
+{
+	OURS_OR(fd, READ_ONE(p, n, NULL), real()->__read(fd, p, n));
+}
+
+EXPORT ssize_t __write(int fd, const void *p, size_t n);
+EXPORT ssize_t __write(int fd, const void *p, size_t n)
+{
+	OURS_OR(fd, WRITE_ONE(NULL), real()->__write(fd, p, n));
+}
+
+EXPORT ssize_t __pread64(int fd, void *p, size_t n, off64_t at);
+EXPORT ssize_t __pread64(int fd, void *p, size_t n, off64_t at)
+{
+	OURS_OR(fd, READ_ONE(p, n, &at), real()->__pread64(fd, p, n, at));
+}
+
+EXPORT ssize_t __pwrite64(int fd, const void *p, size_t n, off64_t at);
+EXPORT ssize_t __pwrite64(int fd, const void *p, size_t n, off64_t at)
+{
+	OURS_OR(fd, WRITE_ONE(&at), real()->__pwrite64(fd, p, n, at));
+}
+
+EXPORT off_t __lseek(int fd, off_t at, int whence);
+EXPORT off_t __lseek(int fd, off_t at, int whence)
+{
+	OURS_OR(fd, Q(SEEK, .nr = whence), real()->__lseek(fd, at, whence));
+}
+
+/* With flags: at -1 is where the descriptor stands. */
+#define DEFINE_READV_2(name, type)					\
+EXPORT ssize_t name(int fd, const struct iovec *v, int n, type at, int flags) \
+{									\
+	OURS_OR(fd, Q(READ, v, n, at == -1 ? NULL : &at), real()->name(fd, v, n, at, flags)); \
+}
+
+#define DEFINE_WRITEV_2(name, type)					\
+EXPORT ssize_t name(int fd, const struct iovec *v, int n, type at, int flags) \
+{									\
+	OURS_OR(fd, WRITE_ONE(at == -1 ? NULL : &at), real()->name(fd, v, n, at, flags)); \
+}
+
+DEFINE_READV_2(preadv2, off_t)
+DEFINE_READV_2(preadv64v2, off64_t)
+DEFINE_WRITEV_2(pwritev2, off_t)
+DEFINE_WRITEV_2(pwritev64v2, off64_t)
+
+/* KVM's files have nothing to be written back or copied: EINVAL, as for write. */
+EXPORT int fsync(int fd)
+{
+	OURS_OR(fd, WRITE_ONE(NULL), real()->fsync(fd));
+}
+
+EXPORT int fdatasync(int fd)
+{
+	OURS_OR(fd, WRITE_ONE(NULL), real()->fdatasync(fd));
+}
+
+#define DEFINE_COPY(name, params, args, in, out)			\
+EXPORT ssize_t name params						\
+{									\
+	const struct asked q = WRITE_ONE(NULL);				\
+	long r;								\
+	if (unlikely(front_machine()) && (ask(in, &q, &r) || ask(out, &q, &r))) \
+		return r;						\
+	return real()->name args;					\
+}
+
+DEFINE_COPY(sendfile, (int out, int in, off_t *at, size_t n), (out, in, at, n), in, out)
+DEFINE_COPY(sendfile64, (int out, int in, off64_t *at, size_t n), (out, in, at, n), in, out)
+DEFINE_COPY(splice, (int in, off64_t *at, int out, off64_t *to, size_t n, unsigned int flags),
+	    (in, at, out, to, n, flags), in, out)
+DEFINE_COPY(copy_file_range, (int in, off64_t *at, int out, off64_t *to, size_t n, unsigned int flags),
+	    (in, at, out, to, n, flags), in, out)
 
 EXPORT off_t lseek(int fd, off_t at, int whence)
 {

@@ -76,6 +76,8 @@ static inline void front_leave(struct front_frame *f)
 
 void front_run_hook(struct vcpu *vcpu);		/* abi_run_hook */
 void front_catch_faults(void);			/* from the constructor */
+/* Takes out of @mask what must never be blocked: SIGSEGV, SIGBUS, SIGILL. */
+void front_keep_open(sigset_t *mask);
 void front_signals_in_child(void);
 
 /*

@@ -10,6 +10,8 @@
 #include <stdarg.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/shm.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "os/file.h"
@@ -141,6 +143,75 @@ EXPORT int remap_file_pages(void *at, size_t size, int prot, size_t offset, int 
 	if (!r)
 		bracket_file_mapped();
 	bracket_end(&b, !r);
+	return r;
+}
+
+/* Changes of which is not known where they end: all guests leave. */
+static void begin_everywhere(struct bracket *b)
+{
+	bracket_begin(b, NULL, 0x7ffffffff000);
+}
+
+EXPORT ssize_t process_madvise(int pidfd, const struct iovec *v, size_t n, int advice, unsigned int flags)
+{
+	enum advice kind = kind_of(advice);
+	struct bracket b = { .is_on = false };
+	ssize_t r;
+
+	if (kind != ADVICE_KEEPS)
+		begin_everywhere(&b);
+	r = real()->process_madvise(pidfd, v, n, advice, flags);
+	bracket_end(&b, false);
+	return r;
+}
+
+EXPORT int shmdt(const void *at)
+{
+	struct bracket b;
+	int r;
+
+	begin_everywhere(&b);
+	r = real()->shmdt(at);
+	bracket_end(&b, false);
+	return r;
+}
+
+EXPORT void *shmat(int id, const void *at, int flags)
+{
+	struct bracket b = { .is_on = false };
+	void *r;
+
+	if (flags & SHM_REMAP)
+		begin_everywhere(&b);
+	r = real()->shmat(id, at, flags);
+	bracket_end(&b, false);
+	return r;
+}
+
+/* The heap's end goes down. */
+EXPORT int brk(void *end)
+{
+	char *now = real()->sbrk(0);
+	struct bracket b = { .is_on = false };
+	int r;
+
+	if ((char *)end < now)
+		bracket_begin(&b, end, (size_t)(now - (char *)end));
+	r = real()->brk(end);
+	bracket_end(&b, !r);
+	return r;
+}
+
+EXPORT void *sbrk(intptr_t more)
+{
+	char *now = more < 0 ? real()->sbrk(0) : NULL;
+	struct bracket b = { .is_on = false };
+	void *r;
+
+	if (now)
+		bracket_begin(&b, now + more, (size_t)-more);
+	r = real()->sbrk(more);
+	bracket_end(&b, r != (void *)-1);
 	return r;
 }
 

@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 
 #include "preload/bracket.h"
+#include "preload/descriptor.h"
 #include "preload/front.h"
 #include "preload/real.h"
 #include "softcvm/uapi/kvm.h"
@@ -33,6 +34,28 @@ static NOINLINE bool ioctl_ours(struct abi *abi, int fd, unsigned int cmd, unsig
 	return file;
 }
 
+/*
+ * KVM's own numbers on a descriptor that is not in our table, inherited or
+ * received: of our making in another process, or a machine's own KVM, which
+ * nobody reaches.  /dev/kvm is anybody's and becomes this process'; VMs and
+ * vCPUs are EIO, as the kernel has them.  False: neither.
+ */
+static NOINLINE bool ioctl_foreign(int fd, unsigned int cmd, unsigned long arg, long *r)
+{
+	enum kvm_descriptor what = descriptor_kind(fd);
+	struct abi *abi;
+	int err;
+
+	if (what == DESCRIPTOR_OTHER)
+		return false;
+	*r = -EIO;
+	if (what == DESCRIPTOR_VM)
+		return true;
+	err = front_machine_make(&abi);
+	*r = err ? err : descriptor_adopt(abi, fd);
+	return *r || ioctl_ours(abi, fd, cmd, arg, r);
+}
+
 /* The kernel sees 32 bits of the number, and one word of argument. */
 EXPORT int ioctl(int fd, unsigned long request, ...)
 {
@@ -48,6 +71,8 @@ EXPORT int ioctl(int fd, unsigned long request, ...)
 	arg = va_arg(ap, unsigned long);
 	va_end(ap);
 	if (abi && !is_of_every_file(cmd) && ioctl_ours(abi, fd, cmd, arg, &r))
+		return (int)front_answer(r);
+	if (unlikely(_IOC_TYPE(cmd) == KVMIO) && ioctl_foreign(fd, cmd, arg, &r))
 		return (int)front_answer(r);
 	if (likely(!abi) || !bracket_begin_uffd(&b, cmd, arg, &gone))
 		return real()->ioctl(fd, request, arg);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "preload/front.h"
+#include "preload/name.h"
 #include "preload/real.h"
 #include "preload/virtual.h"
 
@@ -180,8 +181,7 @@ EXPORT int faccessat(int dirfd, const char *path, int mode, int flags)
 		: real()->faccessat(dirfd, path, mode, flags);
 }
 
-/* For names of ours the answer of a call that needs something else there: @r, or that it is not. */
-static NOINLINE bool fails_suspect(int dirfd, const char *path, int if_there)
+static NOINLINE bool fails_suspect(int dirfd, const char *path, int if_there, int if_missing)
 {
 	struct path_place p;
 	struct front_frame frame;
@@ -192,41 +192,42 @@ static NOINLINE bool fails_suspect(int dirfd, const char *path, int if_there)
 	front_enter(&frame);
 	r = virtual_exists(&p);
 	front_leave(&frame);
-	front_answer(r ? r : if_there);
+	errno = !r ? if_there : r == -ENOENT && if_missing ? if_missing : -r;
 	return true;
 }
 
-static inline bool fails(int dirfd, const char *path, int if_there)
+bool name_fails(int dirfd, const char *path, int if_there, int if_missing)
 {
-	return unlikely(dir_is_suspect(dirfd, path)) && fails_suspect(dirfd, path, if_there);
+	return unlikely(dir_is_suspect(dirfd, path)) &&
+	       fails_suspect(dirfd, path, if_there, if_missing);
 }
 
 EXPORT ssize_t readlink(const char *path, char *out, size_t size)
 {
-	return fails(AT_FDCWD, path, -EINVAL) ? -1 : real()->readlink(path, out, size);
+	return name_fails(AT_FDCWD, path, EINVAL, 0) ? -1 : real()->readlink(path, out, size);
 }
 
 EXPORT ssize_t readlinkat(int dirfd, const char *path, char *out, size_t size)
 {
-	return fails(dirfd, path, -EINVAL) ? -1 : real()->readlinkat(dirfd, path, out, size);
+	return name_fails(dirfd, path, EINVAL, 0) ? -1 : real()->readlinkat(dirfd, path, out, size);
 }
 
 EXPORT ssize_t __readlink_chk(const char *path, char *out, size_t size, size_t room);
 EXPORT ssize_t __readlink_chk(const char *path, char *out, size_t size, size_t room)
 {
-	return fails(AT_FDCWD, path, -EINVAL) ? -1 : real()->__readlink_chk(path, out, size, room);
+	return name_fails(AT_FDCWD, path, EINVAL, 0) ? -1 : real()->__readlink_chk(path, out, size, room);
 }
 
 EXPORT ssize_t __readlinkat_chk(int dirfd, const char *path, char *out, size_t size, size_t room);
 EXPORT ssize_t __readlinkat_chk(int dirfd, const char *path, char *out, size_t size, size_t room)
 {
-	return fails(dirfd, path, -EINVAL) ? -1
+	return name_fails(dirfd, path, EINVAL, 0) ? -1
 		: real()->__readlinkat_chk(dirfd, path, out, size, room);
 }
 
 EXPORT int chdir(const char *path)
 {
-	return fails(AT_FDCWD, path, -EACCES) ? -1 : real()->chdir(path);
+	return name_fails(AT_FDCWD, path, EACCES, 0) ? -1 : real()->chdir(path);
 }
 
 /* The C library looks at every part of the name by itself. */

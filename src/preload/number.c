@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 #include "preload/front.h"
+#include "preload/name.h"
 #include "preload/real.h"
 
 #define RAW(nr, a, b, c, d, e, f)					\
@@ -221,6 +223,21 @@ static bool by_process(long nr, const long arg[6], long *r)
 	case SYS_statx:
 		*r = statx(FD(arg[0]), NAME(arg[1]), (int)arg[2], (unsigned int)arg[3], P(arg[4]));
 		return true;
+	case SYS_preadv2:
+		*r = preadv2(FD(arg[0]), P(arg[1]), (int)arg[2], arg[3], (int)arg[5]);
+		return true;
+	case SYS_pwritev2:
+		*r = pwritev2(FD(arg[0]), P(arg[1]), (int)arg[2], arg[3], (int)arg[5]);
+		return true;
+	case SYS_shmat:
+		*r = (long)shmat((int)arg[0], P(arg[1]), (int)arg[2]);
+		return true;
+	case SYS_shmdt:
+		*r = shmdt(P(arg[0]));
+		return true;
+	case SYS_open_by_handle_at:
+		*r = open_by_handle_at(FD(arg[0]), P(arg[1]), (int)arg[2]);
+		return true;
 	case SYS_recvmmsg:
 		*r = recvmmsg(FD(arg[0]), P(arg[1]), (unsigned int)arg[2], (int)arg[3], P(arg[4]));
 		return true;
@@ -241,6 +258,48 @@ static bool by_process(long nr, const long arg[6], long *r)
 	}
 }
 
+/*
+ * Calls that change a name, or ask what ours have not (modify.c): where their
+ * names are among the arguments.  NO_DIRFD: no descriptor goes before it.
+ */
+#define NO_DIRFD	(-1)
+static const struct { short nr; signed char dirfd, path; short err; } refused[] = {
+	{ SYS_chmod, NO_DIRFD, 0, EPERM }, { SYS_fchmodat, 0, 1, EPERM },
+	{ SYS_chown, NO_DIRFD, 0, EPERM }, { SYS_lchown, NO_DIRFD, 0, EPERM },
+	{ SYS_fchownat, 0, 1, EPERM },
+	{ SYS_unlink, NO_DIRFD, 0, EPERM }, { SYS_unlinkat, 0, 1, EPERM }, { SYS_rmdir, NO_DIRFD, 0, EPERM },
+	{ SYS_utime, NO_DIRFD, 0, EPERM }, { SYS_utimes, NO_DIRFD, 0, EPERM },
+	{ SYS_futimesat, 0, 1, EPERM }, { SYS_utimensat, 0, 1, EPERM },
+	{ SYS_setxattr, NO_DIRFD, 0, EPERM }, { SYS_lsetxattr, NO_DIRFD, 0, EPERM },
+	{ SYS_removexattr, NO_DIRFD, 0, EPERM }, { SYS_lremovexattr, NO_DIRFD, 0, EPERM },
+	{ SYS_mkdir, NO_DIRFD, 0, EEXIST }, { SYS_mkdirat, 0, 1, EEXIST },
+	{ SYS_mknod, NO_DIRFD, 0, EEXIST }, { SYS_mknodat, 0, 1, EEXIST },
+	{ SYS_symlink, NO_DIRFD, 1, EEXIST }, { SYS_symlinkat, 1, 2, EEXIST },
+	{ SYS_rename, NO_DIRFD, 0, EPERM }, { SYS_rename, NO_DIRFD, 1, EPERM },
+	{ SYS_renameat, 0, 1, EPERM }, { SYS_renameat, 2, 3, EPERM },
+	{ SYS_renameat2, 0, 1, EPERM }, { SYS_renameat2, 2, 3, EPERM },
+	{ SYS_link, NO_DIRFD, 0, EPERM }, { SYS_link, NO_DIRFD, 1, EEXIST },
+	{ SYS_linkat, 0, 1, EPERM }, { SYS_linkat, 2, 3, EEXIST },
+	{ SYS_mount, NO_DIRFD, 0, EPERM }, { SYS_mount, NO_DIRFD, 1, EPERM },
+	{ SYS_umount2, NO_DIRFD, 0, EPERM }, { SYS_chroot, NO_DIRFD, 0, EPERM },
+	{ SYS_getxattr, NO_DIRFD, 0, ENODATA }, { SYS_lgetxattr, NO_DIRFD, 0, ENODATA },
+	{ SYS_listxattr, NO_DIRFD, 0, EOPNOTSUPP }, { SYS_llistxattr, NO_DIRFD, 0, EOPNOTSUPP },
+	{ SYS_name_to_handle_at, 0, 1, EOPNOTSUPP }, { SYS_open_tree, 0, 1, EPERM },
+	{ SYS_inotify_add_watch, NO_DIRFD, 1, EPERM },
+};
+
+static bool is_refused(long nr, const long arg[6])
+{
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+		int dirfd = refused[i].dirfd == NO_DIRFD ? AT_FDCWD : FD(arg[refused[i].dirfd]);
+
+		if (refused[i].nr == nr && name_fails(dirfd, NAME(arg[refused[i].path]), refused[i].err,
+						      refused[i].err == EEXIST ? EACCES : 0))
+			return true;
+	}
+	return false;
+}
+
 long by_number(long nr, long a, long b, long c, long d, long e, long f)
 {
 	const long arg[] = { a, b, c, d, e, f };
@@ -249,5 +308,7 @@ long by_number(long nr, long a, long b, long c, long d, long e, long f)
 	if (by_path(nr, a, b, c, d, &r) || by_descriptor(nr, a, b, c, d, &r) ||
 	    by_buffer(nr, a, b, c, d, &r) || by_memory(nr, arg, &r) || by_process(nr, arg, &r))
 		return r;
+	if (is_refused(nr, arg))
+		return -1;
 	return front_answer(RAW(nr, a, b, c, d, e, f));
 }

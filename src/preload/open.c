@@ -6,12 +6,14 @@
 #include <linux/openat2.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "os/uaccess.h"
 #include "preload/front.h"
+#include "preload/name.h"
 #include "preload/real.h"
 #include "preload/virtual.h"
 
@@ -49,6 +51,11 @@ static inline bool is_ours(int dirfd, const char *path, int flags, int *r)
 	return unlikely(dir_is_suspect(dirfd, path)) && open_suspect(dirfd, path, flags, r);
 }
 
+static bool is_real_device(const struct stat *st)
+{
+	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(10, 232);
+}
+
 /* A link of any name may lead to a machine's own device: it is never handed out. */
 static int opened(int fd, int flags)
 {
@@ -57,8 +64,8 @@ static int opened(int fd, int flags)
 	struct abi *abi;
 	int r;
 
-	if (fd < 0 || (flags & O_PATH) || real()->fstat(fd, &st) || !S_ISCHR(st.st_mode) ||
-	    st.st_rdev != makedev(10, 232))
+	if (fd < 0 || (flags & O_PATH) || real()->fstat(fd, &st) ||
+	    likely(!is_real_device(&st)))
 		return fd;
 	real()->close(fd);
 	front_enter(&frame);
@@ -79,6 +86,7 @@ static int opened(int fd, int flags)
 	}
 
 #define DEFINE_OPEN(name)						\
+int name(const char *path, int flags, ...);				\
 EXPORT int name(const char *path, int flags, ...)			\
 {									\
 	int r;								\
@@ -130,6 +138,8 @@ EXPORT int name(const char *path, mode_t mode)				\
 
 DEFINE_OPEN(open)
 DEFINE_OPEN(open64)
+DEFINE_OPEN(__open)
+DEFINE_OPEN(__open64)
 DEFINE_OPENAT(openat)
 DEFINE_OPENAT(openat64)
 DEFINE_OPEN_2(__open_2)
@@ -167,34 +177,56 @@ static int flags_of(const char *mode)
 	return flags | (strchr(mode, 'e') ? O_CLOEXEC : 0) | (strchr(mode, 'x') ? O_EXCL : 0);
 }
 
-static bool fopen_ours(const char *path, const char *mode, FILE **out)
+/* A stream of a descriptor of ours, which is closed when there can be none. */
+static FILE *stream_of(int fd, const char *mode)
 {
-	int fd;
+	FILE *f = fd < 0 ? NULL : fdopen(fd, mode);
 
-	if (!is_ours(AT_FDCWD, path, flags_of(mode), &fd))
-		return false;
-	*out = NULL;
-	if (fd < 0)
-		return true;
-	*out = fdopen(fd, mode);
-	if (!*out) {
+	if (!f && fd >= 0) {
 		int saved = errno;
 
 		close(fd);
 		errno = saved;
 	}
-	return true;
+	return f;
+}
+
+/* A link of any name may have led to a machine's own device. */
+static FILE *opened_stream(FILE *f, const char *mode)
+{
+	struct stat st;
+
+	if (!f || real()->fstat(fileno(f), &st) || likely(!is_real_device(&st)))
+		return f;
+	fclose(f);
+	return stream_of(open("/dev/kvm", flags_of(mode)), mode);
 }
 
 #define DEFINE_FOPEN(name)						\
+FILE *name(const char *path, const char *mode);				\
 EXPORT FILE *name(const char *path, const char *mode)			\
 {									\
-	FILE *f;							\
-	return fopen_ours(path, mode, &f) ? f : real()->name(path, mode); \
+	int fd;								\
+	if (is_ours(AT_FDCWD, path, flags_of(mode), &fd))		\
+		return stream_of(fd, mode);				\
+	return opened_stream(real()->name(path, mode), mode);		\
 }
 
 DEFINE_FOPEN(fopen)
 DEFINE_FOPEN(fopen64)
+DEFINE_FOPEN(_IO_fopen)
+
+/* Where the machine's own device is now, nothing is. */
+static FILE *reopened(FILE *f)
+{
+	struct stat st;
+
+	if (!f || real()->fstat(fileno(f), &st) || likely(!is_real_device(&st)))
+		return f;
+	fclose(f);
+	errno = EACCES;
+	return NULL;
+}
 
 /*
  * The stream takes over a second descriptor of the same file.  One of
@@ -207,7 +239,7 @@ EXPORT FILE *name(const char *path, const char *mode, FILE *f)		\
 	FILE *r;							\
 	int fd;								\
 	if (!path || !is_ours(AT_FDCWD, path, flags_of(mode), &fd))	\
-		return real()->name(path, mode, f);			\
+		return reopened(real()->name(path, mode, f));		\
 	if (fd < 0) {							\
 		int saved = errno;					\
 		fclose(f);						\
@@ -222,3 +254,22 @@ EXPORT FILE *name(const char *path, const char *mode, FILE *f)		\
 
 DEFINE_FREOPEN(freopen)
 DEFINE_FREOPEN(freopen64)
+
+/* -- By handle -- */
+
+EXPORT int open_by_handle_at(int mount, struct file_handle *handle, int flags)
+{
+	return opened(real()->open_by_handle_at(mount, handle, flags), flags);
+}
+
+EXPORT int open_tree(int dirfd, const char *path, unsigned int flags)
+{
+	return name_fails(dirfd, path, EPERM, 0) ? -1 : real()->open_tree(dirfd, path, flags);
+}
+
+EXPORT int name_to_handle_at(int dirfd, const char *path, struct file_handle *handle, int *mount,
+			     int flags)
+{
+	return name_fails(dirfd, path, EOPNOTSUPP, 0) ? -1
+		: real()->name_to_handle_at(dirfd, path, handle, mount, flags);
+}

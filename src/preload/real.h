@@ -7,17 +7,25 @@
 #pragma once
 #include <dirent.h>
 #include <glob.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <utime.h>
 #include <wordexp.h>
 
 #include "base/macros.h"
+
+struct file_handle;
 
 struct real {
 #define REAL(ret, name, args) ret (*name) args;

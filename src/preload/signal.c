@@ -95,7 +95,7 @@ static void write_action(int sig, const struct sigaction *act, bool ours)
 
 static void on_signal(int sig, siginfo_t *info, void *ucontext);
 
-static void keep_open(sigset_t *mask)
+void front_keep_open(sigset_t *mask)
 {
 	sigdelset(mask, SIGSEGV);
 	sigdelset(mask, SIGBUS);
@@ -107,7 +107,7 @@ static struct sigaction kernel_action(int sig, const struct sigaction *act)
 	struct sigaction k = { .sa_sigaction = on_signal, .sa_mask = act->sa_mask };
 
 	k.sa_flags = SA_SIGINFO | (act->sa_flags & KERNEL_FLAGS);
-	keep_open(&k.sa_mask);
+	front_keep_open(&k.sa_mask);
 	if (always_ours(sig)) {
 		k.sa_flags |= SA_NODEFER;
 		if (!is_function(act->sa_handler))
@@ -478,28 +478,4 @@ EXPORT int siginterrupt(int sig, int flag)
 		act.sa_flags |= SA_RESTART;
 	}
 	return set_action(sig, &act, NULL);
-}
-
-/* SIGSEGV, SIGBUS and SIGILL stay open: a fault of ours under a full mask would end the program. */
-static int set_mask(int (*fn)(int, const sigset_t *, sigset_t *), int how, const sigset_t *set,
-		    sigset_t *old)
-{
-	sigset_t ours;
-
-	if (set && how != SIG_UNBLOCK) {
-		ours = *set;
-		keep_open(&ours);
-		set = &ours;
-	}
-	return fn(how, set, old);
-}
-
-EXPORT int sigprocmask(int how, const sigset_t *set, sigset_t *old)
-{
-	return set_mask(real()->sigprocmask, how, set, old);
-}
-
-EXPORT int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
-{
-	return set_mask(real()->pthread_sigmask, how, set, old);
 }

@@ -20,6 +20,8 @@ JUDGED = (
     ((0, "\nusage: prog [-h] [-n vcpus]\n", GOOD, True), "fail"),
     ((0, "Usage: prog\n", GOOD, True), "fail"),
     ((0, "Skipping tests for vm_type 0x1\n", GOOD, True), "skip"),
+    ((0, "# Totals: pass:2 fail:0 xfail:0 xpass:0 skip:0 error:0\n", GOOD, True), "pass"),
+    ((0, "# Totals: pass:2 fail:0 xfail:0 xpass:0 skip:1 error:0\n", GOOD, True), "skip"),
     ((4, "1..0 # SKIP - Requirement not met\n", GOOD, True), "skip"),
     ((254, "==== Test Assertion Failure ====\n  x.c:1: a == b\n", GOOD, True), "fail"),
     ((-11, "", GOOD, True), "fail"),
