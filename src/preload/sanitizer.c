@@ -31,5 +31,5 @@ EXPORT const char *__ubsan_default_options(void)
 EXPORT const char *__tsan_default_options(void)
 {
 	return "symbolize=0:stack_trace_format='    #%n %m+%o':second_deadlock_stack=1:"
-	       "halt_on_error=1:die_after_fork=0:handle_segv=0:handle_sigbus=0";
+	       "halt_on_error=1:die_after_fork=0:handle_segv=0:handle_sigbus=0:handle_sigill=0";
 }
