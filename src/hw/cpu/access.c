@@ -47,6 +47,11 @@ static MUST_CHECK bool translate(struct cpu *cpu, uint64_t lin, enum mmu_access 
 	}
 }
 
+static bool is_write(enum mmu_access access)
+{
+	return access == MMU_WRITE || access == MMU_SYS_WRITE;
+}
+
 static MUST_CHECK bool span_of(struct cpu *cpu, const struct x86_op *op, uint64_t lin,
 			       unsigned size, enum mmu_access access, bool stack, struct span *s)
 {
@@ -61,8 +66,12 @@ static MUST_CHECK bool span_of(struct cpu *cpu, const struct x86_op *op, uint64_
 		next = (uint32_t)next;
 	s->part[1].lin = next;
 	s->part[1].len = size - first;
-	return translate(cpu, lin, access, stack, &s->part[0].host) &&
-	       (s->nr == 1 || translate(cpu, next, access, stack, &s->part[1].host));
+	if (!translate(cpu, lin, access, stack, &s->part[0].host) ||
+	    (s->nr == 2 && !translate(cpu, next, access, stack, &s->part[1].host)))
+		return false;
+	if (unlikely(cpu->watching))
+		breakpoints_accessed(cpu, lin, size, is_write(access));
+	return true;
 }
 
 static bool host_fault(struct cpu *cpu, uint64_t lin, enum mmu_access access)

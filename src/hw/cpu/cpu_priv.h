@@ -58,6 +58,8 @@ struct cpu {
 	const struct svm_control *svm;
 	const struct vmx_control *vmx;
 	bool		 int_window, nmi_window;
+	bool		 watching;	/* data breakpoints are enabled (breakpoints.c) */
+	uint8_t		 watch_hits;	/* by number, of the instruction under way */
 	uint64_t	 tsc_offset;
 	uint64_t	 counted;	/* instructions already in the machine's counters */
 	struct cpu_exit	 exit;
@@ -83,6 +85,16 @@ bool cpu_leave(struct cpu *cpu, enum cpu_cause cause);
  * and the address of a software event's instruction.
  */
 MUST_CHECK bool cpu_deliver(struct cpu *cpu, struct x86_event ev);
+
+/*
+ * Breakpoints (breakpoints.c): those at a fetch, as bits of DR6; before an
+ * instruction that may touch watched data; at each of its accesses that the TLB
+ * has not answered, all of those to watched pages among them.
+ */
+#define CPU_DR7_ENABLES	0xffull
+uint64_t breakpoints_on_fetch(const struct cpu *cpu, uint64_t lin);
+void breakpoints_watch(struct cpu *cpu);
+void breakpoints_accessed(struct cpu *cpu, uint64_t lin, unsigned size, bool write);
 
 /* One vendor's answer: does this instruction leave?  May change x->icpt_value. */
 bool svm_intercepts(const struct cpu *cpu, enum x86_intercept what, uint64_t info);

@@ -74,40 +74,73 @@ static NOINLINE MUST_CHECK bool stopped(struct cpu *cpu, const struct x86_op *at
 	return cpu_deliver(cpu, x->event);
 }
 
+static uint64_t linear_rip(const struct x86_exec *x)
+{
+	uint64_t lin = x->rip + x->seg_base[X86_CS];
+
+	return x86_in_64bit_mode(x->st) ? lin : (uint32_t)lin;
+}
+
+/* @dr6: the bits that it sets. */
+static struct x86_event debug_exception(uint64_t dr6)
+{
+	return (struct x86_event){ .kind = X86_EVENT_EXCEPTION, .vector = X86_DB, .payload = dr6 };
+}
+
+/* What a load of SS has held back is still there. */
+static void arm_watch(struct cpu *cpu)
+{
+	if (!(cpu->x.st->shadow & X86_SHADOW_MOV_SS))
+		cpu->watch_hits = 0;
+	if (unlikely(cpu->watching) || unlikely(cpu->x.st->dr7 & CPU_DR7_ENABLES))
+		breakpoints_watch(cpu);
+}
+
 /* One instruction with everything that goes with it.  False: left. */
 static NOINLINE MUST_CHECK bool step(struct cpu *cpu)
 {
 	struct x86_exec *x = &cpu->x;
 	bool trap = x->st->rflags & X86_FLAGS_TF;
+	uint64_t rf = x->st->rflags & X86_FLAGS_RF;
 	unsigned shadow = x->st->shadow & (X86_SHADOW_STI | X86_SHADOW_MOV_SS);
 	uint64_t before = x->retired;
 	struct block *b;
 
 	if (!check_windows(cpu))
 		return false;
+	if (unlikely(x->st->dr7 & CPU_DR7_ENABLES) && !rf) {
+		uint64_t hits = breakpoints_on_fetch(cpu, linear_rip(x));
+
+		if (hits)
+			return cpu_deliver(cpu, debug_exception(hits));
+	}
+	arm_watch(cpu);
 	b = code_fetch(cpu, true);
 	if (!b)
 		return stopped(cpu, NULL);
 	x->r[X86_OFF_BASE / 8] = x->rip;
+	/* RF is for one instruction too, unless it is IRET. */
+	x->st->rflags &= ~rf;
 	/* The shadow lasts for one instruction; the instruction may cast a new one. */
 	x->st->shadow &= (uint8_t)~shadow;
 	if (b->ops->fn(x, b->ops) == X86_STOP) {
 		x->st->shadow |= (uint8_t)shadow;
+		x->st->rflags |= rf;
 		return stopped(cpu, x->at);
 	}
-	if (trap && x->retired != before && !(x->st->shadow & X86_SHADOW_MOV_SS)) {
-		struct x86_event db = { .kind = X86_EVENT_EXCEPTION, .vector = X86_DB,
-					.payload = BIT(14) };
-
-		return cpu_deliver(cpu, db);
-	}
+	if (x->retired == before || (x->st->shadow & X86_SHADOW_MOV_SS))
+		return true;
+	if (trap || cpu->watch_hits)
+		return cpu_deliver(cpu, debug_exception((trap ? BIT(14) : 0) | cpu->watch_hits));
 	return true;
 }
 
 static ALWAYS_INLINE bool needs_step(const struct cpu *cpu)
 {
-	return (cpu->x.st->shadow & (X86_SHADOW_STI | X86_SHADOW_MOV_SS)) |
-	       ((cpu->x.st->rflags & X86_FLAGS_TF) != 0);
+	const struct x86_state *s = cpu->x.st;
+
+	return (s->shadow & (X86_SHADOW_STI | X86_SHADOW_MOV_SS)) |
+	       (s->rflags & (X86_FLAGS_TF | X86_FLAGS_RF)) | (s->dr7 & CPU_DR7_ENABLES);
 }
 
 void cpu_run(struct cpu *cpu, const struct x86_event *inject)
