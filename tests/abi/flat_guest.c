@@ -23,6 +23,11 @@ static void make_tables(uint8_t *low)
 		pd[i] = i << 21 | 0x83;
 }
 
+void flat_guest_map_gib(struct flat_guest *g, unsigned n)
+{
+	((uint64_t *)(g->low + PDPT))[n] = (uint64_t)n << 30 | 0x83;
+}
+
 static struct kvm_segment flat(uint16_t selector, uint8_t type, bool code)
 {
 	return (struct kvm_segment){

@@ -34,6 +34,8 @@ struct flat_guest {
 void flat_guest_make(struct flat_guest *g, unsigned long type, bool irqchip, const char *code,
 		     size_t size);
 void flat_guest_free(struct flat_guest *g);
+/* Maps gigabyte @n (1 to 511) too, by one page; not while the guest runs. */
+void flat_guest_map_gib(struct flat_guest *g, unsigned n);
 /* Registers for a start at @entry, an address within the code given above. */
 struct kvm_regs flat_guest_regs(const struct flat_guest *g, const char *entry);
 void flat_guest_set(struct flat_guest *g, const struct kvm_regs *regs);

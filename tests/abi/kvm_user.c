@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 bool check(struct checks *c, bool ok, const char *format, ...)
 {
@@ -139,6 +140,29 @@ void *pages(size_t size)
 
 	need(p != MAP_FAILED, "mmap of %zu bytes", size);
 	return p;
+}
+
+uint64_t kvm_stat(int fd, const char *name)
+{
+	struct kvm_stats_header h;
+	uint64_t v = 0;
+	bool found = false;
+
+	need(pread(fd, &h, sizeof(h), 0) == (ssize_t)sizeof(h), "a statistics file");
+	for (uint32_t i = 0; i < h.num_desc && !found; i++) {
+		struct {
+			struct kvm_stats_desc d;
+			char name[48];
+		} e;
+		off_t at = (off_t)(h.desc_offset + i * (sizeof(e.d) + h.name_size));
+
+		need(pread(fd, &e, sizeof(e), at) == (ssize_t)sizeof(e), "a descriptor");
+		if (strncmp(e.name, name, sizeof(e.name)))
+			continue;
+		found = pread(fd, &v, sizeof(v), (off_t)(h.data_offset + e.d.offset)) == sizeof(v);
+	}
+	need(found, "the statistic %s", name);
+	return v;
 }
 
 struct kvm_run *vcpu_map(int kvm, int vcpu)

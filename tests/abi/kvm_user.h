@@ -50,6 +50,8 @@ long vm_enable(int vm, uint32_t cap, uint64_t arg0);
 
 /* Anonymous zeroed memory; exits when there is none. */
 void *pages(size_t size);
+/* The number @name in a file of KVM_GET_STATS_FD; exits when there is no such. */
+uint64_t kvm_stat(int fd, const char *name);
 /* The run page of @vcpu, mapped for the whole KVM_GET_VCPU_MMAP_SIZE. */
 struct kvm_run *vcpu_map(int kvm, int vcpu);
 
