@@ -62,7 +62,8 @@ static long place_slot(struct vm *vm, bool there)
 	return vm_region_gmem(vm->fd, 1, BASE, there ? SIZE : 0, vm->host, vm->gmem, 0);
 }
 
-static struct vm *vm_create(void)
+/* @huge: shared memory may have huge pages, where the host gives them. */
+static struct vm *vm_create(bool huge)
 {
 	struct vm *vm = calloc(1, sizeof(*vm));
 
@@ -74,6 +75,8 @@ static struct vm *vm_create(void)
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	need(vm->host != MAP_FAILED, "2 GiB of address space");
 	vm->host += -(uintptr_t)vm->host % G;
+	if (huge)
+		(void)madvise(vm->host, SIZE, MADV_HUGEPAGE);
 	vm->gmem = vm_gmem(vm->fd, SIZE, 0);
 	need(vm->gmem >= 0, "KVM_CREATE_GUEST_MEMFD");
 	need(!place_slot(vm, true), "slot 1");
@@ -458,13 +461,15 @@ int main(int argc, char **argv)
 
 	if (argc == 2)
 		shared_bit = 1ul << strtoul(argv[1], NULL, 10);
-	vm = vm_create();
-	every_size_and_place(vm);
-	slots_go_and_come(vm);
-	slots_move(vm);
-	devices_are_shared(vm);
-	prefault(vm);
-	others_fault_meanwhile(vm);
-	vm_free(vm);
+	for (int huge = 0; huge < 2; huge++) {
+		vm = vm_create(huge);
+		every_size_and_place(vm);
+		slots_go_and_come(vm);
+		slots_move(vm);
+		devices_are_shared(vm);
+		prefault(vm);
+		others_fault_meanwhile(vm);
+		vm_free(vm);
+	}
 	return checks_end(&checks);
 }
