@@ -32,7 +32,7 @@ uint8_t x86_reg_off(ZydisRegister r)
 	}
 }
 
-static uint8_t seg_of(ZydisRegister r)
+uint8_t x86_seg_of(ZydisRegister r)
 {
 	return r == ZYDIS_REGISTER_NONE ? X86_DS : (uint8_t)(r - ZYDIS_REGISTER_ES);
 }
@@ -52,11 +52,13 @@ static void fill_mem(struct x86_decoding *d, const ZydisDecodedOperand *o, bool 
 	/* With REX.B, Zydis 4.0 gives a base register where "no base" is encoded. */
 	if (d->in->address_width != 16 && d->in->raw.modrm.mod == 0 &&
 	    d->in->raw.modrm.rm == 4 && d->in->raw.sib.base == 5 &&
-	    (d->in->attributes & ZYDIS_ATTRIB_HAS_SIB))
+	    (d->in->attributes & ZYDIS_ATTRIB_HAS_SIB)) {
 		op->base = X86_OFF_ZERO;
+		disp = d->in->raw.disp.value;
+	}
 	op->index = x86_reg_off(o->mem.index);
 	op->scale = (uint8_t)scale_shift(o->mem.scale);
-	op->seg = seg_of(o->mem.segment);
+	op->seg = x86_seg_of(o->mem.segment);
 	if (op->base == X86_OFF_BASE) {
 		disp += op->off + op->len;
 		if (disp > INT32_MAX) {

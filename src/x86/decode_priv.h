@@ -46,6 +46,9 @@ static inline bool x86_is_imm(const struct x86_decoding *d, unsigned i)
 /* Offset into x86_exec.r (general registers, RIP, none), else the register's number. */
 uint8_t x86_reg_off(ZydisRegister r);
 
+/* enum x86_seg of a memory operand's segment; DS when there is none. */
+uint8_t x86_seg_of(ZydisRegister r);
+
 /* log2 of an operand's size in bytes: 8 bits 0 ... 64 bits 3. */
 static inline unsigned x86_width_of(const ZydisDecodedOperand *o)
 {

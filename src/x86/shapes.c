@@ -131,7 +131,11 @@ static bool extend(struct x86_decoding *d)
 		return choose(d, from == 1 ? 2 : to == 1 ? 0 : 1);
 	}
 	d->first = mem ? X86_H_movsx_m_8_16 : X86_H_movsx_r_8_16;
-	if (from == 2 && to == 1) {			/* MOVSXD r16 */
+	if (from == 2 && to == 1) {			/* MOVSXD r16: of 32 bits read */
+		if (mem) {
+			d->op->id = X86_H_movsxd_m_16;
+			return true;
+		}
 		d->first = X86_H_mov_rr_8;
 		return choose(d, (mem ? FORM_RM : FORM_RR) * 4 + 1);
 	}
@@ -275,6 +279,38 @@ static bool plain(struct x86_decoding *d)
 	return choose(d, 0);
 }
 
+/* The table at rBX is no visible operand. */
+static bool xlat(struct x86_decoding *d)
+{
+	unsigned i;
+
+	d->op->base = X86_RBX * 8;
+	for (i = 0; i < d->in->operand_count; i++)
+		if (d->o[i].type == ZYDIS_OPERAND_TYPE_MEMORY)
+			d->op->seg = x86_seg_of(d->o[i].mem.segment);
+	return choose(d, 0);
+}
+
+static bool nop(struct x86_decoding *d)
+{
+	if (d->in->opcode_map == ZYDIS_OPCODE_MAP_0F && d->in->opcode == 0x0d && x86_is_reg(d, 0))
+		d->first = X86_H_nop_intel;
+	return choose(d, 0);
+}
+
+/* F3 90 with REX.B is XCHG r8,rAX for the processor, and PAUSE for Zydis 4.0. */
+static bool pause(struct x86_decoding *d)
+{
+	if (!(d->in->attributes & ZYDIS_ATTRIB_HAS_REX) || !d->in->raw.rex.B)
+		return choose(d, 0);
+	d->op->dst = X86_R8 * 8;
+	d->op->src = X86_RAX * 8;
+	d->op->width = (uint8_t)(d->in->raw.rex.W ? 3 :
+				 d->in->attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE ? 1 : 2);
+	d->op->id = X86_H_xchg_rr;
+	return true;
+}
+
 /* Plain, with the stack's operand size. */
 static bool stack(struct x86_decoding *d)
 {
@@ -373,6 +409,12 @@ static bool double_shift(struct x86_decoding *d)
 
 static bool bswap(struct x86_decoding *d)
 {
+	/* With 16 bits it is undefined; processors clear them. */
+	if (x86_width_of(&d->o[0]) == 1) {
+		d->op->id = X86_H_mov_ri_16;
+		d->op->imm = 0;
+		return true;
+	}
 	return choose(d, x86_width_of(&d->o[0]) == 3 ? 1 : 0);
 }
 
@@ -490,8 +532,12 @@ static bool first_width(struct x86_decoding *d)
 /* MASKMOVDQU: memory is [rDI] of the source segment. */
 static bool maskmov(struct x86_decoding *d)
 {
+	unsigned i;
+
 	d->op->base = X86_RDI * 8;
-	d->op->seg = X86_DS;
+	for (i = 0; i < d->in->operand_count; i++)
+		if (d->o[i].type == ZYDIS_OPERAND_TYPE_MEMORY)
+			d->op->seg = x86_seg_of(d->o[i].mem.segment);
 	return choose(d, 0);
 }
 

@@ -50,6 +50,7 @@ union x86_vec {				/* 128 bits, the low element first */
 #define X86_SIMD_READS_GPRS	0x10	/* s->rax, s->rdx are filled in (PCMPESTRx) */
 #define X86_SIMD_WRITES_RCX	0x20	/* s->rcx is the new RCX (PCMPxSTRI) */
 #define X86_SIMD_NO_ALIGN_CHECK	0x40	/* 16 bytes, but may be unaligned */
+#define X86_SIMD_ALIGNED_INTEL	0x80	/* SHA: exception class 4 in the SDM, any address on AMD's */
 
 enum x86_simd_set {		/* decides step 1 */
 	X86_SET_SSE,		/* #UD if EM or !OSFXSR, #NM if TS */
@@ -151,16 +152,18 @@ const struct x86_x87_row *x86_x87_row(unsigned nr);
  * all bytes are accessible; these only translate.  FXSAVE: 512 bytes.  XSAVE
  * (standard format): @rfbm is EDX:EAX & XCR0; the header's XSTATE_BV is updated
  * as the manual says; x86_xsave_size(xcr0) bytes.  The load functions answer 0
- * or X86_GP and have then changed nothing.
+ * or X86_GP and have then changed nothing.  @nr, @nr_xmm: vector registers, 8
+ * outside 64-bit mode; the others and their place in the image are left alone.
  */
 #define X86_FXSAVE_SIZE 512
 size_t x86_xsave_size(uint64_t xcr0);
-void x86_fxsave(const struct x86_fpu *fpu, uint8_t *image, bool rex_w, bool with_xmm);
-int x86_fxrstor(struct x86_fpu *fpu, const uint8_t *image, bool rex_w, bool with_xmm);
+void x86_fxsave(const struct x86_fpu *fpu, uint8_t *image, bool rex_w, unsigned nr_xmm);
+int x86_fxrstor(struct x86_fpu *fpu, const uint8_t *image, bool rex_w, unsigned nr_xmm);
 /* @image holds what memory holds; only the bytes that XSAVE writes are changed. */
-void x86_xsave(const struct x86_fpu *fpu, uint8_t *image, uint64_t rfbm, bool rex_w, bool opt);
+void x86_xsave(const struct x86_fpu *fpu, uint8_t *image, uint64_t rfbm, bool rex_w, bool opt,
+	       unsigned nr);
 int x86_xrstor(struct x86_fpu *fpu, const uint8_t *image, uint64_t rfbm, uint64_t xcr0,
-	       bool rex_w);
+	       bool rex_w, unsigned nr);
 void x86_fninit(struct x86_fpu *fpu);
 
 /* An x87 exception that is not masked waits to be raised (FSW.ES). */

@@ -66,6 +66,9 @@ static MUST_CHECK bool span_of(struct cpu *cpu, const struct x86_op *op, uint64_
 		next = (uint32_t)next;
 	s->part[1].lin = next;
 	s->part[1].len = size - first;
+	/* The address as a whole comes before its pages. */
+	if (s->nr == 2 && !mmu_is_canonical(&cpu->mmu, next))
+		return x86_fault(&cpu->x, stack ? X86_SS_FAULT : X86_GP, 0);
 	if (!translate(cpu, lin, access, stack, &s->part[0].host) ||
 	    (s->nr == 2 && !translate(cpu, next, access, stack, &s->part[1].host)))
 		return false;

@@ -80,6 +80,8 @@ static struct cpuid_regs extended(const struct hw_config *c, uint32_t leaf, uint
 		return cpuid_cache(c, subleaf);
 	case 0x8000001f:
 		return encryption(c);
+	case 0x80000021:			/* a null selector clears the segment's base */
+		return (struct cpuid_regs){ .eax = BIT(6) };
 	default:
 		return cpuid_shared(c, leaf, subleaf);
 	}

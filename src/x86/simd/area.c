@@ -89,22 +89,20 @@ static uint64_t quad_in(const uint8_t *image, unsigned at)
 	return v;
 }
 
-void x86_fxsave(const struct x86_fpu *fpu, uint8_t *image, bool rex_w, bool with_xmm)
+void x86_fxsave(const struct x86_fpu *fpu, uint8_t *image, bool rex_w, unsigned nr_xmm)
 {
 	put_x87(fpu, image, rex_w);
 	put_mxcsr(fpu, image);
-	if (with_xmm)
-		memcpy(image + AT_XMM, fpu->xmm, sizeof(fpu->xmm));
+	memcpy(image + AT_XMM, fpu->xmm, nr_xmm * sizeof(fpu->xmm[0]));
 }
 
-int x86_fxrstor(struct x86_fpu *fpu, const uint8_t *image, bool rex_w, bool with_xmm)
+int x86_fxrstor(struct x86_fpu *fpu, const uint8_t *image, bool rex_w, unsigned nr_xmm)
 {
 	if (mxcsr_in(image) & ~MXCSR_MASK)
 		return X86_GP;
 	get_x87(fpu, image, rex_w);
 	fpu->mxcsr = mxcsr_in(image);
-	if (with_xmm)
-		memcpy(fpu->xmm, image + AT_XMM, sizeof(fpu->xmm));
+	memcpy(fpu->xmm, image + AT_XMM, nr_xmm * sizeof(fpu->xmm[0]));
 	return 0;
 }
 
@@ -131,7 +129,8 @@ static uint64_t in_use(const struct x86_fpu *fpu)
 }
 
 /* XSAVEOPT leaves out what is in its initial state (it may; so may we). */
-void x86_xsave(const struct x86_fpu *fpu, uint8_t *image, uint64_t rfbm, bool rex_w, bool opt)
+void x86_xsave(const struct x86_fpu *fpu, uint8_t *image, uint64_t rfbm, bool rex_w, bool opt,
+	       unsigned nr)
 {
 	uint64_t used = in_use(fpu), write = opt ? rfbm & used : rfbm;
 	uint64_t bv = (quad_in(image, AT_XSTATE_BV) & ~rfbm) | (used & rfbm);
@@ -141,13 +140,14 @@ void x86_xsave(const struct x86_fpu *fpu, uint8_t *image, uint64_t rfbm, bool re
 	if (rfbm & (XSTATE_SSE | XSTATE_AVX))
 		put_mxcsr(fpu, image);
 	if (write & XSTATE_SSE)
-		memcpy(image + AT_XMM, fpu->xmm, sizeof(fpu->xmm));
+		memcpy(image + AT_XMM, fpu->xmm, nr * sizeof(fpu->xmm[0]));
 	if (write & XSTATE_AVX)
-		memcpy(image + AT_YMM_HI, fpu->ymm_hi, sizeof(fpu->ymm_hi));
+		memcpy(image + AT_YMM_HI, fpu->ymm_hi, nr * sizeof(fpu->ymm_hi[0]));
 	memcpy(image + AT_XSTATE_BV, &bv, 8);
 }
 
-int x86_xrstor(struct x86_fpu *fpu, const uint8_t *image, uint64_t rfbm, uint64_t xcr0, bool rex_w)
+int x86_xrstor(struct x86_fpu *fpu, const uint8_t *image, uint64_t rfbm, uint64_t xcr0, bool rex_w,
+	       unsigned nr)
 {
 	uint64_t bv = quad_in(image, AT_XSTATE_BV);
 	bool with_mxcsr = rfbm & (XSTATE_SSE | XSTATE_AVX);
@@ -166,12 +166,12 @@ int x86_xrstor(struct x86_fpu *fpu, const uint8_t *image, uint64_t rfbm, uint64_
 	if (with_mxcsr)
 		fpu->mxcsr = mxcsr_in(image);
 	if (rfbm & bv & XSTATE_SSE)
-		memcpy(fpu->xmm, image + AT_XMM, sizeof(fpu->xmm));
+		memcpy(fpu->xmm, image + AT_XMM, nr * sizeof(fpu->xmm[0]));
 	else if (rfbm & XSTATE_SSE)
-		memset(fpu->xmm, 0, sizeof(fpu->xmm));
+		memset(fpu->xmm, 0, nr * sizeof(fpu->xmm[0]));
 	if (rfbm & bv & XSTATE_AVX)
-		memcpy(fpu->ymm_hi, image + AT_YMM_HI, sizeof(fpu->ymm_hi));
+		memcpy(fpu->ymm_hi, image + AT_YMM_HI, nr * sizeof(fpu->ymm_hi[0]));
 	else if (rfbm & XSTATE_AVX)
-		memset(fpu->ymm_hi, 0, sizeof(fpu->ymm_hi));
+		memset(fpu->ymm_hi, 0, nr * sizeof(fpu->ymm_hi[0]));
 	return 0;
 }

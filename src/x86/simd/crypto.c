@@ -92,6 +92,7 @@ SIMD_FN(sha256rnds2)		/* the two round keys come from XMM0 */
 }
 
 #define ROW_16(m, f, fn_) ROW(m, XMM, XM, 16, X86_SIMD_ALIGNED | (f), SSE, fn_)
+#define ROW_SHA(m, fn_)	ROW(m, XMM, XM, 16, X86_SIMD_ALIGNED_INTEL, SSE, fn_)
 
 static const struct x86_simd_row rows[] = {
 	ROW_16(AESENC, 0, aesenc), ROW_16(AESENCLAST, 0, aesenclast),
@@ -99,10 +100,10 @@ static const struct x86_simd_row rows[] = {
 	ROW_16(AESIMC, X86_SIMD_DST_ONLY, aesimc),
 	ROW_16(AESKEYGENASSIST, X86_SIMD_DST_ONLY, aeskeygenassist),
 	ROW_16(PCLMULQDQ, 0, pclmulqdq),
-	ROW_16(SHA1RNDS4, 0, sha1rnds4), ROW_16(SHA1NEXTE, 0, sha1nexte),
-	ROW_16(SHA1MSG1, 0, sha1msg1), ROW_16(SHA1MSG2, 0, sha1msg2),
-	ROW_16(SHA256RNDS2, 0, sha256rnds2),
-	ROW_16(SHA256MSG1, 0, sha256msg1), ROW_16(SHA256MSG2, 0, sha256msg2),
+	ROW_SHA(SHA1RNDS4, sha1rnds4), ROW_SHA(SHA1NEXTE, sha1nexte),
+	ROW_SHA(SHA1MSG1, sha1msg1), ROW_SHA(SHA1MSG2, sha1msg2),
+	ROW_SHA(SHA256RNDS2, sha256rnds2),
+	ROW_SHA(SHA256MSG1, sha256msg1), ROW_SHA(SHA256MSG2, sha256msg2),
 };
 
 const struct x86_simd_table x86_simd_crypto = { rows, ARRAY_SIZE(rows) };

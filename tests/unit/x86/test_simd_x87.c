@@ -382,12 +382,12 @@ static void fxsave_and_fxrstor_translate(void **unused)
 		memcpy(got, want, sizeof(got));
 		__asm__ volatile("fxsave64 %1; fxrstor64 %2; fxsave64 %0; fxrstor64 %1"
 				 : "+m"(want), "+m"(host) : "m"(in));
-		assert_int_equal(x86_fxrstor(&fpu, in, true, true), 0);
-		x86_fxsave(&fpu, got, true, true);
+		assert_int_equal(x86_fxrstor(&fpu, in, true, 16), 0);
+		x86_fxsave(&fpu, got, true, 16);
 		assert_images_equal(want, got, 416);
 	}
 	((struct image *)in)->mxcsr = 0x10000;
-	assert_int_equal(x86_fxrstor(&fpu, in, true, true), X86_GP);
+	assert_int_equal(x86_fxrstor(&fpu, in, true, 16), X86_GP);
 }
 
 static bool host_has_avx_state(void)
@@ -454,17 +454,17 @@ static void xsave_and_xrstor_translate(void **unused)
 				 : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
 				   "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
 				   "xmm15", "memory");
-		assert_int_equal(x86_xrstor(&fpu, host, 7, 7, true), 0);
-		assert_int_equal(x86_xrstor(&fpu, in, load, 7, true), 0);
-		x86_xsave(&fpu, got, save, true, false);
+		assert_int_equal(x86_xrstor(&fpu, host, 7, 7, true, 16), 0);
+		assert_int_equal(x86_xrstor(&fpu, in, load, 7, true, 16), 0);
+		x86_xsave(&fpu, got, save, true, false, 16);
 		forgive_in_use(want, got);
 		assert_images_equal(want, got, sizeof(want));
 	}
 	in[512] = 8;
-	assert_int_equal(x86_xrstor(&fpu, in, 7, 7, true), X86_GP);
+	assert_int_equal(x86_xrstor(&fpu, in, 7, 7, true, 16), X86_GP);
 	in[512] = 7;
 	in[527] = 0x80;
-	assert_int_equal(x86_xrstor(&fpu, in, 7, 7, true), X86_GP);
+	assert_int_equal(x86_xrstor(&fpu, in, 7, 7, true, 16), X86_GP);
 	assert_int_equal(x86_xsave_size(3), 576);
 	assert_int_equal(x86_xsave_size(7), 832);
 }
