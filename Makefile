@@ -15,7 +15,7 @@ KSRC       ?=
 
 WERROR = $(if $(filter true 1,$(CI)),-Dwerror=true)
 
-.PHONY: all setup setup-conformance demo check conformance conformance-long bench sanitize lint try install clean help
+.PHONY: all setup setup-conformance demo check conformance conformance-long bench fuzz-insn sanitize lint try install clean help
 .DELETE_ON_ERROR:
 
 all: setup $(BUILD)/build.ninja
@@ -62,6 +62,12 @@ bench: setup
 		bench-programs >build-release/ninja.log 2>&1 || { cat build-release/ninja.log; exit 1; }
 	@tools/bench-report $(BENCH_OPTS) build-release
 
+# Random instructions against this machine's processor for TIME seconds; MODE=16|32|64, SEED=N.
+TIME ?= 3600
+fuzz-insn: all
+	@$(BUILD)/tests/model/insn/insn-differential --time $(TIME) $(if $(MODE),--mode $(MODE)) \
+		$(if $(SEED),--seed $(SEED))
+
 sanitize: setup
 	@tools/sanitize
 
@@ -87,6 +93,7 @@ help:
 	@echo 'make conformance       the kernel'"'"'s own KVM selftests that fit in CI (KSRC=DIR: another kernel tree)'
 	@echo 'make conformance-long  all of them'
 	@echo 'make bench             time, memory and system calls, against the goals and the kernel'"'"'s trees'
+	@echo 'make fuzz-insn         random instructions on the model and on this processor (TIME=SECONDS)'
 	@echo 'make sanitize          unit and ABI tests under ASan+UBSan and under TSan'
 	@echo 'make lint              layers, sizes, headers, licences, format'
 	@echo 'make try CHANGE=NAME   what a change of the source breaks, on a copy (docs/try-a-change.md)'

@@ -59,6 +59,9 @@ static void fill_mem(struct x86_decoding *d, const ZydisDecodedOperand *o, bool 
 	op->index = x86_reg_off(o->mem.index);
 	op->scale = (uint8_t)scale_shift(o->mem.scale);
 	op->seg = x86_seg_of(o->mem.segment);
+	/* 3E before an indirect branch is still DS outside 64-bit mode. */
+	if (d->in->attributes & ZYDIS_ATTRIB_HAS_NOTRACK)
+		op->seg = X86_DS;
 	if (op->base == X86_OFF_BASE) {
 		disp += op->off + op->len;
 		if (disp > INT32_MAX) {

@@ -5,7 +5,7 @@
  * segment registers, defined flags, x87 and vector state and memory must
  * agree, and for what faults vector, error code, CR2 and RIP.
  *
- * usage: differential [--mode 16|32|64] [--rounds N | --time SECONDS] [--seed N]
+ * usage: insn-differential [--mode 16|32|64] [--rounds N | --time SECONDS] [--seed N]
  *                     [--form TEXT] [--go-on] [--verbose]
  *
  * The seed is printed; the same one repeats a run.  Exit status 1: they differ.
@@ -27,7 +27,7 @@ static struct {
 	unsigned long	rounds, seconds;
 	const char	*form;
 	bool		go_on, verbose;
-} options = { .rounds = 500 };
+} options;
 
 struct tally {
 	unsigned long	forms, compared, skipped, runs, faulted, differences, never_done;
@@ -145,7 +145,7 @@ static void run_mode(enum x86_mode mode, struct tally *total)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: differential [--mode 16|32|64] [--rounds N | --time SECONDS] "
+	fprintf(stderr, "usage: insn-differential [--mode 16|32|64] [--rounds N | --time SECONDS] "
 		"[--seed N] [--form TEXT] [--go-on] [--verbose]\n");
 	return 2;
 }
@@ -185,6 +185,8 @@ int main(int argc, char **argv)
 	if (getrandom(&random_seed, sizeof(random_seed), 0) < 0 || !parse(argc, argv))
 		return usage();
 	random_seed |= !random_seed;
+	if (!options.rounds)		/* by time: all forms again and again */
+		options.rounds = options.seconds ? 50 : 500;
 	printf("seed %#" PRIx64 "\n", random_seed);
 	fflush(stdout);
 	if (!native_init()) {

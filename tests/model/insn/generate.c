@@ -312,14 +312,23 @@ static void poke(uint64_t linear, const uint8_t *p, unsigned n)
 	memcpy(model_memory() + at, p, n);
 }
 
+/* AMD's MXCSR has one bit more (MM, docs/caveats.md). */
+static bool loads_mxcsr(const struct insn *i)
+{
+	return i->in.mnemonic == ZYDIS_MNEMONIC_LDMXCSR || i->in.mnemonic == ZYDIS_MNEMONIC_FXRSTOR ||
+	       i->in.mnemonic == ZYDIS_MNEMONIC_FXRSTOR64;
+}
+
 static void poke_data(const struct aim *a)
 {
 	unsigned n = MIN(a->size ? a->size : 16, 512u);
 	uint8_t data[512];
 
-	if (a->target - WORLD_BASE >= WORLD_CODE - WORLD_BASE - sizeof(data))
+	if (a->target - WORLD_BASE >= WORLD_SIZE)
 		return;
 	random_data(data, n);
+	if (loads_mxcsr(a->i))
+		memset(data + (n > 4 ? 26 : 2), rnd(4) ? 0 : 0x10, 2);
 	poke(a->target, data, n);
 }
 
@@ -334,7 +343,7 @@ static void aim_new(struct aim *a, unsigned size)
 {
 	a->size = size;
 	a->target = pick_target(a->i, size);
-	if (rnd(4))
+	if (rnd(4) || loads_mxcsr(a->i))
 		poke_data(a);
 }
 

@@ -36,7 +36,7 @@ static uint64_t raw_segment(const struct world_segment *s)
 /* arch/x86: entries that a program can name; the others' contents it never sees. */
 static void make_descriptors(void)
 {
-	unsigned i;
+	unsigned i, number = 0;
 
 	memset(vm.mem + VM_GDT, 0, GDT_LIMIT + 1);
 	put(VM_GDT + 0x08, 0x00cf9b000000ffffull);
@@ -50,6 +50,9 @@ static void make_descriptors(void)
 	put(VM_GDT + 0x48, 0xffff8000);
 	put(VM_GDT + 0x50, 0x0000820000000000ull | (SEG_NR * 8 - 1) | (uint64_t)LDT << 16);
 	put(VM_GDT + 0x58, 0xffff8000);
+	/* The processor's number; see native_init(). */
+	__asm__("lsl %1, %0" : "=r" (number) : "r" (0x7b));
+	put(VM_GDT + 0x78, 0x0040f50000000000ull | number);
 	for (i = 0; i < SEG_NR; i++)
 		put(LDT + i * 8, raw_segment(&world_ldt[i]));
 	/* INT3, INTO and INT 80h are open to programs. */

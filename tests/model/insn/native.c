@@ -12,6 +12,7 @@
 #include "model/insn/world.h"
 
 #include <asm/ldt.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -23,6 +24,8 @@
 #define STACK_SIZE	(256u << 10)
 /* uc_flags of the kernel's asm/ucontext.h */
 #define FLAGS		0x7
+
+#define SA_RESTORER	0x04000000ul	/* the kernel wants one; nobody returns through it */
 
 struct frame_sel { uint16_t cs, gs, fs, ss; };
 
@@ -129,21 +132,38 @@ static bool set_segments(void)
 	return true;
 }
 
+/* Past libc and what a sanitizer puts before it: its handler would run first. */
+static bool catch_signal(int sig)
+{
+	const struct {
+		void (*handler)(int, siginfo_t *, void *);
+		unsigned long flags;
+		void (*restorer)(void);
+		unsigned long mask;
+	} sa = { native_caught, SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTORER, native_first, 0 };
+
+	return !syscall(SYS_rt_sigaction, sig, &sa, NULL, sizeof(sa.mask));
+}
+
 bool native_init(void)
 {
 	static const int sigs[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP };
 	static uint8_t stack[STACK_SIZE] __attribute__((aligned(4096)));
-	struct sigaction sa = { .sa_sigaction = native_caught,
-				.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
 	stack_t ss = { .ss_sp = stack, .ss_size = sizeof(stack) };
+	cpu_set_t here;
 	unsigned i;
 
+	/* One processor: Linux has its number in a segment's limit. */
+	CPU_ZERO(&here);
+	CPU_SET(sched_getcpu(), &here);
+	if (sched_setaffinity(0, sizeof(here), &here))
+		return false;
 	/* HWCAP2_FSGSBASE */
 	if (!(getauxval(AT_HWCAP2) & 2) || !map_pages() || !set_segments() ||
 	    sigaltstack(&ss, NULL))
 		return false;
 	for (i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++)
-		if (sigaction(sigs[i], &sa, NULL))
+		if (!catch_signal(sigs[i]))
 			return false;
 	native_first();
 	return true;

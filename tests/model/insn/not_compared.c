@@ -117,6 +117,19 @@ static bool has_prefix(const struct insn *i, uint8_t value)
 	return false;
 }
 
+/* BT [r],r: which of the two sums must be canonical is nowhere said. */
+static bool is_own_base(const struct insn *i)
+{
+	ZydisMachineMode m = ZYDIS_MACHINE_MODE_LONG_64;
+	ZydisRegister r;
+
+	if (i->o[0].type != ZYDIS_OPERAND_TYPE_MEMORY || i->o[1].type != ZYDIS_OPERAND_TYPE_REGISTER)
+		return false;
+	r = ZydisRegisterGetLargestEnclosing(m, i->o[1].reg.value);
+	return r == ZydisRegisterGetLargestEnclosing(m, i->o[0].mem.base) ||
+	       r == ZydisRegisterGetLargestEnclosing(m, i->o[0].mem.index);
+}
+
 bool is_worth_it(const struct insn *i)
 {
 	/* The vendors do not agree about 66 before near branches in 64-bit mode. */
@@ -132,6 +145,9 @@ bool is_worth_it(const struct insn *i)
 	case ZYDIS_MNEMONIC_LOOPE: case ZYDIS_MNEMONIC_LOOPNE:
 		/* AMD's take F2 and F3 for the condition, which no manual says. */
 		return !has_prefix(i, 0xf2) && !has_prefix(i, 0xf3);
+	case ZYDIS_MNEMONIC_BT: case ZYDIS_MNEMONIC_BTS: case ZYDIS_MNEMONIC_BTR:
+	case ZYDIS_MNEMONIC_BTC:
+		return !is_own_base(i);
 	default:
 		return true;
 	}

@@ -139,7 +139,8 @@ static bool is_cut_off(ZydisMnemonic m)
 bool undefined_fault(const struct insn *i, const struct world *before, const struct world *real,
 		     const struct world *model)
 {
-	if (real->vector == X86_UD && model->vector == X86_PF && model->error & 0x10)
+	if ((real->vector == X86_UD && model->vector == X86_PF && model->error & 0x10) ||
+	    (model->vector == X86_UD && real->vector == X86_PF && real->error & 0x10))
 		return is_cut_off(i->in.mnemonic);
 	if (!is_memory_fault(real) || !is_memory_fault(model) || real->rip != before->rip ||
 	    model->rip != before->rip)

@@ -188,7 +188,7 @@ static void selectors(struct vm *vm)
 	vm->s.gpr[X86_RDI] = 5;
 	assert_int_equal(vm_run(vm), VM_HLT);
 	assert_int_equal(vm->mem[VM_GDT + 0x28 + 5], 0x8b);	/* busy */
-	assert_int_equal(vm->s.gpr[X86_RDX], 0xa0fb00);	/* limit 19:16 undefined */
+	assert_int_equal(vm->s.gpr[X86_RDX], 0xaffb00);	/* limit 19:16 undefined */
 	assert_int_equal(vm->s.gpr[X86_RSI], 0xffffffff);
 	assert_int_equal(vm->s.gpr[X86_RDI], 5);
 	assert_int_equal(vm->s.gpr[X86_RBX], 0x100);
