@@ -180,4 +180,5 @@ static inline void env_cr4_written(struct x86_exec *x, uint64_t old)
 }
 
 #define X86_FN(name)	emu_##name
+#define X86_FAR_64	true	/* m16:64 with REX.W, whatever the vendor */
 #define X86_REFUSES(x, op)	emu_refuse(x)

@@ -83,7 +83,7 @@ void vcpu_get_xsave(const struct vcpu *v, struct kvm_xsave *xsave)
 	uint8_t *image = (uint8_t *)xsave->region;
 
 	memset(xsave->region, 0, sizeof(xsave->region));
-	x86_xsave(&v->state.fpu, image, guest_xcr0(v) | X87 | SSE, true, false);
+	x86_xsave(&v->state.fpu, image, guest_xcr0(v) | X87 | SSE, true, false, 16);
 	/* MXCSR has no component of its own: it goes with SSE. */
 	if (v->state.fpu.mxcsr != MXCSR_INIT)
 		set_word(image, AT_XSTATE_BV, word_at(image, AT_XSTATE_BV) | SSE);
@@ -116,7 +116,7 @@ int vcpu_set_xsave(struct vcpu *v, const struct kvm_xsave *xsave)
 	else if (mxcsr & ~MXCSR_KNOWN)
 		return -EINVAL;
 	memcpy(image + AT_MXCSR, &mxcsr, sizeof(mxcsr));
-	return x86_xrstor(&v->state.fpu, image, known, known, true) ? -EINVAL : 0;
+	return x86_xrstor(&v->state.fpu, image, known, known, true, 16) ? -EINVAL : 0;
 }
 
 static bool whole_or_nothing(uint64_t xcr0, uint64_t part)
