@@ -30,6 +30,7 @@
 enum tree { IN_MEMORY, IN_MMIO };
 
 struct world {
+	enum hw_vendor vendor;
 	struct a_vcpu	 a;
 	uint8_t		*memory;
 	struct kvm_memory_slot slot;
@@ -96,6 +97,7 @@ static inline int make_for(void **state, enum hw_vendor vendor)
 	struct world *w = calloc(1, sizeof(*w));
 
 	assert_int_equal(os_uaccess_install(), 0);
+	w->vendor = vendor;
 	a_vcpu_make(&w->a, vendor, false);
 	a_vcpu_all_cpuid(&w->a);
 	w->memory = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -179,6 +179,19 @@ static bool is_scan_with_f3(const struct insn *in, const struct emu_form *f)
 	return f->map == 2 && (f->opcode & 0xfe) == 0xbc && memchr(in->bytes, 0xf3, in->nr - 3);
 }
 
+/* A far pointer with REX.W: m16:64 for KVM's emulator, m16:32 on AMD's processors. */
+static bool is_wide_far_on_amd(const struct world *w, const struct insn *in,
+			       const struct emu_form *f)
+{
+	unsigned reg = f->modrm >> 3 & 7;
+
+	if (w->vendor != AMD || in->mode != X86_MODE_64 || f->modrm >= 0xc0 ||
+	    (in->bytes[0] & 0xf8) != 0x48)
+		return false;
+	return (f->map == 1 && f->opcode == 0xff && (reg == 3 || reg == 5)) ||
+	       (f->map == 2 && (f->opcode == 0xb2 || f->opcode == 0xb4 || f->opcode == 0xb5));
+}
+
 static void run_all_ways(struct world *w, struct insn *in, const struct emu_form *f)
 {
 	static struct outcome want, got;
@@ -193,7 +206,7 @@ static void run_all_ways(struct world *w, struct insn *in, const struct emu_form
 	set_state(w, &s, in->mode);
 	s.rip = at;
 	by_processor(w, &s, IN_MEMORY, &want);
-	if (is_scan_with_f3(in, f))
+	if (is_scan_with_f3(in, f) || is_wide_far_on_amd(w, in, f))
 		return;
 	if (!by_emulator(w, &s, &got)) {
 		if (!may_be_refused(in, f))
