@@ -239,6 +239,43 @@ static long get_stats_fd(struct ioctl_call *c)
 	return abi_stats_open(c->file);
 }
 
+static long kvmclock_ctrl(struct ioctl_call *c)
+{
+	return vcpu_kvmclock_ctrl(vcpu_of(c));
+}
+
+/* One attribute there is: how far the guest's TSC is from the (scaled) host's. */
+static long has_device_attr(struct ioctl_call *c)
+{
+	const struct kvm_device_attr *attr = c->data;
+
+	return attr->group == KVM_VCPU_TSC_CTRL && attr->attr == KVM_VCPU_TSC_OFFSET ? 0 : -ENXIO;
+}
+
+static long get_device_attr(struct ioctl_call *c)
+{
+	const struct kvm_device_attr *attr = c->data;
+	long r = has_device_attr(c);
+
+	if (r)
+		return r;
+	return os_copy_to((void *)attr->addr, &vcpu_of(c)->tsc.offset, sizeof(uint64_t));
+}
+
+static long set_device_attr(struct ioctl_call *c)
+{
+	const struct kvm_device_attr *attr = c->data;
+	long r = has_device_attr(c);
+	uint64_t offset;
+
+	if (r)
+		return r;
+	if (os_copy_from(&offset, (void *)attr->addr, sizeof(offset)))
+		return -EFAULT;
+	vcpu_set_tsc_offset(vcpu_of(c), offset);
+	return 0;
+}
+
 #define ROW(cmd, flags, fn) IOC(cmd, (flags) | IOC_LOCK_VCPU, fn)
 
 static const struct ioctl_row rows[] = {
@@ -275,6 +312,10 @@ static const struct ioctl_row rows[] = {
 	ROW(KVM_GET_CPUID2, IOC_RAW, get_cpuid2),
 	ROW(KVM_GET_MSRS, IOC_RAW, get_msrs),
 	ROW(KVM_SET_MSRS, IOC_RAW, set_msrs),
+	ROW(KVM_KVMCLOCK_CTRL, IOC_VALUE, kvmclock_ctrl),
+	ROW(KVM_HAS_DEVICE_ATTR, IOC_IN_ONLY, has_device_attr),
+	ROW(KVM_GET_DEVICE_ATTR, IOC_IN_ONLY, get_device_attr),
+	ROW(KVM_SET_DEVICE_ATTR, IOC_IN_ONLY, set_device_attr),
 	ROW(KVM_GET_TSC_KHZ, IOC_VALUE, get_tsc_khz),
 	ROW(KVM_SET_TSC_KHZ, IOC_VALUE, set_tsc_khz),
 	ROW(KVM_SET_SIGNAL_MASK, IOC_RAW, set_signal_mask),

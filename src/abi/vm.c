@@ -146,6 +146,17 @@ static long set_identity_map_addr(struct ioctl_call *c)
 	return kvm_vm_set_identity_map_addr(c->file->kvm, addr);
 }
 
+static long get_clock(struct ioctl_call *c)
+{
+	kvm_get_clock(c->file->kvm, c->data);
+	return 0;
+}
+
+static long set_clock(struct ioctl_call *c)
+{
+	return kvm_set_clock(c->file->kvm, c->data);
+}
+
 static long get_tsc_khz(struct ioctl_call *c)
 {
 	return c->file->kvm->caps.tsc_khz;
@@ -235,6 +246,8 @@ static const struct ioctl_row rows[] = {
 	IOC(KVM_CREATE_IRQCHIP, IOC_VALUE, create_irqchip),
 	IOC(KVM_SET_TSS_ADDR, IOC_VALUE, set_tss_addr),
 	IOC(KVM_SET_IDENTITY_MAP_ADDR, IOC_RAW, set_identity_map_addr),
+	IOC(KVM_GET_CLOCK, 0, get_clock),
+	IOC(KVM_SET_CLOCK, 0, set_clock),
 	IOC(KVM_GET_TSC_KHZ, IOC_VALUE, get_tsc_khz),
 	IOC(KVM_SET_TSC_KHZ, IOC_VALUE, set_tsc_khz),
 	IOC(KVM_SET_NR_MMU_PAGES, IOC_VALUE, set_nr_mmu_pages),

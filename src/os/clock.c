@@ -36,6 +36,8 @@ uint64_t os_realtime_ns(void)
 
 uint64_t os_tsc(void)
 {
+	/* Without it the counter may be read before a load that comes first. */
+	__builtin_ia32_lfence();
 	return __builtin_ia32_rdtsc();
 }
 

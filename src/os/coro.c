@@ -261,6 +261,11 @@ unsigned os_nr_cpus(void)
 	return 1;
 }
 
+uint64_t os_run_delay_ns(void)
+{
+	return 0;
+}
+
 bool os_signal_pending(uint64_t allowed)
 {
 	return false;

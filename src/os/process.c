@@ -2,10 +2,12 @@
 #include "os/process.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -86,6 +88,24 @@ bool os_signal_pending(uint64_t allowed)
 
 	syscall(SYS_rt_sigpending, &pending, sizeof(pending));
 	return pending & allowed;
+}
+
+uint64_t os_run_delay_ns(void)
+{
+	char text[80], *at;
+	ssize_t n;
+	int fd = (int)syscall(SYS_openat, AT_FDCWD, "/proc/thread-self/schedstat",
+			      O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return 0;
+	n = syscall(SYS_read, fd, text, sizeof(text) - 1);
+	syscall(SYS_close, fd);
+	if (n <= 0)
+		return 0;
+	text[n] = 0;
+	at = strchr(text, ' ');		/* time on the processor, time waiting, slices */
+	return at ? strtoull(at, NULL, 10) : 0;
 }
 
 void os_futex_wait(const uint32_t *word, uint32_t expected, uint64_t ns)

@@ -27,6 +27,12 @@ unsigned os_nr_cpus(void);
  */
 bool os_signal_pending(uint64_t allowed);
 
+/*
+ * Nanoseconds that the calling thread was ready to run and did not, since it
+ * began; 0 where the kernel does not say.  Three system calls.
+ */
+uint64_t os_run_delay_ns(void);
+
 /* Sleep while *@word == @expected, until os_futex_wake, a signal, or @ns (0: for ever). */
 void os_futex_wait(const uint32_t *word, uint32_t expected, uint64_t ns);
 /* Wakes at most @nr sleepers of @word, which may be unmapped by then. */

@@ -72,6 +72,20 @@ struct kvm_steal_time {
 	__u32 pad[11];
 };
 
+#define KVM_STEAL_ALIGNMENT_BITS	5
+#define KVM_STEAL_VALID_BITS		((-1ULL << (KVM_STEAL_ALIGNMENT_BITS + 1)))
+#define KVM_STEAL_RESERVED_MASK		(((1 << KVM_STEAL_ALIGNMENT_BITS) - 1) << 1)
+
+/* KVM_HC_CLOCK_PAIRING: the host's clock and the guest's TSC at one moment. */
+#define KVM_CLOCK_PAIRING_WALLCLOCK	0
+struct kvm_clock_pairing {
+	__s64 sec;
+	__s64 nsec;
+	__u64 tsc;
+	__u32 flags;
+	__u32 pad[9];
+};
+
 /* Hypercalls: number in RAX, arguments in RBX, RCX, RDX, RSI, answer in RAX. */
 #define KVM_HC_VAPIC_POLL_IRQ		1
 #define KVM_HC_MMU_OP			2

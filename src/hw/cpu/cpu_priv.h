@@ -61,6 +61,8 @@ struct cpu {
 	bool		 watching;	/* data breakpoints are enabled (breakpoints.c) */
 	uint8_t		 watch_hits;	/* by number, of the instruction under way */
 	uint64_t	 tsc_offset;
+	uint64_t	 tsc_ratio;	/* fixed point, 0: one */
+	uint8_t		 tsc_fraction;	/* bits of it */
 	uint64_t	 counted;	/* instructions already in the machine's counters */
 	struct cpu_exit	 exit;
 };

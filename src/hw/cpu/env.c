@@ -22,7 +22,12 @@ bool env_intercept(struct x86_exec *x, const struct x86_op *op, enum x86_interce
 
 uint64_t env_tsc(struct x86_exec *x)
 {
-	return os_tsc() + cpu_of(x)->tsc_offset;
+	const struct cpu *cpu = cpu_of(x);
+	uint64_t tsc = os_tsc();
+
+	if (unlikely(cpu->tsc_ratio))
+		tsc = (uint64_t)((unsigned __int128)tsc * cpu->tsc_ratio >> cpu->tsc_fraction);
+	return tsc + cpu->tsc_offset;
 }
 
 uint64_t env_random(struct x86_exec *x)

@@ -248,6 +248,8 @@ void svm_vmrun(struct cpu *cpu, const struct svm_control *control,
 	cpu->vmx = NULL;
 	cpu->int_window = control->intercept_vintr;
 	cpu->nmi_window = control->v_nmi_pending;
+	cpu->tsc_ratio = control->tsc_ratio;
+	cpu->tsc_fraction = 32;
 	cpu_begin(cpu, state, &nested, control->tsc_offset);
 	cpu_run(cpu, control->event_inj & SVM_EVENT_VALID ? &ev : NULL);
 	cpu_end(cpu);

@@ -323,6 +323,8 @@ void vmx_enter(struct cpu *cpu, const struct vmx_control *control,
 	cpu->svm = NULL;
 	cpu->int_window = control->interrupt_window_exiting;
 	cpu->nmi_window = control->nmi_window_exiting;
+	cpu->tsc_ratio = control->tsc_multiplier;
+	cpu->tsc_fraction = 48;
 	cpu_begin(cpu, state, &nested, control->tsc_offset);
 	cpu_run(cpu, control->entry_intr_info & VMX_INTR_VALID ? &ev : NULL);
 	cpu_end(cpu);

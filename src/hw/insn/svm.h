@@ -109,6 +109,7 @@ struct svm_control {
 	enum svm_tlb_control tlb_control;
 	uint64_t	event_inj;
 	uint64_t	tsc_offset;
+	uint64_t	tsc_ratio;	/* TSC_RATIO MSR, 8.32 fixed point; 0: 1.0 */
 };
 
 struct svm_exit {

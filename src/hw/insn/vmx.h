@@ -106,6 +106,7 @@ struct vmx_control {
 	uint32_t	entry_error_code;
 	uint32_t	entry_insn_len;
 	uint64_t	tsc_offset;
+	uint64_t	tsc_multiplier;	/* 16.48 fixed point; 0: scaling is off */
 };
 
 struct vmx_exit {

@@ -34,6 +34,7 @@ struct kvm_attributes;
 struct vm_type_ops;
 struct kvm_irq;				/* kvm/irq: interrupt controllers */
 struct lapic;
+struct kvm_time;			/* kvm/vcpu: clocks */
 struct kvm_vm_arch;			/* kvm/vm: irqchip, PV state, caps */
 
 #define KVM_MAX_VCPUS_LIMIT	1024
@@ -138,6 +139,7 @@ struct kvm {
 	struct counters		*stat;		/* [a] enum kvm_vm_counter */
 	atomic64_t		 nr_instructions;/* [a] guest instructions retired */
 	struct kvm_irq		*irq;		/* [c] kvm/irq */
+	struct kvm_time		*time;		/* [c] kvm/vcpu/time.h */
 	struct kvm_vm_arch	*arch;		/* kvm/vm */
 	void			*type_state;	/* kvm/types: owned by ops */
 	void			(*destroy)(struct kvm *kvm);	/* [c] at the last put */
@@ -205,6 +207,10 @@ enum kvm_request {
 	KVM_REQ_UNBLOCK,
 	KVM_REQ_OUTSIDE_GUEST_MODE,	/* just leave, nothing to do */
 	KVM_REQ_EVENT,			/* an interrupt or exception may have become possible */
+	KVM_REQ_MASTERCLOCK_UPDATE,	/* the VM's clock may have to be another line */
+	KVM_REQ_MCLOCK_INPROGRESS,	/* stay outside: somebody changes it */
+	KVM_REQ_CLOCK_UPDATE,		/* tell the guest */
+	KVM_REQ_STEAL_UPDATE,
 	KVM_REQ_NMI,			/* nmi_queued has grown */
 	NR_KVM_REQUESTS
 };

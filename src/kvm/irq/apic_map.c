@@ -363,3 +363,33 @@ int irq_deliver(struct kvm *kvm, struct lapic *src, const struct lapic_irq *irq)
 		n = MAX(n, 0) + lapic_accept(apic, &one);
 	return n;
 }
+
+/* APICs with ids from @min on, one for each bit of @ids. */
+static int send_to_ids(struct apic_map *m, uint64_t ids, uint32_t min, const struct lapic_irq *irq)
+{
+	int n = 0;
+
+	if (min > m->max_id)
+		return 0;
+	for (; ids; ids &= ids - 1) {
+		uint32_t id = min + (uint32_t)__builtin_ctzll(ids);
+
+		if (id <= m->max_id && m->phys[id])
+			n += lapic_accept(m->phys[id], irq);
+	}
+	return n;
+}
+
+int irq_send_to_ids(struct kvm *kvm, const uint64_t ids[2], uint32_t min, unsigned width,
+		    const struct lapic_irq *irq)
+{
+	struct apic_map *m;
+	int n = -1;
+
+	rcu_read_lock();
+	m = rcu_dereference(kvm->irq->map);
+	if (m)
+		n = send_to_ids(m, ids[0], min, irq) + send_to_ids(m, ids[1], min + width, irq);
+	rcu_read_unlock();
+	return n;
+}

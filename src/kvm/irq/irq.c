@@ -32,6 +32,11 @@ void irq_eoi(struct lapic *apic, uint8_t vector, bool level)
 {
 }
 
+bool irq_eoi_is_wanted(const struct lapic *apic, uint8_t vector)
+{
+	return false;
+}
+
 void irq_lapic_restored(struct lapic *apic)
 {
 }

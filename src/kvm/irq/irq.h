@@ -53,6 +53,13 @@ void kvm_irq_destroy(struct kvm *kvm);
  */
 int irq_deliver(struct kvm *kvm, struct lapic *src, const struct lapic_irq *irq);
 
+/*
+ * To APICs by id: @min and up in ids[0], @min + @width and up in ids[1].  How many
+ * took it; -1: there is no map.
+ */
+int irq_send_to_ids(struct kvm *kvm, const uint64_t ids[2], uint32_t min, unsigned width,
+		    const struct lapic_irq *irq);
+
 /* A destination of device messages: does @apic hear it? */
 bool apic_matches(struct lapic *apic, const struct lapic *src, const struct lapic_irq *irq);
 
@@ -62,5 +69,7 @@ void apic_map_update(struct kvm *kvm);
 
 /* The local APIC has ended @vector: tells the I/O APIC, in whichever place it is. */
 void irq_eoi(struct lapic *apic, uint8_t vector, bool level);
+/* ... and it has to be told of @vector. */
+bool irq_eoi_is_wanted(const struct lapic *apic, uint8_t vector);
 /* KVM_SET_LAPIC: what is in service came from somewhere. */
 void irq_lapic_restored(struct lapic *apic);

@@ -5,9 +5,17 @@
 #include <errno.h>
 
 #include "softcvm/uapi/kvm_para.h"
+#include "kvm/irq/irq.h"
 #include "kvm/vcpu/cpuid.h"
 #include "kvm/vcpu/exits.h"
 #include "trace/counters.h"
+
+/* As in the local APIC's ICR. */
+#define ICR_MODE	0x700u
+#define ICR_LOGICAL	(1u << 11)
+#define ICR_ASSERT	(1u << 14)
+#define ICR_LEVEL	(1u << 15)
+#define ICR_SHORTHAND	(3u << 18)
 
 static void set_result(struct vcpu *v, uint64_t ret)
 {
@@ -45,25 +53,69 @@ static int map_gpa_range(struct vcpu *v, uint64_t gpa, uint64_t npages, uint64_t
 	return 0;
 }
 
+/* SDM-like ICR with neither destination mode nor shorthand. */
+static int send_ipi(struct vcpu *v, const uint64_t a[4], bool wide)
+{
+	const uint64_t ids[2] = { a[0], a[1] };
+	uint32_t icr = (uint32_t)a[3];
+	struct lapic_irq irq = {
+		.vector = (uint8_t)icr, .delivery = icr & ICR_MODE, .level = icr & ICR_ASSERT,
+		.trig_level = icr & ICR_LEVEL,
+	};
+	int n;
+
+	if (!vcpu_pv_has(v, KVM_FEATURE_PV_SEND_IPI))
+		return -KVM_ENOSYS;
+	if (icr & (ICR_LOGICAL | ICR_SHORTHAND))
+		return -KVM_EINVAL;
+	n = irq_send_to_ids(v->base.kvm, ids, (uint32_t)a[2], wide ? 64 : 32, &irq);
+	return n < 0 ? -KVM_EOPNOTSUPP : n;
+}
+
+/* Ends the HLT of the vCPU with this APIC id. */
+static int kick_cpu(struct vcpu *v, uint32_t id)
+{
+	struct lapic_irq irq = { .delivery = LAPIC_REMOTE, .dest = id };
+
+	if (!vcpu_pv_has(v, KVM_FEATURE_PV_UNHALT))
+		return -KVM_ENOSYS;
+	(void)irq_deliver(v->base.kvm, NULL, &irq);
+	return 0;
+}
+
+static int64_t answer(struct vcpu *v, uint64_t nr, const uint64_t a[4], bool wide)
+{
+	switch (nr) {
+	case KVM_HC_VAPIC_POLL_IRQ:
+		return 0;
+	case KVM_HC_KICK_CPU:
+		return kick_cpu(v, (uint32_t)a[1]);
+	case KVM_HC_CLOCK_PAIRING:
+		return vcpu_clock_pairing(v, a[0], a[1]);
+	case KVM_HC_SEND_IPI:
+		return send_ipi(v, a, wide);
+	case KVM_HC_SCHED_YIELD:	/* a hint: the host's scheduler is not ours */
+		return vcpu_pv_has(v, KVM_FEATURE_PV_SCHED_YIELD) ? 0 : -KVM_ENOSYS;
+	case KVM_HC_MAP_GPA_RANGE:
+		return map_gpa_range(v, a[0], a[1], a[2]);
+	default:
+		return -KVM_ENOSYS;
+	}
+}
+
 int exit_hypercall(struct vcpu *v)
 {
 	const uint64_t *gpr = v->state.gpr;
-	uint64_t mask = x86_in_64bit_mode(&v->state) ? ~0ull : 0xffffffff;
-	int ret = -KVM_ENOSYS;
+	bool wide = x86_in_64bit_mode(&v->state);
+	uint64_t mask = wide ? ~0ull : 0xffffffff;
+	const uint64_t a[4] = { gpr[X86_RBX] & mask, gpr[X86_RCX] & mask, gpr[X86_RDX] & mask,
+				gpr[X86_RSI] & mask };
+	int64_t ret = v->state.cpl ? -KVM_EPERM : answer(v, gpr[X86_RAX] & mask, a, wide);
 
-	if (v->state.cpl)
-		ret = -KVM_EPERM;
-	else if ((gpr[X86_RAX] & mask) == KVM_HC_MAP_GPA_RANGE)
-		ret = map_gpa_range(v, gpr[X86_RBX] & mask, gpr[X86_RCX] & mask,
-				    gpr[X86_RDX] & mask);
-	else if ((gpr[X86_RAX] & mask) == KVM_HC_VAPIC_POLL_IRQ ||
-		 ((gpr[X86_RAX] & mask) == KVM_HC_SCHED_YIELD &&
-		  vcpu_pv_has(v, KVM_FEATURE_PV_SCHED_YIELD)))
-		ret = 0;		/* a hint: the host's scheduler is not ours */
 	if (v->complete)
 		return 0;
 	KVM_VCPU_COUNT(&v->base, hypercalls);
-	set_result(v, (int64_t)ret);
+	set_result(v, (uint64_t)ret);
 	vcpu_skip_instruction(v);
 	return 1;
 }

@@ -207,6 +207,14 @@ static void uncorrected(struct vcpu *v, uint64_t *bank, const struct kvm_x86_mce
 	vcpu_queue_exception(v, X86_MC, false, 0);
 }
 
+/* The bank asks for an interrupt; its LVT entry says which. */
+static void signal_cmci(struct vcpu *v, uint8_t bank)
+{
+	if ((v->msr.mcg_cap & CAP_CMCI_P) && (v->msr.mce_ctl2[bank] & CTL2_CMCI_EN) &&
+	    v->base.lapic)
+		(void)lapic_local_deliver(v->base.lapic, LAPIC_LVT_CMCI);
+}
+
 int vcpu_set_mce(struct vcpu *v, const struct kvm_x86_mce *mce)
 {
 	uint64_t *bank;
@@ -217,6 +225,7 @@ int vcpu_set_mce(struct vcpu *v, const struct kvm_x86_mce *mce)
 	if (is_ucna(mce)) {
 		fill_bank(bank, mce, mce->status);
 		v->msr.mcg_status = mce->mcg_status;
+		signal_cmci(v, mce->bank);
 	} else if (mce->status & BANK_UC) {
 		uncorrected(v, bank, mce);
 	} else if (!(bank[STATUS] & BANK_VAL) || !(bank[STATUS] & BANK_UC)) {

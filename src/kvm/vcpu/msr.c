@@ -11,7 +11,7 @@
 #include "kvm/vcpu/msr_filter.h"
 
 static const struct msr_table *const tables[] = {
-	&msr_machine, &msr_time, &msr_platform, &msr_memory, &msr_mce,
+	&msr_machine, &msr_time, &msr_platform, &msr_memory, &msr_mce, &msr_pv,
 };
 
 static enum hw_vendor vendor_of(const struct vcpu *v)

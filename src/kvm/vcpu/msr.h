@@ -57,6 +57,7 @@ extern const struct msr_table msr_machine;	/* msr_machine.c: what instructions u
 extern const struct msr_table msr_platform;	/* msr_platform.c: features, power, legacy */
 extern const struct msr_table msr_memory;	/* msr_memory.c: PAT and MTRRs */
 extern const struct msr_table msr_mce;		/* mce.c: machine checks */
+extern const struct msr_table msr_pv;		/* msr_pv.c: KVM's own */
 extern const struct msr_table msr_time;		/* msr_time.c: clocks */
 
 /* Canonical for the widest addresses of the machine, whatever CR4 says. */

@@ -3,22 +3,26 @@
  * msr_time.c - registers that are clocks.
  */
 #include "kvm/vcpu/msr.h"
-#include "os/clock.h"
+#include "kvm/vcpu/time.h"
 
 static enum msr_answer get_tsc(struct vcpu *v, uint32_t index, bool host, uint64_t *value)
 {
-	*value = os_tsc() + v->tsc.offset;
+	*value = guest_tsc_read(&v->tsc);
 	return MSR_OK;
 }
 
 /* What the guest moves its clock by is told in the adjustment. */
 static enum msr_answer set_tsc(struct vcpu *v, uint32_t index, bool host, uint64_t value)
 {
-	uint64_t offset = value - os_tsc();
+	uint64_t by;
 
-	if (!host)
-		v->tsc_adjust += offset - v->tsc.offset;
-	v->tsc.offset = offset;
+	if (host) {
+		vcpu_synchronize_tsc(v, value, true);
+		return MSR_OK;
+	}
+	by = value - guest_tsc_read(&v->tsc);
+	v->tsc_adjust += by;
+	vcpu_adjust_tsc(v, by);
 	return MSR_OK;
 }
 
@@ -28,7 +32,7 @@ static enum msr_answer set_tsc_adjust(struct vcpu *v, uint32_t index, bool host,
 	if (!vcpu_has_feature(v, CPUID_TSC_ADJUST))
 		return MSR_OK;
 	if (!host)
-		v->tsc.offset += value - v->tsc_adjust;
+		vcpu_adjust_tsc(v, value - v->tsc_adjust);
 	v->tsc_adjust = value;
 	return MSR_OK;
 }

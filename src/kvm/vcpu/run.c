@@ -4,6 +4,8 @@
  */
 #include <errno.h>
 
+#include "softcvm/uapi/kvm_para.h"
+
 #include "hw/insn/cpu.h"
 #include "kvm/core/request.h"
 #include "kvm/mmu/audit.h"
@@ -43,6 +45,12 @@ static int handle_requests(struct vcpu *v, struct cpu *cpu)
 		return -EIO;
 	if (kvm_check_request(KVM_REQ_TRIPLE_FAULT, b))
 		return exit_shutdown(v);
+	if (kvm_check_request(KVM_REQ_MASTERCLOCK_UPDATE, b))
+		kvm_update_master_clock(b->kvm);
+	if (kvm_check_request(KVM_REQ_CLOCK_UPDATE, b))
+		vcpu_update_clock(v);
+	if (kvm_check_request(KVM_REQ_STEAL_UPDATE, b))
+		vcpu_record_steal(v);
 	if (kvm_check_request(KVM_REQ_TLB_FLUSH, b)) {
 		KVM_VCPU_COUNT(b, tlb_flush);
 		v->backend->flush_tlb(v, cpu);
@@ -112,6 +120,7 @@ static int enter_guest(struct vcpu *v)
 		if (!is_runnable(v))
 			return 1;
 		vcpu_prepare_events(v);
+		vcpu_offer_pv_eoi(v);
 	}
 
 	if (unlikely(atomic32_load_relaxed(&v->base.audit_wanted)))
@@ -132,6 +141,7 @@ static int enter_guest(struct vcpu *v)
 	cpu_ack(cpu);
 	v->base.srcu_idx = srcu_read_lock(&kvm->srcu);
 
+	vcpu_take_pv_eoi(v);
 	v->has_run = true;
 	KVM_VCPU_COUNT(&v->base, exits);
 	atomic64_add(&kvm->nr_instructions, cpu_instructions(cpu) - before);
@@ -148,6 +158,13 @@ static void count_halt(struct vcpu *v, uint64_t ns)
 static bool timer_has_expired(const struct vcpu *v)
 {
 	return v->base.lapic && unlikely(lapic_timer_is_pending(v->base.lapic));
+}
+
+/* It has a processor again: the guest is told what that took. */
+static void vcpu_loaded(struct vcpu *v)
+{
+	if (unlikely(v->time.steal_msr & KVM_MSR_ENABLED))
+		kvm_make_request(KVM_REQ_STEAL_UPDATE, &v->base);
 }
 
 /* Not running: HLT, or waiting for INIT or SIPI. */
@@ -168,6 +185,7 @@ static void sleep_until(struct vcpu *v)
 	count_halt(v, os_monotonic_ns() - begin);
 	v->base.srcu_idx = srcu_read_lock(&kvm->srcu);
 	vcpu_load(v);
+	vcpu_loaded(v);
 }
 
 /* vcpu_block(): 1 goes round the loop once more. */
@@ -200,10 +218,12 @@ static void yield_cpu(struct vcpu *v)
 {
 	struct kvm *kvm = v->base.kvm;
 
+	vcpu_mark_preempted(v);
 	srcu_read_unlock(&kvm->srcu, v->base.srcu_idx);
 	vcpu_put(v);
 	vcpu_load(v);
 	v->base.srcu_idx = srcu_read_lock(&kvm->srcu);
+	vcpu_loaded(v);
 }
 
 static int run_loop(struct vcpu *v)
@@ -289,6 +309,7 @@ int vcpu_run(struct vcpu *v)
 	v->base.run->flags = 0;
 	vcpu_load(v);
 	v->base.srcu_idx = srcu_read_lock(&kvm->srcu);
+	vcpu_loaded(v);
 	r = run_locked(v);
 	vcpu_sync_to_run(v);
 	save_to_run(v);

@@ -74,6 +74,7 @@ static void svm_run(struct vcpu *v, struct cpu *cpu)
 	c->ncr3 = v->base.mmu.root;
 	c->nested_levels = v->base.mmu.root_level;
 	c->tsc_offset = v->tsc.offset;
+	c->tsc_ratio = v->tsc.ratio;
 	c->event_inj = event_to_inject(&v->events);
 	svm_vmrun(cpu, c, &v->state, &v->svm_exit);
 	c->tlb_control = SVM_TLB_DO_NOTHING;

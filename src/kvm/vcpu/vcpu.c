@@ -95,6 +95,9 @@ void vcpu_reset(struct vcpu *v, bool init)
 	const struct kvm *kvm = v->base.kvm;
 
 	reset_processor(v, init);
+	v->time = (struct vcpu_time){ .generation = v->time.generation,
+				      .poll_control = init ? v->time.poll_control : 1,
+				      .steal_last = v->time.steal_last };
 	if (!init) {
 		vcpu_msrs_reset(v);
 		v->apic_base = LAPIC_DEFAULT_BASE | LAPIC_BASE_ENABLE |
@@ -148,7 +151,8 @@ int vcpu_create(struct kvm *kvm, unsigned id, void *run_pages, struct vcpu **out
 	v->backend = backend_of(kvm->module);
 	v->last_cpu = NO_CPU;
 	v->maxphyaddr = MAXPHYADDR_UNTOLD;
-	v->tsc.khz = kvm->caps.tsc_khz;
+	if (vcpu_set_tsc_khz(v, kvm->caps.tsc_khz))
+		v->tsc.khz = os_tsc_khz();
 	if (kvm->caps.irqchip)
 		v->base.lapic = lapic_create(&v->base, &v->tsc);
 	if (kvm->caps.irqchip && !v->base.lapic) {
@@ -159,19 +163,9 @@ int vcpu_create(struct kvm *kvm, unsigned id, void *run_pages, struct vcpu **out
 	vcpu_reset(v, false);
 	if (kvm->disabled_quirks & KVM_X86_QUIRK_STUFF_FEATURE_MSRS)
 		vcpu_clear_feature_msrs(v);
+	vcpu_synchronize_tsc(v, 0, false);
 	counter_add(kvm->module->counters, COUNTER_VCPUS, 1);
 	*out = v;
-	return 0;
-}
-
-/* This machine scales no TSC: as fast as it is or faster, within 250 ppm. */
-int vcpu_set_tsc_khz(struct vcpu *v, uint32_t khz)
-{
-	uint32_t host = os_tsc_khz();
-
-	if (khz && khz < host - host / 4000)
-		return -EINVAL;
-	v->tsc.khz = khz ? khz : host;
 	return 0;
 }
 

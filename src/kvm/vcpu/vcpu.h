@@ -17,6 +17,7 @@
 #include "hw/insn/vmx.h"
 #include "kvm/core/kvm.h"
 #include "kvm/irq/lapic.h"
+#include "kvm/vcpu/time.h"
 #include "x86/state.h"
 
 struct vcpu;
@@ -146,6 +147,7 @@ struct vcpu {
 	uint64_t	 apic_base;
 	struct vcpu_msrs msr;
 	struct guest_tsc tsc;
+	struct vcpu_time time;
 	uint64_t	 tsc_adjust;
 	uint64_t	 pdptrs[4];	/* KVM_SET_SREGS2's, for CR3 == pdptrs_cr3 */
 	uint64_t	 pdptrs_cr3;
@@ -212,8 +214,6 @@ MUST_CHECK int vcpu_sync_from_run(struct vcpu *v);
 void vcpu_sync_to_run(struct vcpu *v);
 /* The address that the next instruction is fetched from. */
 uint64_t vcpu_linear_rip(const struct vcpu *v);
-/* 0: the host's rate.  -EINVAL: slower than the host, which does not scale. */
-MUST_CHECK int vcpu_set_tsc_khz(struct vcpu *v, uint32_t khz);
 /* The local APIC's registers; v->base.lapic is there. */
 MUST_CHECK int vcpu_get_lapic(const struct vcpu *v, struct kvm_lapic_state *state);
 MUST_CHECK int vcpu_set_lapic(struct vcpu *v, const struct kvm_lapic_state *state);

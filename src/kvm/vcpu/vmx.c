@@ -111,6 +111,7 @@ static void vmx_run(struct vcpu *v, struct cpu *cpu)
 	c->cr0_shadow = v->state.cr0;
 	c->cr4_shadow = v->state.cr4;
 	c->tsc_offset = v->tsc.offset;
+	c->tsc_multiplier = v->tsc.ratio;
 	c->entry_intr_info = event_to_inject(&v->events);
 	c->entry_error_code = v->events.exception.error;
 	c->entry_insn_len = v->events.insn_len;

@@ -120,6 +120,7 @@ static void destroy_vm(struct kvm *kvm)
 	kvm_mmu_uninit_vm(kvm);
 	kvm->ops->vm_free(kvm);
 	kvm_vm_free_memory(kvm);
+	kvm_time_destroy(kvm);
 	kvm_irq_destroy(kvm);
 	arch_destroy(kvm->arch);
 	msr_filter_free(atomicptr_load(&kvm->msr_filter));
@@ -156,8 +157,10 @@ int kvm_vm_create(struct kvm_module *module, const struct vm_type_ops *ops, stru
 		goto out_free;
 	kvm->coalesced_ring = kvm->arch->coalesced_page;
 	r = kvm_irq_create(kvm);
+	if (!r)
+		r = kvm_time_create(kvm);
 	if (r)
-		goto out_arch;
+		goto out_irq;
 	r = kvm_core_init(kvm, module, destroy_vm);
 	if (r)
 		goto out_irq;
@@ -177,8 +180,8 @@ out_mmu:
 out_core:
 	kvm_core_fini(kvm);
 out_irq:
+	kvm_time_destroy(kvm);
 	kvm_irq_destroy(kvm);
-out_arch:
 	arch_destroy(kvm->arch);
 out_free:
 	free(kvm);
@@ -318,6 +321,8 @@ int kvm_vm_set_identity_map_addr(struct kvm *kvm, uint64_t addr)
 /* For vCPUs to come; those that there are keep theirs. */
 int kvm_vm_set_tsc_khz(struct kvm *kvm, uint32_t khz)
 {
+	if (khz >= kvm_max_tsc_khz(kvm->module))
+		return -EINVAL;
 	mutex_lock(&kvm->lock);
 	kvm->caps.tsc_khz = khz ? khz : os_tsc_khz();
 	mutex_unlock(&kvm->lock);

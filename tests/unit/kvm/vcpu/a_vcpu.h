@@ -105,6 +105,7 @@ static inline void a_vcpu_make(struct a_vcpu *a, enum hw_vendor vendor, bool api
 	*a->kvm = (struct kvm){ .ops = &a->ops, .nr_address_spaces = 1 };
 	a->kvm->caps.irqchip = apic;
 	assert_int_equal(kvm_irq_create(a->kvm), 0);
+	assert_int_equal(kvm_time_create(a->kvm), 0);
 	a->kvm->irq->mode = apic ? IRQCHIP_KERNEL : IRQCHIP_NONE;
 	assert_int_equal(kvm_core_init(a->kvm, &a->module, a_vm_last_put), 0);
 	assert_int_equal(kvm_mmu_init_vm(a->kvm), 0);
@@ -132,6 +133,7 @@ static inline void a_vcpu_free(struct a_vcpu *a)
 		vcpu_destroy(to_vcpu(b));
 		os_unmap(pages, VCPU_RUN_PAGES * PAGE_SIZE);
 	}
+	kvm_time_destroy(a->kvm);
 	kvm_irq_destroy(a->kvm);
 	kvm_mmu_uninit_vm(a->kvm);
 	kvm_core_fini(a->kvm);

@@ -121,6 +121,13 @@ static const struct row {
 	{ "listed, unknown, 0", ON_BOTH, 0x4b564d02, HOST, 0, 0, 0 },
 	{ "listed, unknown, not 0", ON_BOTH, 0x4b564d02, HOST, 1, NONE, 0 },
 	{ "listed, unknown, by the guest", ON_BOTH, 0x4b564d02, GUEST, 0, NONE, 0 },
+	{ "steal time: reserved bits", ON_BOTH, 0x4b564d03, GUEST, 0x1003, GP, 0 },
+	{ "steal time", ON_BOTH, 0x4b564d03, GUEST, 0x1001, 0, 0x1001 },
+	{ "PV EOI is aligned", ON_BOTH, 0x4b564d04, GUEST, 0x1003, GP, 0 },
+	{ "polling is on, and one bit", ON_BOTH, 0x4b564d05, GUEST, 2, GP, 1 },
+	{ "polling can be switched off", ON_BOTH, 0x4b564d05, GUEST, 0, 0, 0 },
+	{ "the system time's address", ON_BOTH, 0x4b564d01, GUEST, 0x2000, 0, 0x2000 },
+	{ "the TSC deadline needs its mode", ON_BOTH, 0x6e0, GUEST, 5, 0, 0 },
 	{ "APIC base moves", ON_BOTH, 0x1b, GUEST, 0xfed00900, 0, 0xfed00900 },
 	{ "APIC base: reserved", ON_BOTH, 0x1b, GUEST, APIC | BIT(9), GP, APIC },
 	{ "x2APIC", ON_BOTH, 0x1b, GUEST, APIC | BIT(10), 0, APIC | BIT(10) },
@@ -141,6 +148,7 @@ static void each_register_by_its_rule(enum hw_vendor vendor)
 			continue;
 		a_vcpu_make(&a, vendor, true);
 		a_vcpu_all_cpuid(&a);
+		a.v->enforce_pv = true;		/* asynchronous page faults are not announced */
 		got = vcpu_set_msr(a.v, r->index, r->who == HOST, r->value);
 		if (vcpu_get_msr(a.v, r->index, true, &is))
 			is = 0;

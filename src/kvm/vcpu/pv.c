@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * pv.c - what KVM and its guest tell each other in shared memory: stolen time,
+ * and ends of interrupts without an exit.  virt/kvm/x86/msr.rst.
+ */
+#include <stddef.h>
+
+#include "softcvm/uapi/kvm_para.h"
+#include "kvm/core/request.h"
+#include "kvm/host/access.h"
+#include "kvm/irq/irq.h"
+#include "kvm/vcpu/cpuid.h"
+#include "kvm/vcpu/time.h"
+#include "kvm/vcpu/vcpu.h"
+#include "os/process.h"
+
+#define EOI_ENABLED	1u	/* in the guest's byte, and in the MSR */
+
+static gpa_t steal_gpa(const struct vcpu *v, size_t member)
+{
+	return GPA((v->time.steal_msr & KVM_STEAL_VALID_BITS) + member);
+}
+#define STEAL(v, member) steal_gpa(v, offsetof(struct kvm_steal_time, member))
+
+/* The guest may ask a sleeping vCPU for a TLB flush instead of sending it an IPI. */
+static bool take_preempted(struct vcpu *v)
+{
+	uint8_t old = KVM_VCPU_PREEMPTED, none = 0;
+	int r;
+
+	do {
+		r = kvm_cmpxchg_guest(v->base.kvm, STEAL(v, preempted), &old, &none, sizeof(old));
+	} while (!r);
+	if (r < 0)
+		return false;
+	if ((old & KVM_VCPU_FLUSH_TLB) && vcpu_pv_has(v, KVM_FEATURE_PV_TLB_FLUSH))
+		kvm_make_request(KVM_REQ_TLB_FLUSH, &v->base);
+	v->time.preempted = false;
+	return true;
+}
+
+static bool put_version(struct vcpu *v, uint32_t version)
+{
+	sync_fence();
+	return !kvm_write_guest(v->base.kvm, STEAL(v, version), &version, sizeof(version));
+}
+
+void vcpu_record_steal(struct vcpu *v)
+{
+	struct kvm *kvm = v->base.kvm;
+	uint64_t delay, steal;
+	uint32_t version;
+
+	if (!(v->time.steal_msr & KVM_MSR_ENABLED) || !take_preempted(v) ||
+	    kvm_read_guest(kvm, STEAL(v, version), &version, sizeof(version)) ||
+	    kvm_read_guest(kvm, STEAL(v, steal), &steal, sizeof(steal)))
+		return;
+	version = (version + 1) | 1;
+	if (!put_version(v, version))
+		return;
+	delay = os_run_delay_ns();
+	steal += delay - v->time.steal_last;
+	v->time.steal_last = delay;
+	if (kvm_write_guest(kvm, STEAL(v, steal), &steal, sizeof(steal)))
+		return;
+	(void)put_version(v, version + 1);
+}
+
+void vcpu_mark_preempted(struct vcpu *v)
+{
+	const uint8_t preempted = KVM_VCPU_PREEMPTED;
+
+	if (!(v->time.steal_msr & KVM_MSR_ENABLED) || v->time.preempted)
+		return;
+	if (!kvm_write_guest(v->base.kvm, STEAL(v, preempted), &preempted, sizeof(preempted)))
+		v->time.preempted = true;
+}
+
+static bool put_eoi(struct vcpu *v, uint8_t value)
+{
+	gpa_t gpa = GPA(v->time.eoi_msr & ~(uint64_t)KVM_MSR_ENABLED);
+
+	return !kvm_write_guest(v->base.kvm, gpa, &value, sizeof(value));
+}
+
+/* One interrupt in service, none waiting, and no I/O APIC that has to know. */
+void vcpu_offer_pv_eoi(struct vcpu *v)
+{
+	const struct lapic *apic = v->base.lapic;
+	int isr;
+
+	if (!(v->time.eoi_msr & KVM_MSR_ENABLED) || !apic || v->time.eoi_pending)
+		return;
+	isr = lapic_highest(apic, LAPIC_ISR);
+	if (isr < 0 || lapic_highest(apic, LAPIC_IRR) >= 0 ||
+	    irq_eoi_is_wanted(apic, (uint8_t)isr))
+		return;
+	v->time.eoi_pending = put_eoi(v, EOI_ENABLED);
+}
+
+/* The bit is gone: the guest has ended its interrupt.  Still there: it is taken back. */
+void vcpu_take_pv_eoi(struct vcpu *v)
+{
+	gpa_t gpa = GPA(v->time.eoi_msr & ~(uint64_t)KVM_MSR_ENABLED);
+	uint8_t value;
+
+	if (likely(!v->time.eoi_pending))
+		return;
+	v->time.eoi_pending = false;
+	if (!(v->time.eoi_msr & KVM_MSR_ENABLED) ||
+	    kvm_read_guest(v->base.kvm, gpa, &value, sizeof(value)))
+		return;
+	if (value & EOI_ENABLED)
+		(void)put_eoi(v, 0);
+	else
+		lapic_set_eoi(v->base.lapic);
+}
