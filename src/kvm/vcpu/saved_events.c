@@ -62,6 +62,8 @@ void vcpu_get_events(struct vcpu *v, struct kvm_vcpu_events *out)
 	out->nmi.injected = v->events.nmi_injected;
 	out->nmi.pending = v->events.nmi_pending + v->backend->nmi_is_pending(v);
 	out->nmi.masked = !!(v->state.shadow & X86_SHADOW_NMI);
+	out->smi.latched_init = v->base.lapic && (atomic32_load(&v->base.lapic->pending_events) &
+						  LAPIC_EVENT_INIT);
 	out->flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW |
 		     KVM_VCPUEVENT_VALID_SMM;
 	if (caps->exception_payload)
@@ -132,10 +134,20 @@ static void set_nmi(struct vcpu *v, const struct kvm_vcpu_events *in)
  */
 static int set_the_rest(struct vcpu *v, const struct kvm_vcpu_events *in)
 {
+	struct lapic *apic = v->base.lapic;
+
+	if ((in->flags & KVM_VCPUEVENT_VALID_SIPI_VECTOR) && apic)
+		atomic32_store(&apic->sipi_vector, in->sipi_vector);
 	/* There is no system management mode. */
 	if ((in->flags & KVM_VCPUEVENT_VALID_SMM) &&
 	    (in->smi.smm || in->smi.pending || in->smi.smm_inside_nmi))
 		return -EINVAL;
+	if ((in->flags & KVM_VCPUEVENT_VALID_SMM) && apic) {
+		if (in->smi.latched_init)
+			atomic32_or(&apic->pending_events, LAPIC_EVENT_INIT);
+		else
+			atomic32_and(&apic->pending_events, ~LAPIC_EVENT_INIT);
+	}
 	if (in->flags & KVM_VCPUEVENT_VALID_TRIPLE_FAULT) {
 		if (!v->base.kvm->caps.triple_fault_event)
 			return -EINVAL;

@@ -16,11 +16,42 @@
 #define CR0_PAGING	(X86_CR0_PE | X86_CR0_WP | X86_CR0_PG)
 #define CR4_PAGING	(X86_CR4_PSE | X86_CR4_PAE | X86_CR4_PGE | X86_CR4_LA57 |	\
 			 X86_CR4_SMEP | X86_CR4_SMAP | X86_CR4_PCIDE | X86_CR4_PKE)
+#define TYPE_ACCESSED	1u
+#define TYPE_BUSY	2u	/* of a TSS */
 #define CR3_PCID	0xfffull
 #define CR3_NO_FLUSH	BIT(63)
 
-static void segment_get(const struct x86_segment *s, struct kvm_segment *k)
+static bool is_amd(const struct vcpu *v)
 {
+	return hw_config(v->base.kvm->module->hw)->vendor == HW_VENDOR_AMD;
+}
+
+/* What AMD's control area does not keep is made up so that Intel's would take it. */
+static void dress_amd_segment(const struct vcpu *v, enum x86_seg seg, struct kvm_segment *k)
+{
+	k->g = k->limit > 0xfffff;
+	switch (seg) {
+	case X86_TR:
+		k->type |= TYPE_BUSY;
+		break;
+	case X86_DS: case X86_ES: case X86_FS: case X86_GS:
+		if (!k->unusable)
+			k->type |= TYPE_ACCESSED;
+		break;
+	case X86_SS:
+		if (k->unusable)
+			k->db = 0;
+		k->dpl = v->state.cpl;
+		break;
+	default:
+		break;
+	}
+}
+
+static void segment_get(const struct vcpu *v, enum x86_seg seg, struct kvm_segment *k)
+{
+	const struct x86_segment *s = &v->state.seg[seg];
+
 	memset(k, 0, sizeof(*k));
 	k->base = s->base;
 	k->limit = s->limit;
@@ -34,14 +65,20 @@ static void segment_get(const struct x86_segment *s, struct kvm_segment *k)
 	k->g = !!(s->ar & X86_AR_G);
 	k->unusable = !!(s->ar & X86_AR_UNUSABLE);
 	k->present = (s->ar & X86_AR_P) && !k->unusable;
+	if (is_amd(v))
+		dress_amd_segment(v, seg, k);
 }
 
-static void segment_set(struct x86_segment *s, const struct kvm_segment *k)
+/* Intel's VM entry wants the accessed bit: old VMMs forget it. */
+static void segment_set(struct vcpu *v, enum x86_seg seg, const struct kvm_segment *k)
 {
+	struct x86_segment *s = &v->state.seg[seg];
+	unsigned type = k->type | (is_amd(v) || seg == X86_LDTR ? 0 : TYPE_ACCESSED);
+
 	s->base = k->base;
 	s->limit = k->limit;
 	s->selector = k->selector;
-	s->ar = FIELD_PUT(X86_AR_TYPE, k->type) | FIELD_PUT(X86_AR_DPL, k->dpl) |
+	s->ar = FIELD_PUT(X86_AR_TYPE, type) | FIELD_PUT(X86_AR_DPL, k->dpl) |
 		(k->s ? X86_AR_S : 0) | (k->present ? X86_AR_P : 0) |
 		(k->avl ? X86_AR_AVL : 0) | (k->l ? X86_AR_L : 0) |
 		(k->db ? X86_AR_DB : 0) | (k->g ? X86_AR_G : 0);
@@ -59,14 +96,14 @@ static void get_common(struct vcpu *v, struct kvm_sregs *s)
 
 	vcpu_settle_payload(v);
 	memset(s, 0, sizeof(*s));
-	segment_get(&st->seg[X86_CS], &s->cs);
-	segment_get(&st->seg[X86_DS], &s->ds);
-	segment_get(&st->seg[X86_ES], &s->es);
-	segment_get(&st->seg[X86_FS], &s->fs);
-	segment_get(&st->seg[X86_GS], &s->gs);
-	segment_get(&st->seg[X86_SS], &s->ss);
-	segment_get(&st->seg[X86_TR], &s->tr);
-	segment_get(&st->seg[X86_LDTR], &s->ldt);
+	segment_get(v, X86_CS, &s->cs);
+	segment_get(v, X86_DS, &s->ds);
+	segment_get(v, X86_ES, &s->es);
+	segment_get(v, X86_FS, &s->fs);
+	segment_get(v, X86_GS, &s->gs);
+	segment_get(v, X86_SS, &s->ss);
+	segment_get(v, X86_TR, &s->tr);
+	segment_get(v, X86_LDTR, &s->ldt);
 	s->gdt.base = st->gdtr.base;
 	s->gdt.limit = st->gdtr.limit;
 	s->idt.base = st->idtr.base;
@@ -167,16 +204,18 @@ static int pending_interrupt(const struct kvm_sregs *s)
 	return -1;
 }
 
-static void load_segments(struct x86_state *st, const struct kvm_sregs *s)
+static void load_segments(struct vcpu *v, const struct kvm_sregs *s)
 {
-	segment_set(&st->seg[X86_CS], &s->cs);
-	segment_set(&st->seg[X86_DS], &s->ds);
-	segment_set(&st->seg[X86_ES], &s->es);
-	segment_set(&st->seg[X86_FS], &s->fs);
-	segment_set(&st->seg[X86_GS], &s->gs);
-	segment_set(&st->seg[X86_SS], &s->ss);
-	segment_set(&st->seg[X86_TR], &s->tr);
-	segment_set(&st->seg[X86_LDTR], &s->ldt);
+	struct x86_state *st = &v->state;
+
+	segment_set(v, X86_CS, &s->cs);
+	segment_set(v, X86_DS, &s->ds);
+	segment_set(v, X86_ES, &s->es);
+	segment_set(v, X86_FS, &s->fs);
+	segment_set(v, X86_GS, &s->gs);
+	segment_set(v, X86_SS, &s->ss);
+	segment_set(v, X86_TR, &s->tr);
+	segment_set(v, X86_LDTR, &s->ldt);
 	st->gdtr = (struct x86_table){ .limit = s->gdt.limit, .base = s->gdt.base };
 	st->idtr = (struct x86_table){ .limit = s->idt.limit, .base = s->idt.base };
 	st->cpl = FIELD_GET(X86_AR_DPL, st->seg[X86_SS].ar);
@@ -202,7 +241,7 @@ static int set_common(struct vcpu *v, const struct kvm_sregs *s)
 		return -EINVAL;
 	if (vcpu_set_msr(v, 0x1b /* IA32_APIC_BASE */, true, s->apic_base))
 		return -EINVAL;
-	load_segments(st, s);
+	load_segments(v, s);
 	st->cr0 = s->cr0 | X86_CR0_ET;
 	st->cr2 = s->cr2;
 	st->cr3 = s->cr3;
