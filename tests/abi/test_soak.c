@@ -474,6 +474,7 @@ static void make_world(uint64_t shared_bit)
 	make_places();
 	/* Congruent with the guest, so that huge pages are possible. */
 	world.home = room + -(uintptr_t)room % (2 * M);
+	(void)madvise(world.home, HOME_SIZE, MADV_HUGEPAGE);
 	world.away = pages(AWAY_SIZE);
 	world.gmem = (int)vm_gmem(world.guest.vm, HOME_SIZE, 0);
 	need(world.gmem >= 0, "KVM_CREATE_GUEST_MEMFD");
