@@ -67,7 +67,7 @@ int main(int argc, char **argv)
 	struct report r;
 
 	report_begin(&r, mmio_caching() == 'N' ? "exits-uncached" : "exits",
-		     "KVM_RUN to an exit and back, in and out.", 7, &argc, argv);
+		     "KVM_RUN to an exit and back, in and out.", 11, &argc, argv);
 	flat_guest_make(&g, KVM_X86_DEFAULT_VM, false, exit_code, (size_t)(exit_end - exit_code));
 	pin_to(0);
 	report_say(&r, "  mmio_caching is %c", mmio_caching());
@@ -79,5 +79,8 @@ int main(int argc, char **argv)
 	report_series(&r, "io", "KVM_EXIT_IO, one byte out", "ns", &port);
 	report_series(&r, "mmio_write", "KVM_EXIT_MMIO, write", "ns", &write);
 	report_series(&r, "mmio_read", "KVM_EXIT_MMIO, read", "ns", &read);
+	report_goal(&r, "io.goal", "an exit and back", series_median(&port), AT_MOST, 500, "ns");
+	report_goal(&r, "mmio_write.goal", "the same, write", series_median(&write), AT_MOST, 500, "ns");
+	report_goal(&r, "mmio_read.goal", "the same, read", series_median(&read), AT_MOST, 500, "ns");
 	return report_end(&r);
 }

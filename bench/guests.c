@@ -20,6 +20,7 @@
 #define IMAGE_SIZE	0x40000ull
 #define ROM		(0x100000000ull - IMAGE_SIZE)
 #define RAM_SIZE	(64ull << 20)
+#define HUGE		(2ull << 20)
 #define PORT		0xe9
 
 struct machine {
@@ -47,7 +48,9 @@ static void machine_make(struct machine *m, const char *image)
 	need(fd >= 0, "%s", image);
 	m->kvm = kvm_open();
 	m->vm = vm_make(m->kvm, KVM_X86_DEFAULT_VM);
-	m->ram = pages(RAM_SIZE);
+	m->ram = pages(RAM_SIZE + HUGE);
+	m->ram += -(uintptr_t)m->ram & (HUGE - 1);
+	madvise(m->ram, RAM_SIZE, MADV_HUGEPAGE);	/* as QEMU does */
 	m->rom = pages(IMAGE_SIZE);
 	need(read(fd, m->rom, IMAGE_SIZE) == (ssize_t)IMAGE_SIZE, "%s is not an image", image);
 	close(fd);
@@ -65,7 +68,7 @@ static void machine_free(struct machine *m)
 	close(m->vcpu);
 	close(m->vm);
 	close(m->kvm);
-	munmap(m->ram, RAM_SIZE);
+	munmap(m->ram, RAM_SIZE);	/* and what lies before it, at the end of the process */
 	munmap(m->rom, IMAGE_SIZE);
 }
 

@@ -29,6 +29,11 @@ static bool walk_part(struct emu *e, struct part *p, unsigned access)
 {
 	struct vcpu_walk_fault fault;
 
+	/* As KVM: the exit's address spares a walk for what has the same place in its page. */
+	if (!((e->gpa.v ^ p->lin) & ~PAGE_MASK) && e->gpa.v != ~0ull) {
+		p->gpa = e->gpa;
+		return true;
+	}
 	switch (vcpu_walk(e->v, p->lin, access, &p->gpa, &fault)) {
 	case WALK_OK:
 		p->gpa = kvm_addr_without_alias(e->v->base.kvm, p->gpa);

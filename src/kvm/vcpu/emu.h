@@ -20,6 +20,7 @@ struct emu {
 	struct x86_exec	 x;		/* first: handlers get it */
 	struct vcpu	*v;
 	unsigned	 access;	/* WALK_USER at CPL 3 */
+	gpa_t		 gpa;		/* where the exit says that the operand is, or all ones */
 	unsigned	 pos;		/* bytes of v->mmio.reads[] that have been used */
 	bool		 needs_memory;	/* MMIO is not reached: the guest tries again */
 	bool		 by_element;	/* a repeated string instruction */

@@ -216,3 +216,11 @@ bool emu_form_needs_memory(const struct emu_form *f)
 	return f->map == 2 && !is_register(f) &&
 	       ((f->opcode == 0x01 && reg <= 3) || (f->opcode == 0xae && reg <= 1));
 }
+
+bool emu_form_has_two_operands(const struct emu_form *f)
+{
+	unsigned reg = f->modrm >> 3 & 7;
+
+	return f->map == 1 && ((f->opcode >= 0xa4 && f->opcode <= 0xa7) || f->opcode == 0x8f ||
+			       (f->opcode == 0xff && (reg == 2 || reg == 3 || reg == 6)));
+}

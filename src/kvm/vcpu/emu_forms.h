@@ -33,3 +33,6 @@ enum emu_verdict emu_form_of(enum x86_mode mode, const uint8_t *bytes, unsigned 
 
 /* Descriptor tables and FXSAVE: their operand is never MMIO, the guest tries again. */
 bool emu_form_needs_memory(const struct emu_form *f);
+
+/* PUSH m, POP m, CALL m, MOVS, CMPS: an exit's address may be either operand's. */
+bool emu_form_has_two_operands(const struct emu_form *f);

@@ -11,7 +11,7 @@
 #include "kvm/vcpu/backend.h"
 #include "kvm/vcpu/cpuid.h"
 #include "kvm/vcpu/emu.h"
-#include "kvm/vcpu/emu_forms.h"
+#include "kvm/vcpu/emu_insn.h"
 #include "kvm/vcpu/exits.h"
 #include "kvm/vcpu/walk.h"
 #include "trace/counters.h"
@@ -97,89 +97,8 @@ static int first_mmio_exit(struct vcpu *v)
 	KVM_VCPU_COUNT(&v->base, mmio_exits);
 	return mmio_exit(v);
 }
-/* The instruction under way: its bytes, its ops, and what KVM thinks of it. */
-struct insn {
-	uint8_t		 bytes[X86_MAX_INSN];
-	unsigned	 nr;
-	struct x86_op	 ops[2];
-	struct emu_form	 form;
-	enum emu_verdict verdict;
-	struct vcpu_walk_fault fault;
-};
-
-/* Bytes from RIP on: the exit's own, else read through the page tables. */
-static enum walk_answer fetch(struct vcpu *v, uint64_t lin, struct insn *in)
-{
-	unsigned access = WALK_FETCH | (v->state.cpl == 3 ? WALK_USER : 0);
-	unsigned in_page = PAGE_SIZE - (lin & ~PAGE_MASK), n;
-	const uint8_t *given;
-	enum walk_answer a;
-
-	in->nr = v->backend->insn_bytes(v, &given);
-	if (in->nr) {
-		memcpy(in->bytes, given, in->nr);
-		return WALK_OK;
-	}
-	n = MIN((unsigned)X86_MAX_INSN, in_page);
-	a = vcpu_read_linear(v, lin, in->bytes, n, access, &in->fault);
-	if (a == WALK_OK)
-		in->nr = n;
-	return a;
-}
-
-/* The rest of an instruction that goes on in the next page. */
-static enum walk_answer fetch_rest(struct vcpu *v, uint64_t lin, struct insn *in)
-{
-	unsigned access = WALK_FETCH | (v->state.cpl == 3 ? WALK_USER : 0);
-	enum walk_answer a = vcpu_read_linear(v, lin + in->nr, in->bytes + in->nr,
-					      X86_MAX_INSN - in->nr, access, &in->fault);
-
-	if (a == WALK_OK)
-		in->nr = X86_MAX_INSN;
-	return a;
-}
-
-/* What KVM takes and no processor knows (66 0F E7 with a register) is #UD. */
-static void judge(enum x86_mode mode, struct insn *in, enum x86_decoded how)
-{
-	in->verdict = emu_form_of(mode, in->bytes, in->nr, &in->form);
-	if (how == X86_DECODED)
-		x86_decode_end(mode, in->ops[0].len, 1, &emu_handlers, &in->ops[1]);
-	else if (in->verdict == EMU_TAKES)
-		in->verdict = EMU_RAISES_UD;
-}
-
-static enum x86_decoded decode(enum x86_mode mode, struct insn *in)
-{
-	return x86_decode(mode, in->bytes, in->nr, 0, 1, &emu_handlers, &in->ops[0]);
-}
-
-static enum walk_answer fetch_and_decode(struct vcpu *v, struct insn *in)
-{
-	enum x86_mode mode = x86_mode_of(&v->state);
-	uint64_t lin = v->state.rip;
-	enum x86_decoded how;
-	enum walk_answer a;
-
-	in->nr = 0;
-	if (mode != X86_MODE_64)
-		lin = (uint32_t)(lin + v->state.seg[X86_CS].base);
-	a = fetch(v, lin, in);
-	if (a != WALK_OK)
-		return a;
-	how = decode(mode, in);
-	if (how == X86_TRUNCATED && in->nr < X86_MAX_INSN) {
-		a = fetch_rest(v, lin, in);
-		if (a != WALK_OK)
-			return a;
-		how = decode(mode, in);
-	}
-	judge(mode, in, how);
-	return WALK_OK;
-}
-
 /* The instruction has stopped: an exception, MMIO, or something we cannot do. */
-static int stopped(struct vcpu *v, struct emu *e, const struct insn *in)
+static int stopped(struct vcpu *v, struct emu *e, const struct emu_insn *in)
 {
 	const struct x86_event *event = &e->x.event;
 
@@ -217,14 +136,16 @@ static int finished(struct vcpu *v, const struct emu *e)
 
 #define SHADOWS	(X86_SHADOW_STI | X86_SHADOW_MOV_SS)
 
-static int execute(struct vcpu *v, const struct insn *in)
+static int execute(struct vcpu *v, const struct emu_insn *in)
 {
 	struct emu e = { .v = v, .access = v->state.cpl == 3 ? WALK_USER : 0, .io = 1,
 			 .needs_memory = emu_form_needs_memory(&in->form),
-			 .by_element = is_repeated_string(&in->ops[0]) };
+			 .by_element = is_repeated_string(&in->ops[0]), .gpa = EMULATE_NO_GPA };
 	uint8_t shadow = v->state.shadow;
 	int ret;
 
+	if (!e.by_element && !emu_form_has_two_operands(&in->form))
+		e.gpa = v->mmio.gpa;
 	v->next_rip = v->state.rip + in->ops[0].len;
 	v->state.shadow &= (uint8_t)~SHADOWS;
 	x86_exec_enter(&e.x, &v->state);
@@ -241,7 +162,7 @@ static int execute(struct vcpu *v, const struct insn *in)
 }
 
 /* The CPUID bits without which KVM does not emulate what the processor calls #UD. */
-static bool guest_has(struct vcpu *v, const struct insn *in)
+static bool guest_has(struct vcpu *v, const struct emu_insn *in)
 {
 	const struct kvm_cpuid_entry2 *e;
 
@@ -257,7 +178,7 @@ static bool guest_has(struct vcpu *v, const struct insn *in)
 	}
 }
 
-static int carry_out(struct vcpu *v, struct insn *in)
+static int carry_out(struct vcpu *v, struct emu_insn *in)
 {
 	if (in->verdict == EMU_TAKES && !guest_has(v, in))
 		in->verdict = EMU_RAISES_UD;
@@ -275,12 +196,11 @@ static int carry_out(struct vcpu *v, struct insn *in)
 /* For the answers to its loads, or to INS: the same instruction, whatever is there now. */
 static int emulate_again(struct vcpu *v)
 {
-	enum x86_mode mode = x86_mode_of(&v->state);
-	struct insn in = { .nr = v->mmio.nr_insn };
+	struct emu_insn in = { .nr = v->mmio.nr_insn };
 
 	memcpy(in.bytes, v->mmio.insn, in.nr);
 	v->state.rip = v->mmio.rip;
-	judge(mode, &in, decode(mode, &in));
+	emu_insn_decode(v, &in);
 	return carry_out(v, &in);
 }
 
@@ -290,12 +210,13 @@ int vcpu_emulate_answered(struct vcpu *v)
 }
 
 /* A new instruction: nothing has been read. */
-static void begin(struct vcpu *v, const struct insn *in)
+static void begin(struct vcpu *v, const struct emu_insn *in, gpa_t gpa)
 {
 	struct vcpu_mmio *m = &v->mmio;
 
 	m->read_completed = false;
 	m->nr = m->nr_reads = 0;
+	m->gpa = gpa;
 	m->rcx = v->state.gpr[X86_RCX];
 	m->rip = v->state.rip;
 	m->nr_insn = (uint8_t)in->nr;
@@ -303,13 +224,13 @@ static void begin(struct vcpu *v, const struct insn *in)
 }
 
 /* False: *@ret is what KVM_RUN goes on with. */
-static bool get_insn(struct vcpu *v, struct insn *in, int *ret)
+static bool get_insn(struct vcpu *v, struct emu_insn *in, int *ret)
 {
 	v->pio.answered = false;
 	v->events.exception = (struct vcpu_exception){ 0 };
 	KVM_VCPU_COUNT(&v->base, insn_emulation);
 	*ret = 1;
-	switch (fetch_and_decode(v, in)) {
+	switch (emu_insn_fetch(v, in)) {
 	case WALK_OK:
 		return true;
 	case WALK_PAGE_FAULT:
@@ -323,18 +244,18 @@ static bool get_insn(struct vcpu *v, struct insn *in, int *ret)
 
 int vcpu_emulate(struct vcpu *v, gpa_t gpa)
 {
-	struct insn in;
+	struct emu_insn in;
 	int ret;
 
 	if (!get_insn(v, &in, &ret))
 		return ret;
-	begin(v, &in);
+	begin(v, &in, gpa);
 	return carry_out(v, &in);
 }
 
 int vcpu_emulate_skip(struct vcpu *v)
 {
-	struct insn in;
+	struct emu_insn in;
 	int ret;
 
 	if (!get_insn(v, &in, &ret))
@@ -348,18 +269,18 @@ int vcpu_emulate_skip(struct vcpu *v)
 
 int vcpu_emulate_on_ud(struct vcpu *v, bool *is_hypercall)
 {
-	struct insn in;
+	struct emu_insn in;
 
 	*is_hypercall = false;
 	v->events.exception = (struct vcpu_exception){ 0 };
 	KVM_VCPU_COUNT(&v->base, insn_emulation);
-	if (fetch_and_decode(v, &in) != WALK_OK || in.verdict != EMU_TAKES || !in.form.on_ud) {
+	if (emu_insn_fetch(v, &in) != WALK_OK || in.verdict != EMU_TAKES || !in.form.on_ud) {
 		vcpu_inject_ud(v);
 		return 1;
 	}
 	*is_hypercall = in.form.map == 2 && in.form.opcode == 0x01;
 	if (*is_hypercall)
 		return 1;
-	begin(v, &in);
+	begin(v, &in, EMULATE_NO_GPA);
 	return carry_out(v, &in);
 }

@@ -12,6 +12,7 @@
 #include "kvm/core/request.h"
 #include "kvm/mmu/mmu.h"
 #include "kvm/vcpu/backend.h"
+#include "kvm/vcpu/emu_insn.h"
 #include "kvm/vcpu/cpuid.h"
 #include "os/clock.h"
 #include "trace/counters.h"
@@ -155,7 +156,8 @@ int vcpu_create(struct kvm *kvm, unsigned id, void *run_pages, struct vcpu **out
 		v->tsc.khz = os_tsc_khz();
 	if (kvm->caps.irqchip)
 		v->base.lapic = lapic_create(&v->base, &v->tsc);
-	if (kvm->caps.irqchip && !v->base.lapic) {
+	v->emu_cache = emu_cache_create();
+	if (!v->emu_cache || (kvm->caps.irqchip && !v->base.lapic)) {
 		vcpu_destroy(v);
 		return -ENOMEM;
 	}
@@ -182,6 +184,7 @@ void vcpu_destroy(struct vcpu *v)
 	kvm_mmu_destroy_vcpu(&v->base);
 	kvm_vcpu_core_fini(&v->base);
 	lapic_destroy(v->base.lapic);
+	emu_cache_destroy(v->emu_cache);
 	free(v->cpuid);
 	free(v);
 }

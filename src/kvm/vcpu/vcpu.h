@@ -81,6 +81,7 @@ struct vcpu_mmio {
 	uint32_t	 nr_reading;	/* bytes of the load under way, after those */
 	uint64_t	 rcx;		/* tells the elements of a repeated string apart */
 	uint64_t	 rip;
+	gpa_t		 gpa;		/* that the exit gave, or all ones */
 	uint8_t		 insn[15], nr_insn;	/* decoded again, not fetched again */
 	uint8_t		 reads[VCPU_READ_CACHE];
 	uint8_t		 writes[VCPU_READ_CACHE];
@@ -158,6 +159,7 @@ struct vcpu {
 	int		(*complete)(struct vcpu *v);
 	struct vcpu_pio	 pio;
 	struct vcpu_mmio mmio;
+	struct emu_cache *emu_cache;	/* owned */
 
 	uint8_t		*pio_data;	/* the page behind kvm_run */
 	atomic32_t	 in_run;	/* [a] inside KVM_RUN, for signals */
