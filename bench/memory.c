@@ -65,14 +65,14 @@ static void prefault(const struct vm *vm, uint64_t gpa, uint64_t size)
 /* ---- conversions -------------------------------------------------------- */
 
 /*
- * All of [0, size) is mapped in 4K pages; it turns private, and back with
- * nothing mapped, though the tables are still there, as in KVM.
+ * All of [0, size) is mapped, by what pages is for the @label; it turns private,
+ * and back with nothing mapped, though the tables are still there, as in KVM.
  */
-static void conversion(struct report *r, const struct vm *vm, const char *name, uint64_t size,
-		       int times)
+static void conversion(struct report *r, const struct vm *vm, const char *name, const char *by,
+		       uint64_t size, int times)
 {
 	struct series away = { 0 }, back = { 0 };
-	char key[64], label[64];
+	char key[64], label[80];
 
 	for (int run = 0; run < r->runs; run++) {
 		double to_private = 0, to_shared = 0, began;
@@ -90,7 +90,7 @@ static void conversion(struct report *r, const struct vm *vm, const char *name, 
 		series_add(&back, to_shared / times);
 	}
 	snprintf(key, sizeof(key), "convert.%s.mapped", name);
-	snprintf(label, sizeof(label), "conversion of %s, all mapped in 4K", name);
+	snprintf(label, sizeof(label), "conversion of %s, all mapped %s", name, by);
 	report_series(r, key, label, "ns", &away);
 	snprintf(key, sizeof(key), "convert.%s.unmapped", name);
 	snprintf(label, sizeof(label), "conversion of %s, only empty tables left", name);
@@ -107,11 +107,27 @@ static void conversions(struct report *r)
 	vm_begin(&vm);
 	/* The host's address is odd to the guest's: no huge pages. */
 	need(!vm_region(vm.fd, 0, 0, 0, GIB(1), (char *)memory + PAGE), "a slot");
-	conversion(r, &vm, "4K", KIB(4), 2000);
-	conversion(r, &vm, "2M", MIB(2), 50);
-	conversion(r, &vm, "1G", GIB(1), 1);
+	conversion(r, &vm, "4K", "in 4K", KIB(4), 2000);
+	conversion(r, &vm, "2M", "in 4K", MIB(2), 50);
+	conversion(r, &vm, "1G", "in 4K", GIB(1), 1);
 	vm_end(&vm);
 	munmap(memory, GIB(1) + PAGE);
+}
+
+/* The same where the host has huge pages, and so the guest has (where it gives any). */
+static void huge_conversions(struct report *r)
+{
+	char *room = reserve(2 * GIB(1)), *memory = room + -(uintptr_t)room % GIB(1);
+	struct vm vm;
+
+	madvise(memory, GIB(1), MADV_HUGEPAGE);
+	memset(memory, 1, GIB(1));
+	vm_begin(&vm);
+	need(!vm_region(vm.fd, 0, 0, 0, GIB(1), memory), "a slot");
+	conversion(r, &vm, "2M-huge", "by one huge page", MIB(2), 500);
+	conversion(r, &vm, "1G-huge", "by huge pages of 2M", GIB(1), 20);
+	vm_end(&vm);
+	munmap(room, 2 * GIB(1));
 }
 
 /* ---- zaps --------------------------------------------------------------- */
@@ -212,6 +228,7 @@ int main(int argc, char **argv)
 	warm_up();
 	pin_to(0);
 	conversions(&r);
+	huge_conversions(&r);
 	zaps(&r);
 	tables(&r);
 	return report_end(&r);
