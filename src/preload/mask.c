@@ -42,6 +42,15 @@ EXPORT int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
 	return set_mask(real()->pthread_sigmask, how, set, old);
 }
 
+/* What a thread begins with. */
+EXPORT int pthread_attr_setsigmask_np(pthread_attr_t *attr, const sigset_t *set);
+EXPORT int pthread_attr_setsigmask_np(pthread_attr_t *attr, const sigset_t *set)
+{
+	sigset_t copy;
+
+	return real()->pthread_attr_setsigmask_np(attr, opened(set, &copy));
+}
+
 /* -- Of old -- */
 
 static bool stays_open(int sig)
