@@ -15,7 +15,7 @@ KSRC       ?=
 
 WERROR = $(if $(filter true 1,$(CI)),-Dwerror=true)
 
-.PHONY: all setup setup-conformance demo check conformance conformance-long bench fuzz-insn sanitize lint try install clean help
+.PHONY: all setup setup-conformance demo check conformance conformance-long bench fuzz-insn sanitize lint try deb install clean help
 .DELETE_ON_ERROR:
 
 all: setup $(BUILD)/build.ninja
@@ -80,6 +80,11 @@ try: all
 	@[ -n '$(CHANGE)' ] || { echo 'make try CHANGE=NAME; there are:'; tools/try --list; exit 2; }
 	@tools/try --build '$(BUILD)' '$(CHANGE)'
 
+# Debian packages in $(BUILD)/deb, and what lintian says of them.
+deb:
+	@tools/setup --deb
+	@packaging/make-deb '$(BUILD)/deb'
+
 install: all
 	@DESTDIR='$(DESTDIR)' meson install -C $(BUILD) --no-rebuild --quiet
 
@@ -97,6 +102,7 @@ help:
 	@echo 'make sanitize          unit and ABI tests under ASan+UBSan and under TSan'
 	@echo 'make lint              layers, sizes, headers, licences, format'
 	@echo 'make try CHANGE=NAME   what a change of the source breaks, on a copy (docs/try-a-change.md)'
+	@echo 'make deb               Debian packages in $(BUILD)/deb, checked by lintian'
 	@echo 'make install           PREFIX=$(PREFIX), DESTDIR='
 	@echo 'make clean             remove the build folders'
 	@echo

@@ -50,20 +50,29 @@ static int create_machine(struct abi *abi)
 	};
 	int r;
 
+	r = trace_config_is_on(&abi->config.trace) ? trace_create(&abi->config.trace, &fresh.trace) : 0;
+	if (r)
+		return r;
 	hw.counters = fresh.counters;
 	switch (hw_create(&hw, &fresh.hw)) {
 	case HW_OK:
 		break;
 	case HW_NO_MEMORY:
-		return -ENOMEM;
+		r = -ENOMEM;
+		goto out_trace;
 	case HW_BAD_CONFIG:
-		return -EINVAL;
+		r = -EINVAL;
+		goto out_trace;
 	}
 	abi->module = fresh;
 	abi->module.vm_types = vm_types_supported(&abi->module);
 	r = kvm_module_load(&abi->module);
-	if (r)
-		hw_destroy(fresh.hw);
+	if (!r)
+		return 0;
+	hw_destroy(fresh.hw);
+out_trace:
+	trace_destroy(fresh.trace);
+	abi->module.trace = NULL;
 	return r;
 }
 
@@ -105,6 +114,8 @@ void abi_after_fork_child(struct abi *abi)
 {
 	mutex_init(&abi->table.lock, "abi fd table", RANK_ABI_TABLE);
 	mapped_files_init(&abi->files);
+	trace_forget(abi->module.trace);
+	abi->module.trace = NULL;
 }
 
 int abi_renew(struct abi *abi)
@@ -131,6 +142,7 @@ void abi_destroy(struct abi *abi)
 	fd_table_fini(&abi->table);
 	kvm_module_unload(&abi->module);
 	hw_destroy(abi->module.hw);
+	trace_destroy(abi->module.trace);
 	counters_destroy(abi->module.counters);
 	os_unmap(abi->pid, PAGE_SIZE);
 	free(abi);
@@ -139,6 +151,12 @@ void abi_destroy(struct abi *abi)
 struct counters *abi_counters(struct abi *abi)
 {
 	return abi->module.counters;
+}
+
+uint64_t abi_trace_flush(struct abi *abi)
+{
+	trace_flush(abi->module.trace);
+	return abi->module.trace ? trace_lost(abi->module.trace) : 0;
 }
 
 int abi_open(struct abi *abi, int flags)

@@ -27,6 +27,7 @@ struct abi_config {
 	struct kvm_params	params;
 	bool			audit;		/* VMs, whatever the build says */
 	bool			sw_separate;	/* SW_PROTECTED VMs have separate tables */
+	struct trace_config	trace;		/* its file's name outlives the machine */
 };
 
 /* This processor's vendor and width, one logical processor a host one, Linux 6.12. */
@@ -40,6 +41,8 @@ MUST_CHECK int abi_create(const struct abi_config *config, struct abi **out);
  */
 void abi_destroy(struct abi *abi);
 struct counters *abi_counters(struct abi *abi);
+/* Events that have happened are in the trace's file afterwards; how many are not. */
+uint64_t abi_trace_flush(struct abi *abi);
 /* The whole of every VM, if that was asked for (kvm/vm/audit.h); nobody may close one now. */
 void abi_audit(struct abi *abi);
 

@@ -17,11 +17,13 @@
 #include "preload/config.h"
 #include "preload/program.h"
 #include "preload/stats.h"
+#include "trace/trace.h"
 
 struct request {
 	char	*config;		/* lines of EXEC_CONFIG_VARIABLE, owned */
 	bool	 quiet;
 	char	*stats;			/* absolute, owned, or NULL */
+	char	*trace_file;		/* the same */
 	char	**program;		/* its argv */
 };
 
@@ -58,13 +60,19 @@ static char *absolute(const char *path)
 	return out;
 }
 
+static int take_file(char **file, const char *key, const char *value)
+{
+	free(*file);
+	*file = *value ? absolute(value) : NULL;
+	return *file ? 0 : usage_error("--%s: '%s' is no file", key, value);
+}
+
 static int take_option(struct request *r, const char *key, const char *value)
 {
-	if (!strcmp(key, "stats")) {
-		free(r->stats);
-		r->stats = *value ? absolute(value) : NULL;
-		return r->stats ? 0 : usage_error("--stats: '%s' is no file", value);
-	}
+	if (!strcmp(key, "stats"))
+		return take_file(&r->stats, key, value);
+	if (!strcmp(key, "trace-file"))
+		return take_file(&r->trace_file, key, value);
 	for (size_t i = 0; i < ARRAY_SIZE(passed_on); i++) {
 		if (!strcmp(key, passed_on[i]))
 			return add_line(r, key, value);
@@ -74,7 +82,7 @@ static int take_option(struct request *r, const char *key, const char *value)
 
 static bool takes_value(const char *key)
 {
-	bool does = !strcmp(key, "stats");
+	bool does = !strcmp(key, "stats") || !strcmp(key, "trace-file");
 
 	for (size_t i = 0; i < ARRAY_SIZE(passed_on); i++)
 		does |= !strcmp(key, passed_on[i]);
@@ -98,10 +106,30 @@ static int parse_option(struct request *r, char **argv, int *at)
 	}
 	if ((!strcmp(key, "audit") || !strcmp(key, "host-cpuid")) && !eq)
 		return add_line(r, key, "1");
+	if (!strcmp(key, "trace"))
+		return add_line(r, "trace", eq ? eq + 1 : "all");
 	if (!takes_value(key))
 		return usage_error("exec has no option --%s", key);
 	value = eq ? eq + 1 : argv[++*at];
 	return value ? take_option(r, key, value) : usage_error("--%s needs a value", key);
+}
+
+/* `--trace help` or `--trace=help`: what there is, as trace-cmd list -e has it. */
+static bool wants_events(char **argv)
+{
+	for (; *argv && strcmp(*argv, "--"); argv++) {
+		if (!strcmp(*argv, "--trace=help") ||
+		    (!strcmp(*argv, "--trace") && argv[1] && !strcmp(argv[1], "help") && !argv[2]))
+			return true;
+	}
+	return false;
+}
+
+static int list_events(void)
+{
+	for (unsigned e = 0; e < NR_TRACE_EVENTS; e++)
+		printf("%s:%s\n", trace_event_system(e), trace_event_name(e));
+	return fflush(stdout) ? 1 : 0;
 }
 
 static int parse(struct request *r, char **argv)
@@ -132,7 +160,8 @@ static int check_config(struct request *r)
 	char why[2560];
 	int err;
 
-	if (r->stats && add_line(r, "stats", r->stats))
+	if ((r->stats && add_line(r, "stats", r->stats)) ||
+	    (r->trace_file && add_line(r, "trace-file", r->trace_file)))
 		return EXIT_USAGE;
 	err = exec_config_parse(r->config ? r->config : "", &config, why, sizeof(why));
 	if (err)
@@ -171,10 +200,24 @@ static int set_environment(const struct request *r, const char *library)
 	return 0;
 }
 
+static int empty_file(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
 static int become(const struct request *r)
 {
 	int err;
 
+	if (r->trace_file && (err = empty_file(r->trace_file))) {
+		log_error("%s: %s", r->trace_file, strerror(-err));
+		return 1;
+	}
 	if (r->stats && (err = stats_create(r->stats))) {
 		log_error("%s: %s", r->stats, strerror(-err));
 		return 1;
@@ -191,7 +234,11 @@ int verb_exec(int argc, char **argv)
 {
 	struct request r = { .config = NULL };
 	char path[PATH_MAX], *library = NULL;
-	int status = parse(&r, argv);
+	int status;
+
+	if (wants_events(argv))
+		return list_events();
+	status = parse(&r, argv);
 
 	if (!status)
 		status = check_config(&r);

@@ -58,6 +58,42 @@ int os_eventfd_hold(int fd, uint64_t *id)
 	return held < 0 ? -errno : (int)held;
 }
 
+static int move_up(long fd)
+{
+	long high = syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, HELD_FROM);
+
+	return high < 0 ? -errno : (int)high;
+}
+
+int os_open_for_lines(const char *path)
+{
+	long fd;
+	int r;
+
+	if (!path)
+		return move_up(STDERR_FILENO);
+	fd = syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+	if (fd < 0)
+		return -errno;
+	r = move_up(fd);
+	if (r < 0)
+		return (int)fd;
+	os_close((int)fd);
+	return r;
+}
+
+void os_write_all(int fd, const void *p, size_t n)
+{
+	for (size_t done = 0; done < n; ) {
+		long r = syscall(SYS_write, fd, (const char *)p + done, n - done);
+
+		if (r > 0)
+			done += (size_t)r;
+		else if (errno != EINTR && errno != EAGAIN)
+			return;
+	}
+}
+
 void os_eventfd_signal(int held)
 {
 	uint64_t one = 1;

@@ -5,6 +5,7 @@
  */
 #pragma once
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
 
@@ -24,6 +25,14 @@ MUST_CHECK int os_eventfd_hold(int fd, uint64_t *id);
 MUST_CHECK int os_eventfd_id(int fd, uint64_t *id);
 /* Adds 1 to it. */
 void os_eventfd_signal(int held);
+
+/*
+ * A descriptor of ours, with a high number, that appends to @path (made when it
+ * is not there), or to standard error when that is NULL.  Or -errno.
+ */
+MUST_CHECK int os_open_for_lines(const char *path);
+/* All of it, if need be in pieces; gives up on an error. */
+void os_write_all(int fd, const void *p, size_t n);
 
 /*
  * Opens what @fd is again with other @flags of open(2), under the same number.

@@ -6,6 +6,7 @@
 #include <linux/futex.h>
 #include <sched.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -57,6 +58,31 @@ int os_pid(void)
 __attribute__((no_sanitize("thread"))) int os_tid(void)
 {
 	return (int)syscall(SYS_gettid);
+}
+
+unsigned os_cpu_now(void)
+{
+	int cpu = sched_getcpu();
+
+	return cpu < 0 ? 0 : (unsigned)cpu;
+}
+
+void os_thread_name(int tid, char *out, size_t size)
+{
+	char path[48];
+	long fd, n;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/comm", tid);
+	fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : syscall(SYS_read, fd, out, size - 1);
+	if (fd >= 0)
+		syscall(SYS_close, fd);
+	if (n <= 0) {
+		snprintf(out, size, "<...>");
+		return;
+	}
+	out[n] = '\0';
+	out[strcspn(out, "\n")] = '\0';
 }
 
 unsigned os_nr_cpus(void)

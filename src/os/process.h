@@ -4,6 +4,7 @@
  */
 #pragma once
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/macros.h"
@@ -15,6 +16,11 @@
  */
 int os_pid(void);
 int os_tid(void);
+
+/* Name of thread @tid of this process, "<...>" when it is gone. */
+void os_thread_name(int tid, char *out, size_t size);
+/* The processor under us at this moment; no system call. */
+unsigned os_cpu_now(void);
 
 /* Processors that this process may run on, at least 1. */
 unsigned os_nr_cpus(void);

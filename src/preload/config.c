@@ -154,6 +154,24 @@ static int set_stats(struct parser *p, const char *value)
 	return p->out->stats ? 0 : -ENOMEM;
 }
 
+static int set_trace(struct parser *p, const char *value)
+{
+	size_t len;
+	const char *bad = trace_select(value, p->out->abi.trace.on, &len);
+
+	return bad ? refuse(p, "trace: '%.*s' names no event ('softcvm exec --trace help')",
+			    (int)len, bad) : 0;
+}
+
+static int set_trace_file(struct parser *p, const char *value)
+{
+	if (*value != '/')
+		return refuse(p, "trace-file: '%s' is not an absolute path", value);
+	free(p->out->abi.trace.file);
+	p->out->abi.trace.file = strdup(value);
+	return p->out->abi.trace.file ? 0 : -ENOMEM;
+}
+
 static int set_audit(struct parser *p, const char *value)
 {
 	unsigned n;
@@ -189,6 +207,8 @@ static const struct {
 	{ "stats", set_stats },
 	{ "audit", set_audit },
 	{ "host-cpuid", set_host_cpuid },
+	{ "trace", set_trace },
+	{ "trace-file", set_trace_file },
 };
 
 static int parse_line(struct parser *p, char *line)
@@ -244,4 +264,6 @@ void exec_config_free(struct exec_config *config)
 {
 	free(config->stats);
 	config->stats = NULL;
+	free(config->abi.trace.file);
+	config->abi.trace.file = NULL;
 }

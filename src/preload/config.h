@@ -20,7 +20,8 @@ struct exec_config {
 /*
  * Keys: cpu, kernel-abi, param (any number), phys-bits, phys-reduction, c-bit,
  * cpus, sw-protected,
- * stats, audit, host-cpuid.  Starts from abi_default_config().  0, or -EINVAL / -ENOMEM
+ * stats, audit, host-cpuid, trace (may be repeated), trace-file.  Starts from
+ * abi_default_config().  0, or -EINVAL / -ENOMEM
  * with one line for people in @why (no newline).  Frees nothing of @text.
  */
 MUST_CHECK int exec_config_parse(const char *text, struct exec_config *out, char *why, size_t size);

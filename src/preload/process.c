@@ -28,7 +28,7 @@ static void read_counters(struct stats *s)
 }
 
 /* At the end of a process, whatever end it is: what has been counted since the last time. */
-static void write_stats(void)
+static void write_counters(void)
 {
 	const char *path = front_machine() ? front_stats_path() : NULL;
 	struct stats now, more;
@@ -47,6 +47,23 @@ static void write_stats(void)
 		log_warn("%s: no counters written (error %d)", path, -r);
 	written = now;
 	atomic32_store_release(&is_writing, 0);
+}
+
+static void write_trace(void)
+{
+	uint64_t lost;
+
+	if (!front_machine() || front_is_vfork_child())
+		return;
+	lost = abi_trace_flush(front_machine());
+	if (lost)
+		log_warn("trace: %llu events were lost", (unsigned long long)lost);
+}
+
+static void write_stats(void)
+{
+	write_counters();
+	write_trace();
 }
 
 void front_before_exec(void)

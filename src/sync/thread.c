@@ -141,6 +141,7 @@ static void in_child(void)
 		atomic64_store(&in_use[i], 0);
 	if (number_plus_1 && number_plus_1 <= NR_DENSE)
 		atomic64_or(&in_use[(number_plus_1 - 1) / 64], 1ull << (number_plus_1 - 1) % 64);
+	slots[THREAD_TID] = NULL;	/* it has another number now */
 	rcu_impl_after_fork_child();
 	rcu_queue_forget();
 }

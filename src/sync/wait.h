@@ -32,9 +32,9 @@ void waitq_sleep(struct waitq *q, uint32_t prepared, uint64_t timeout_ns);
 
 /*
  * One pointer of the calling thread for each user: the only thread-local
- * storage outside sync/.  NULL at first.  Async-signal-safe to read.
+ * storage outside sync/.  NULL at first (THREAD_TID in a forked child, too).  Async-signal-safe to read.
  */
-enum thread_slot { THREAD_VCPU, THREAD_FRONT_END, NR_THREAD_SLOTS };
+enum thread_slot { THREAD_VCPU, THREAD_FRONT_END, THREAD_TID, NR_THREAD_SLOTS };
 void *sync_thread_get(enum thread_slot slot);
 void sync_thread_set(enum thread_slot slot, void *p);
 

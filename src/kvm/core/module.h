@@ -12,6 +12,7 @@
 
 #include "hw/insn/machine.h"
 #include "sync/atomic.h"
+#include "trace/trace.h"
 
 /* Kernel releases whose ABI we speak; compare with < and >=. */
 #define KERNEL_ABI(major, minor)	((major) << 8 | (minor))
@@ -38,6 +39,7 @@ struct kvm_params {
 struct kvm_module {
 	struct hw		*hw;
 	struct counters		*counters;
+	struct trace		*trace;			/* NULL: nobody looks */
 	unsigned		 abi;			/* KERNEL_ABI() */
 	struct kvm_params	 params;
 	bool			 sw_separate;		/* SW_PROTECTED has separate tables */

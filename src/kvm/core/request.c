@@ -106,8 +106,12 @@ bool kvm_make_all_cpus_request(struct kvm *kvm, enum kvm_request req)
 
 void kvm_flush_remote_tlbs(struct kvm *kvm)
 {
+	bool any;
+
 	counter_add(kvm->module->counters, COUNTER_REMOTE_FLUSHES, 1);
 	counter_add(kvm->stat, KVM_VM_REMOTE_TLB_FLUSH_REQUESTS, 1);
-	if (kvm_make_all_cpus_request(kvm, KVM_REQ_TLB_FLUSH))
+	any = kvm_make_all_cpus_request(kvm, KVM_REQ_TLB_FLUSH);
+	TRACE(kvm->module->trace, softcvm_flush, any);
+	if (any)
 		counter_add(kvm->stat, KVM_VM_REMOTE_TLB_FLUSH, 1);
 }

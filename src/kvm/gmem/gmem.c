@@ -221,6 +221,8 @@ static int allocate(struct gmem_file *file, uint64_t offset, uint64_t len)
 
 int kvm_gmem_fallocate(struct gmem_file *file, int mode, int64_t offset, int64_t len)
 {
+	int r;
+
 	/* Before any file system is asked: */
 	if (offset < 0 || len <= 0)
 		return -EINVAL;
@@ -232,9 +234,16 @@ int kvm_gmem_fallocate(struct gmem_file *file, int mode, int64_t offset, int64_t
 		return -EOPNOTSUPP;
 	if (!IS_ALIGNED((uint64_t)offset, PAGE_SIZE) || !IS_ALIGNED((uint64_t)len, PAGE_SIZE))
 		return -EINVAL;
-	if (mode & FALLOC_FL_PUNCH_HOLE)
-		return punch_hole(file, offset, len);
-	return allocate(file, offset, len);
+	if (mode & FALLOC_FL_PUNCH_HOLE) {
+		r = punch_hole(file, offset, len);
+		TRACE(file->kvm->module->trace, softcvm_gmem_punch, file->ino, offset, len,
+		      (uint64_t)(int64_t)r);
+		return r;
+	}
+	r = allocate(file, offset, len);
+	TRACE(file->kvm->module->trace, softcvm_gmem_allocate, file->ino, offset, len,
+	      (uint64_t)(int64_t)r);
+	return r;
 }
 
 uint64_t kvm_gmem_nr_pages(struct gmem_file *file)

@@ -94,6 +94,8 @@ NO_LOCK_ANALYSIS static void vm_begin(struct kvm *kvm, const struct kvm_host_cha
 	struct slot_part part;
 	int idx;
 
+	for (size_t i = 0; TRACE_IS_ON(kvm->module->trace) && i < c->nr; i++)
+		TRACE(kvm->module->trace, kvm_unmap_hva_range, c->ranges[i].start, c->ranges[i].end);
 	kvm_memslots_block(kvm);
 	idx = srcu_read_lock(&kvm->srcu);
 	while (part_next(&it, &part)) {

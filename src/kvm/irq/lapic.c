@@ -111,6 +111,7 @@ int lapic_set_eoi(struct lapic *apic)
 {
 	int vector = lapic_highest(apic, LAPIC_ISR);
 
+	TRACE(apic->vcpu->kvm->module->trace, kvm_eoi, apic->vcpu->id, (uint64_t)(int64_t)vector);
 	if (vector < 0)
 		return vector;
 	clear_vector(apic, LAPIC_ISR, (uint8_t)vector);
@@ -145,6 +146,8 @@ static bool accept_vector(struct lapic *apic, const struct lapic_irq *irq)
 
 bool lapic_accept(struct lapic *apic, const struct lapic_irq *irq)
 {
+	TRACE(apic->vcpu->kvm->module->trace, kvm_apic_accept_irq, apic->vcpu->id, irq->vector,
+	      irq->delivery >> 8 & 7, irq->trig_level);
 	switch (irq->delivery) {
 	case LAPIC_LOWEST:
 		atomic32_add(&apic->arb_prio, 1);

@@ -98,6 +98,8 @@ static void send_ipi(struct lapic *apic, uint32_t low, uint32_t high)
 		.dest = lapic_is_x2(apic) ? high : high >> 24,
 	};
 
+	TRACE(apic->vcpu->kvm->module->trace, kvm_apic_ipi, irq.dest, irq.vector, low >> 8 & 7,
+	      irq.logical, irq.level, irq.trig_level, low >> 18 & 3);
 	(void)irq_deliver(apic->vcpu->kvm, apic, &irq);
 }
 
@@ -184,6 +186,7 @@ void lapic_read(struct lapic *apic, uint32_t offset, unsigned len, void *data)
 	memset(data, 0, len);
 	if (at + len > sizeof(word) || !read_reg(apic, offset & 0xff0, &word))
 		return;
+	TRACE(apic->vcpu->kvm->module->trace, kvm_apic, 0, offset & 0xff0, word);
 	word >>= 8 * at;
 	memcpy(data, &word, len);
 }
@@ -195,6 +198,7 @@ void lapic_write(struct lapic *apic, uint32_t offset, unsigned len, const void *
 	if (len != sizeof(value) || (offset & 0xf))
 		return;
 	memcpy(&value, data, sizeof(value));
+	TRACE(apic->vcpu->kvm->module->trace, kvm_apic, 1, offset & 0xff0, value);
 	(void)write_reg(apic, offset & 0xff0, value);
 	apic_map_update(apic->vcpu->kvm);
 }
@@ -205,6 +209,7 @@ bool lapic_x2_read(struct lapic *apic, uint32_t reg, uint64_t *value)
 
 	if (reg > LAPIC_SELF_IPI || !read_reg(apic, reg, &low))
 		return false;
+	TRACE(apic->vcpu->kvm->module->trace, kvm_apic, 0, reg, low);
 	*value = low;
 	if (reg == LAPIC_ICR)
 		*value |= (uint64_t)lapic_get(apic, LAPIC_ICR2) << 32;
@@ -226,6 +231,7 @@ bool lapic_x2_write(struct lapic *apic, uint32_t reg, uint64_t value)
 {
 	bool ok;
 
+	TRACE(apic->vcpu->kvm->module->trace, kvm_apic, 1, reg, value);
 	if (reg == LAPIC_ICR)
 		return x2_write_icr(apic, value);
 	if (reg > LAPIC_SELF_IPI || value >> 32)

@@ -56,6 +56,14 @@ static bool is_fast(struct kvm_vcpu *vcpu, const struct kvm_page_fault *fault)
 	return !kvm->has_private_mem || fault->is_private == kvm_mem_is_private(kvm, fault->gfn);
 }
 
+static void trace_fast(const struct kvm_vcpu *vcpu, const struct kvm_page_fault *fault,
+		       const struct tdp_iter *it, enum ret_pf r)
+{
+	TRACE(vcpu->kvm->module->trace, fast_page_fault, vcpu->id, fault->addr.v, fault->error_code,
+	      it->sptep.v, it->old.v, phys_load64(it->hw, it->sptep), r == RET_PF_SPURIOUS,
+	      r == RET_PF_FIXED);
+}
+
 static enum ret_pf try_fast(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault, bool *again)
 {
 	const struct spte_layout *l = vcpu->kvm->module->spte;
@@ -66,8 +74,10 @@ static enum ret_pf try_fast(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
 	walk_to_last(vcpu, fault->gfn, &it);
 	if (!spte_is_present_leaf(it.old, it.level))
 		return RET_PF_INVALID;
-	if (spte_allows(l, it.old, fault->write, fault->exec))
+	if (spte_allows(l, it.old, fault->write, fault->exec)) {
+		trace_fast(vcpu, fault, &it, RET_PF_SPURIOUS);
 		return RET_PF_SPURIOUS;
+	}
 	if (!spte_can_be_made_writable(l, it.old))
 		return RET_PF_INVALID;
 	/* The log knows single pages only. */
@@ -81,6 +91,7 @@ static enum ret_pf try_fast(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault,
 	}
 	if (fault->slot)
 		kvm_mark_page_dirty_in_slot(fault->slot, fault->gfn);
+	trace_fast(vcpu, fault, &it, RET_PF_FIXED);
 	return RET_PF_FIXED;
 }
 
@@ -114,8 +125,12 @@ int kvm_mmu_handle_mmio_fault(struct kvm_vcpu *vcpu, gpa_t addr)
 	rcu_read_unlock();
 	if (!spte_is_mmio(vcpu->kvm, it.old))
 		return RET_PF_RETRY;	/* somebody has zapped it */
+	TRACE(vcpu->kvm->module->trace, check_mmio_spte, it.old.v,
+	      kvm_memslots_generation(vcpu->kvm, 0) & SPTE_MMIO_GEN_MASK,
+	      spte_mmio_generation(it.old), mmio_generation_is_current(vcpu->kvm, it.old));
 	if (!mmio_generation_is_current(vcpu->kvm, it.old))
 		return RET_PF_INVALID;	/* the slow path decides anew */
+	TRACE(vcpu->kvm->module->trace, handle_mmio_page_fault, addr.v, gfn.v, it.old.v & 7);
 	kvm_mmu_cache_mmio(vcpu, gfn, kvm_memslots_generation(vcpu->kvm, 0));
 	return RET_PF_EMULATE;
 }

@@ -113,6 +113,7 @@ static struct kvm_mmu_page *get_or_add_root(struct kvm_vcpu *vcpu, uint32_t role
 		atomic32_store_relaxed(&root->refs, 2);
 		atomic64_add(&kvm->mmu.nr_pages, 1);
 		publish_root(kvm, root);
+		TRACE(kvm->module->trace, kvm_mmu_get_page, 0, spt_level(root), 2, true);
 	}
 	spin_unlock(&kvm->mmu.pages_lock);
 out:
@@ -217,6 +218,7 @@ void kvm_mmu_zap_all_fast(struct kvm *kvm)
 {
 	lock_assert_held_mutex(&kvm->slots_lock);
 	write_lock(&kvm->mmu_lock);
+	TRACE(kvm->module->trace, kvm_mmu_zap_all_fast, 0, atomic64_load(&kvm->mmu.nr_pages));
 	tdp_mmu_invalidate_roots(kvm, TDP_DIRECT_ROOTS);
 	/* This is the flush: whoever was inside is out and must load a new root. */
 	kvm_make_all_cpus_request(kvm, KVM_REQ_MMU_FREE_OBSOLETE_ROOTS);

@@ -50,6 +50,7 @@ static void handle_removed_table(struct kvm *kvm, hpa_t spt, bool shared)
 	uint8_t level = spt_level(sp);
 
 	BUG_ON(mirror && shared);
+	TRACE(kvm->module->trace, kvm_mmu_prepare_zap_page, sp->gfn.v, level, 0);
 	for (unsigned i = 0; i < ENTRIES; i++) {
 		hpa_t sptep;
 		gfn_t gfn;
@@ -112,6 +113,7 @@ static void handle_changed_spte(struct kvm *kvm, gfn_t gfn, spte_t old, spte_t n
 
 	if (old.v == new.v)
 		return;
+	TRACE(kvm->module->trace, kvm_tdp_mmu_spte_changed, 0, gfn.v, level, old.v, new.v);
 	check_change(kvm, gfn, old, new, level);
 	account(kvm, level, was_leaf, is_leaf);
 	if (spte_is_present(old) && !was_leaf && (is_leaf || !spte_is_present(new)))
@@ -175,6 +177,7 @@ static int link_table(struct kvm *kvm, struct tdp_iter *it, struct kvm_mmu_page 
 	sp->gfn = it->gfn;
 	sp->ptep = it->sptep;
 	atomic32_store_release(&sp->role, spt_child_role(it->root, it->level));
+	TRACE(kvm->module->trace, kvm_mmu_get_page, sp->gfn.v, it->level - 1, 0, true);
 	r = tdp_mmu_set_spte_atomic(kvm, it, spte_make_nonleaf(it->layout, sp->spt));
 	if (!r)
 		atomic64_add(&kvm->mmu.nr_pages, 1);
@@ -191,6 +194,8 @@ static int split_huge_page(struct kvm *kvm, struct tdp_iter *it, struct kvm_mmu_
 		phys_store64(it->hw, HPA(sp->spt.v + i * sizeof(uint64_t)),
 			     spte_make_split_child(it->layout, huge, it->level, i).v);
 	r = link_table(kvm, it, sp);
+	TRACE(kvm->module->trace, kvm_mmu_split_huge_page, it->gfn.v, huge.v, it->level,
+	      (uint64_t)(int64_t)r);
 	if (r) {	/* it goes back to the spare ones, which are empty */
 		phys_fill64(it->hw, sp->spt, SPTE_NONPRESENT.v, ENTRIES);
 		return r;
@@ -228,7 +233,16 @@ static int map_mmio(struct kvm_vcpu *vcpu, struct tdp_iter *it)
 	if (new.v != it->old.v && tdp_mmu_set_spte_atomic(kvm, it, new))
 		return RET_PF_RETRY;
 	KVM_VCPU_COUNT(vcpu, pf_mmio_spte_created);
+	TRACE(kvm->module->trace, mark_mmio_spte, it->sptep.v, it->gfn.v, new.v & 7,
+	      spte_mmio_generation(new));
 	return RET_PF_EMULATE;
+}
+
+static void trace_set_spte(const struct kvm *kvm, const struct tdp_iter *it, spte_t new)
+{
+	TRACE(kvm->module->trace, kvm_mmu_set_spte, it->gfn.v, new.v, true, spte_is_writable(new),
+	      it->layout->x ? new.v & it->layout->x : !(new.v & it->layout->nx),
+	      it->layout->is_ept ? -1ull : !!(new.v & it->layout->user), it->level, it->sptep.v);
 }
 
 static int map_target(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault, struct tdp_iter *it)
@@ -260,6 +274,7 @@ static int map_target(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault, struc
 		return RET_PF_RETRY;
 	if (spte_is_present(old) && !spte_is_leaf(old, it->level))
 		kvm_flush_remote_tlbs(kvm);	/* inside RCU: before the table is freed */
+	trace_set_spte(kvm, it, new);
 	if (spte_is_writable(new))
 		kvm_mark_page_dirty_in_slot(fault->slot, it->gfn);
 	return RET_PF_FIXED;
@@ -283,6 +298,8 @@ int tdp_mmu_map(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 	int r = RET_PF_RETRY;
 
 	fault->goal_level = lpage_max_level(kvm, fault);
+	TRACE(kvm->module->trace, kvm_mmu_spte_requested, fault->gfn.v, fault->page.v >> PAGE_SHIFT,
+	      fault->goal_level);
 	rcu_read_lock();
 	for_each_tdp_pte(it, kvm, root, fault->gfn, GFN(fault->gfn.v + 1)) {
 		if (spte_is_frozen(it.old))

@@ -47,6 +47,22 @@ int vcpu_emulation_failure(struct vcpu *v, const uint8_t *bytes, unsigned nr)
 	return 0;
 }
 
+/* Types of kvm_mmio. */
+enum { TRACE_MMIO_UNSATISFIED, TRACE_MMIO_READ, TRACE_MMIO_WRITE };
+
+static void trace_fragments(const struct vcpu *v, unsigned type, const uint8_t *data)
+{
+	const struct vcpu_mmio *m = &v->mmio;
+
+	for (unsigned i = 0; VCPU_IS_TRACED(v) && i < m->nr; i++) {
+		uint64_t value = 0;
+
+		if (data)
+			memcpy(&value, data + m->frag[i].at, MIN(m->frag[i].len, 8u));
+		VCPU_TRACE(v, kvm_mmio, type, m->frag[i].len, m->frag[i].gpa.v, value);
+	}
+}
+
 static int emulate_again(struct vcpu *v);
 static int mmio_exit(struct vcpu *v);
 
@@ -65,6 +81,8 @@ static int complete_mmio(struct vcpu *v)
 	}
 	if (m->cur < m->nr)
 		return mmio_exit(v);	/* the same exit as far as statistics go */
+	if (!m->is_write)
+		trace_fragments(v, TRACE_MMIO_READ, m->reads);
 	m->nr = 0;
 	if (m->is_write)
 		return 1;
@@ -95,8 +113,13 @@ static int mmio_exit(struct vcpu *v)
 static int first_mmio_exit(struct vcpu *v)
 {
 	KVM_VCPU_COUNT(&v->base, mmio_exits);
+	if (v->mmio.is_write)
+		trace_fragments(v, TRACE_MMIO_WRITE, v->mmio.writes);
+	else
+		trace_fragments(v, TRACE_MMIO_UNSATISFIED, NULL);
 	return mmio_exit(v);
 }
+
 /* The instruction has stopped: an exception, MMIO, or something we cannot do. */
 static int stopped(struct vcpu *v, struct emu *e, const struct emu_insn *in)
 {
@@ -209,6 +232,21 @@ int vcpu_emulate_answered(struct vcpu *v)
 	return emulate_again(v);
 }
 
+static NOINLINE void trace_insn(const struct vcpu *v, const struct emu_insn *in, bool failed)
+{
+	static const uint8_t shown[] = { [X86_MODE_64] = 4, [X86_MODE_32] = 3, [X86_MODE_16] = 2 };
+	enum x86_mode mode = x86_mode_of(&v->state);
+	unsigned len = in->verdict == EMU_TAKES ? in->ops[0].len : in->nr;
+	uint64_t bytes[2] = { 0 };
+	unsigned how = shown[mode];
+
+	if (mode == X86_MODE_16)
+		how = !(v->state.cr0 & X86_CR0_PE) ? 0 : v->state.rflags & X86_FLAGS_VM ? 1 : 2;
+	memcpy(bytes, in->bytes, in->nr);
+	VCPU_TRACE(v, kvm_emulate_insn, mode == X86_MODE_64 ? 0 : v->state.seg[X86_CS].base,
+		   v->state.rip, bytes[0], bytes[1], len, how, failed);
+}
+
 /* A new instruction: nothing has been read. */
 static void begin(struct vcpu *v, const struct emu_insn *in, gpa_t gpa)
 {
@@ -232,6 +270,8 @@ static bool get_insn(struct vcpu *v, struct emu_insn *in, int *ret)
 	*ret = 1;
 	switch (emu_insn_fetch(v, in)) {
 	case WALK_OK:
+		if (VCPU_IS_TRACED(v))
+			trace_insn(v, in, in->verdict == EMU_FAILS);
 		return true;
 	case WALK_PAGE_FAULT:
 		vcpu_inject_pf(v, in->fault.address, in->fault.error);

@@ -154,6 +154,7 @@ static void inject_exception(struct vcpu *v)
 	deliver_payload(v, e);
 	if (e->vector == X86_DB)
 		v->state.dr7 &= ~DR7_GD;
+	VCPU_TRACE(v, kvm_inj_exception, e->vector, e->has_error, e->error, 0);
 	e->pending = false;
 	e->injected = true;
 	/* The exception belongs to the instruction before: what was interrupted by it is void. */
@@ -205,6 +206,7 @@ void vcpu_prepare_events(struct vcpu *v)
 		e->interrupt = (struct vcpu_interrupt){ .injected = true,
 							.vector = vcpu_take_interrupt(v) };
 		KVM_VCPU_COUNT(&v->base, irq_injections);
+		VCPU_TRACE(v, kvm_inj_virq, e->interrupt.vector, 0, 0);
 	}
 	nmi_window = e->nmi_pending;
 	window = vcpu_has_interrupt(v) || vcpu_wants_window(v);

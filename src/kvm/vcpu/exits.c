@@ -40,6 +40,15 @@ static void set_gpr32(struct vcpu *v, enum x86_gpr r, uint32_t value)
 	v->state.gpr[r] = value;
 }
 
+static void trace_cpuid(struct vcpu *v, uint32_t eax, uint32_t ebx, uint32_t ecx, uint32_t edx)
+{
+	uint32_t leaf = v->state.gpr[X86_RAX], subleaf = v->state.gpr[X86_RCX];
+	bool found = vcpu_find_cpuid(v, leaf, subleaf);
+
+	VCPU_TRACE(v, kvm_cpuid, leaf, subleaf, eax, ebx, ecx, edx, found,
+		   !found && (eax | ebx | ecx | edx));
+}
+
 int exit_cpuid(struct vcpu *v)
 {
 	uint32_t eax = v->state.gpr[X86_RAX], ecx = v->state.gpr[X86_RCX], ebx, edx;
@@ -49,6 +58,8 @@ int exit_cpuid(struct vcpu *v)
 		return 1;
 	}
 	vcpu_cpuid(v, &eax, &ebx, &ecx, &edx);
+	if (VCPU_IS_TRACED(v))
+		trace_cpuid(v, eax, ebx, ecx, edx);
 	set_gpr32(v, X86_RAX, eax);
 	set_gpr32(v, X86_RBX, ebx);
 	set_gpr32(v, X86_RCX, ecx);
@@ -147,6 +158,7 @@ int exit_cr_write(struct vcpu *v, unsigned nr, unsigned gpr)
 
 	if (!x86_in_64bit_mode(&v->state))
 		value &= 0xffffffff;
+	VCPU_TRACE(v, kvm_cr, 1, nr, value);
 	switch (nr) {
 	case 0: bad = vcpu_set_cr0(v, value); break;
 	case 3: bad = vcpu_set_cr3(v, value); break;
@@ -169,6 +181,7 @@ int exit_cr_read(struct vcpu *v, unsigned nr, unsigned gpr)
 
 	if (nr >= ARRAY_SIZE(cr))
 		return exit_undefined(v);
+	VCPU_TRACE(v, kvm_cr, 0, nr, cr[nr]);
 	v->state.gpr[gpr] = x86_in_64bit_mode(&v->state) ? cr[nr] : (uint32_t)cr[nr];
 	vcpu_skip_instruction(v);
 	return 1;
@@ -214,12 +227,13 @@ static bool is_where_it_was(const struct vcpu *v)
 	return vcpu_linear_rip(v) == v->pio.linear_rip;
 }
 
-static void pio_to_rax(struct vcpu *v, uint8_t size)
+static void pio_to_rax(struct vcpu *v, uint16_t port, uint8_t size)
 {
 	uint64_t value = 0, mask = size == 4 ? 0xffffffff : BIT(size * 8) - 1;
 	uint64_t *rax = &v->state.gpr[X86_RAX];
 
 	memcpy(&value, v->pio_data, size);
+	VCPU_TRACE(v, kvm_pio, 0, port, size, 1, value & mask);
 	*rax = size == 4 ? value : (*rax & ~mask) | value;
 }
 
@@ -227,7 +241,7 @@ static int complete_pio_in(struct vcpu *v)
 {
 	if (!is_where_it_was(v))
 		return 1;
-	pio_to_rax(v, v->pio.size);
+	pio_to_rax(v, v->pio.port, v->pio.size);
 	vcpu_skip_instruction(v);
 	return 1;
 }
@@ -255,10 +269,14 @@ int exit_io(struct vcpu *v, uint16_t port, uint8_t size, bool in)
 {
 	struct kvm_run *run = v->base.run;
 
+	if (!in)
+		VCPU_TRACE(v, kvm_pio, 1, port, size, 1,
+			   size == 4 ? (uint32_t)v->state.gpr[X86_RAX] :
+				       v->state.gpr[X86_RAX] & (BIT(size * 8) - 1));
 	if (in ? kvm_io_bus_read(&v->base, KVM_PIO_BUS, GPA(port), size, v->pio_data)
 	       : kvm_io_bus_write(&v->base, KVM_PIO_BUS, GPA(port), size, &v->state.gpr[X86_RAX])) {
 		if (in)
-			pio_to_rax(v, size);
+			pio_to_rax(v, port, size);
 		vcpu_skip_instruction(v);
 		return 1;
 	}

@@ -40,6 +40,7 @@ int vcpu_memory_fault_exit(struct vcpu *v, const struct kvm_page_fault *f, int e
 	run->memory_fault.gpa = f->gfn.v << PAGE_SHIFT;
 	run->memory_fault.size = PAGE_SIZE;
 	counter_add(v->base.kvm->module->counters, COUNTER_MEMORY_FAULT_EXITS, 1);
+	VCPU_TRACE(v, softcvm_memory_fault, v->base.id, run->memory_fault.gpa, f->is_private);
 	return error;
 }
 

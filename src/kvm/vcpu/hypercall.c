@@ -110,8 +110,11 @@ int exit_hypercall(struct vcpu *v)
 	uint64_t mask = wide ? ~0ull : 0xffffffff;
 	const uint64_t a[4] = { gpr[X86_RBX] & mask, gpr[X86_RCX] & mask, gpr[X86_RDX] & mask,
 				gpr[X86_RSI] & mask };
-	int64_t ret = v->state.cpl ? -KVM_EPERM : answer(v, gpr[X86_RAX] & mask, a, wide);
+	int64_t ret;
 
+	VCPU_TRACE(v, kvm_hypercall, gpr[X86_RAX], gpr[X86_RBX], gpr[X86_RCX], gpr[X86_RDX],
+		   gpr[X86_RSI]);
+	ret = v->state.cpl ? -KVM_EPERM : answer(v, gpr[X86_RAX] & mask, a, wide);
 	if (v->complete)
 		return 0;
 	KVM_VCPU_COUNT(&v->base, hypercalls);

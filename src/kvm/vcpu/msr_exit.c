@@ -74,6 +74,7 @@ int exit_rdmsr(struct vcpu *v)
 	uint64_t value;
 	enum msr_answer a = vcpu_get_msr(v, index, false, &value);
 
+	VCPU_TRACE(v, kvm_msr, 0, index, a == MSR_OK ? value : 0, a != MSR_OK);
 	if (a != MSR_OK && ask_user(v, a, KVM_EXIT_X86_RDMSR, index, 0))
 		return 0;
 	if (a == MSR_OK)
@@ -87,6 +88,7 @@ int exit_wrmsr(struct vcpu *v)
 	uint64_t value = (uint32_t)v->state.gpr[X86_RAX] | v->state.gpr[X86_RDX] << 32;
 	enum msr_answer a = vcpu_set_msr(v, index, false, value);
 
+	VCPU_TRACE(v, kvm_msr, 1, index, value, a != MSR_OK);
 	if (a != MSR_OK && ask_user(v, a, KVM_EXIT_X86_WRMSR, index, value))
 		return 0;
 	return finish(v, a != MSR_OK);

@@ -98,6 +98,15 @@ static bool is_runnable(const struct vcpu *v)
 	return v->mp_state == KVM_MP_STATE_RUNNABLE && !v->halted;
 }
 
+static NOINLINE void trace_exit(const struct vcpu *v)
+{
+	uint64_t info[5];
+
+	v->backend->exit_info(v, info);
+	VCPU_TRACE(v, kvm_exit, v->base.id, (uint32_t)info[0], v->backend == &svm_backend ? 2 : 1,
+		   v->state.rip, info[1], info[2], (uint32_t)info[3], (uint32_t)info[4]);
+}
+
 static int enter_guest(struct vcpu *v)
 {
 	struct kvm *kvm = v->base.kvm;
@@ -131,6 +140,7 @@ static int enter_guest(struct vcpu *v)
 		v->base.srcu_idx = srcu_read_lock(&kvm->srcu);
 		return 1;
 	}
+	VCPU_TRACE(v, kvm_entry, v->base.id, v->state.rip, 0);
 	before = cpu_instructions(cpu);
 	if (unlikely(v->debug.control))
 		vcpu_debug_enter(v);
@@ -144,12 +154,15 @@ static int enter_guest(struct vcpu *v)
 	vcpu_take_pv_eoi(v);
 	v->has_run = true;
 	KVM_VCPU_COUNT(&v->base, exits);
+	if (VCPU_IS_TRACED(v))
+		trace_exit(v);
 	atomic64_add(&kvm->nr_instructions, cpu_instructions(cpu) - before);
 	return after_exit(v, v->backend->handle_exit(v));
 }
 
 static void count_halt(struct vcpu *v, uint64_t ns)
 {
+	VCPU_TRACE(v, kvm_vcpu_wakeup, ns, true, !signal_pending(v));
 	KVM_VCPU_COUNT_NS(&v->base, halt_wait_ns, halt_wait_hist, ns);
 	if (!signal_pending(v))
 		KVM_VCPU_COUNT(&v->base, halt_wakeup);
@@ -308,12 +321,16 @@ int vcpu_run(struct vcpu *v)
 	v->wants_to_run = !v->base.run->immediate_exit;
 	v->base.run->flags = 0;
 	vcpu_load(v);
+	VCPU_TRACE(v, kvm_fpu, 1);
 	v->base.srcu_idx = srcu_read_lock(&kvm->srcu);
 	vcpu_loaded(v);
 	r = run_locked(v);
 	vcpu_sync_to_run(v);
 	save_to_run(v);
 	KVM_VCPU_COUNT(&v->base, fpu_reload);
+	VCPU_TRACE(v, kvm_fpu, 0);
+	VCPU_TRACE(v, kvm_userspace_exit, v->base.run->exit_reason, (uint64_t)(int64_t)r,
+		   r < 0 ? -r : (int)v->base.run->exit_reason);
 	srcu_read_unlock(&kvm->srcu, v->base.srcu_idx);
 	vcpu_put(v);
 	atomic32_store(&v->signal, 0);

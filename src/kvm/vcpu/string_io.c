@@ -106,6 +106,15 @@ static int leave(struct emu *e, const struct x86_op *op, int (*complete)(struct 
 	return stop_with(e, op);
 }
 
+static void trace_string(const struct vcpu *v, const struct x86_op *op, bool out, uint16_t port,
+			 uint32_t count)
+{
+	uint64_t value = 0;
+
+	memcpy(&value, v->pio_data, 1u << op->width);
+	VCPU_TRACE(v, kvm_pio, out, port, 1u << op->width, count, value, count > 1);
+}
+
 static int do_outs(struct emu *e, const struct x86_op *op)
 {
 	uint64_t lin;
@@ -113,6 +122,7 @@ static int do_outs(struct emu *e, const struct x86_op *op)
 	if (!linear(&e->x, op, X86_RSI, op->seg, false, &lin) ||
 	    !emu_read(&e->x, lin, e->v->pio_data, 1u << op->width, false))
 		return stop_with(e, op);
+	trace_string(e->v, op, true, (uint16_t)e->x.r[X86_RDX], 1);
 	element_done(&e->x, op, X86_RSI);
 	if (kvm_io_bus_write(&e->v->base, KVM_PIO_BUS, GPA((uint16_t)e->x.r[X86_RDX]),
 			     1u << op->width, e->v->pio_data))
@@ -166,6 +176,7 @@ static int do_ins(struct emu *e, const struct x86_op *op)
 		return leave(e, op, complete_ins);
 	}
 	e->v->pio.answered = false;
+	trace_string(e->v, op, false, (uint16_t)e->x.r[X86_RDX], n);
 	for (uint32_t i = 0; i < n; i++) {
 		if (!linear(&e->x, op, X86_RDI, X86_ES, true, &lin) ||
 		    !emu_write(&e->x, lin, e->v->pio_data + i * size, size))

@@ -138,6 +138,7 @@ static int handle_npf(struct vcpu *v)
 	const struct svm_exit *x = &v->svm_exit;
 	uint64_t ec = x->exitinfo1 & ~(PFERR_IMPLICIT_ACCESS | PFERR_PRIVATE_ACCESS);
 
+	VCPU_TRACE(v, kvm_page_fault, v->base.id, v->state.rip, x->exitinfo2, ec);
 	return exit_page_fault(v, GPA(x->exitinfo2), ec);
 }
 

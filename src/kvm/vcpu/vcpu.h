@@ -174,6 +174,10 @@ static inline struct vcpu *to_vcpu(struct kvm_vcpu *base)
 	return container_of(base, struct vcpu, base);
 }
 
+/* An event of @v's machine (trace/events.def). */
+#define VCPU_TRACE(v, name, ...) TRACE((v)->base.kvm->module->trace, name, __VA_ARGS__)
+#define VCPU_IS_TRACED(v)	 TRACE_IS_ON((v)->base.kvm->module->trace)
+
 /* Life.  The last put of the VM destroys its vCPUs. */
 MUST_CHECK int vcpu_create(struct kvm *kvm, unsigned id, void *run_pages, struct vcpu **out);
 void vcpu_destroy(struct vcpu *v);

@@ -161,16 +161,23 @@ static int handle_ept_violation(struct vcpu *v)
 	ec |= q & VMX_EPT_FETCH ? PFERR_FETCH : 0;
 	ec |= q & rwx ? PFERR_PRESENT : 0;
 	ec |= private_access(v);
+	VCPU_TRACE(v, kvm_page_fault, v->base.id, v->state.rip, v->vmx_exit.gpa.v, q);
 	if (q & VMX_EPT_GLA_VALID)
 		ec |= q & VMX_EPT_FINAL ? PFERR_GUEST_FINAL : PFERR_GUEST_PAGE;
 	return exit_page_fault(v, v->vmx_exit.gpa, ec);
+}
+
+static int fast_mmio(struct vcpu *v)
+{
+	VCPU_TRACE(v, kvm_fast_mmio, v->vmx_exit.gpa.v);
+	return vcpu_emulate_skip(v);
 }
 
 static int handle_ept_misconfig(struct vcpu *v)
 {
 	/* An ioeventfd of any length: whatever the instruction is, it is skipped. */
 	if (kvm_io_bus_write(&v->base, KVM_FAST_MMIO_BUS, v->vmx_exit.gpa, 0, NULL))
-		return vcpu_emulate_skip(v);
+		return fast_mmio(v);
 	return exit_page_fault(v, v->vmx_exit.gpa, PFERR_RSVD | private_access(v));
 }
 

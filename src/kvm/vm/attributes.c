@@ -97,6 +97,8 @@ int kvm_vm_set_memory_attributes(struct kvm *kvm, const struct kvm_memory_attrib
 	mutex_lock(&kvm->slots_lock);
 	r = set_attributes(kvm, start, end, args->attributes);
 	mutex_unlock(&kvm->slots_lock);
+	TRACE(kvm->module->trace, softcvm_attributes, start.v, end.v,
+	      args->attributes & KVM_MEMORY_ATTRIBUTE_PRIVATE, (uint64_t)(int64_t)r);
 	if (kvm->audit)
 		kvm->audit(kvm, start, end);
 	return r;

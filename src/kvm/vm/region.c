@@ -293,6 +293,10 @@ int kvm_vm_set_memory_region(struct kvm *kvm, const struct kvm_userspace_memory_
 	hull_of(kvm, args, &start, &end);
 	r = set_region(kvm, args, gmem);
 	mutex_unlock(&kvm->slots_lock);
+	if (!r)
+		TRACE(kvm->module->trace, softcvm_memslot, args->slot >> 16, args->slot & 0xffff,
+		      args->guest_phys_addr >> PAGE_SHIFT, args->memory_size >> PAGE_SHIFT,
+		      args->flags);
 	if (kvm->audit && start.v < end.v)
 		kvm->audit(kvm, start, end);
 	return r;

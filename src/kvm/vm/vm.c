@@ -113,6 +113,7 @@ static void destroy_vm(struct kvm *kvm)
 {
 	struct kvm_module *module = kvm->module;
 
+	TRACE(module->trace, softcvm_vm, kvm->vm_type, false);
 	if (kvm->audit)
 		kvm_vm_audit_at_end(kvm);
 	kvm->ops->vm_destroy(kvm);
@@ -172,6 +173,7 @@ int kvm_vm_create(struct kvm_module *module, const struct vm_type_ops *ops, stru
 		goto out_mmu;
 	atomic32_add(&module->nr_vms, 1);
 	counter_add(module->counters, COUNTER_VMS, 1);
+	TRACE(module->trace, softcvm_vm, kvm->vm_type, true);
 	*out = kvm;
 	return 0;
 
