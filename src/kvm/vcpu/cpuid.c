@@ -57,6 +57,28 @@ uint64_t vcpu_reserved_gpa_bits(const struct vcpu *v)
 	return v->maxphyaddr < 64 ? ~0ull << v->maxphyaddr : 0;
 }
 
+static uint32_t flag_leaf(uint32_t flag)
+{
+	return (flag & 0x80000000u) | (flag >> 16 & 0x7fff);
+}
+
+static bool flag_is_in(uint32_t flag, uint32_t eax, uint32_t ebx, uint32_t ecx, uint32_t edx)
+{
+	const uint32_t regs[] = { eax, ebx, ecx, edx };
+
+	return regs[flag >> 8 & 3] >> (flag & 31) & 1;
+}
+
+bool kvm_host_has_feature(const struct kvm_module *module, uint32_t flag)
+{
+	struct cpuid_regs r = hw_cpuid(module->hw, flag_leaf(flag), flag >> 12 & 0xf);
+
+	/* Past the last basic leaf Intel's answers the last one's words. */
+	if (hw_cpuid(module->hw, flag & 0x80000000u, 0).eax < flag_leaf(flag))
+		return false;
+	return flag_is_in(flag, r.eax, r.ebx, r.ecx, r.edx);
+}
+
 static void set_bit(uint32_t *word, uint32_t flag, bool on)
 {
 	uint32_t bit = 1u << (flag & 31);
@@ -97,6 +119,18 @@ static void apply_dynamic(const struct vcpu *v, struct kvm_cpuid_entry2 *e)
 			e->eax &= ~(1u << KVM_FEATURE_PV_UNHALT);
 		break;
 	}
+}
+
+bool vcpu_has_feature(const struct vcpu *v, uint32_t flag)
+{
+	const struct kvm_cpuid_entry2 *found = vcpu_find_cpuid(v, flag_leaf(flag), flag >> 12 & 0xf);
+	struct kvm_cpuid_entry2 e;
+
+	if (!found)
+		return false;
+	e = *found;
+	apply_dynamic(v, &e);
+	return flag_is_in(flag, e.eax, e.ebx, e.ecx, e.edx);
 }
 
 void vcpu_get_cpuid(const struct vcpu *v, struct kvm_cpuid_entry2 *entries)
@@ -177,35 +211,6 @@ bool vcpu_is_intel_compatible(const struct vcpu *v)
 	const struct kvm_cpuid_entry2 *e = vcpu_find_cpuid(v, 0, 0);
 
 	return !e || (memcmp(&e->ebx, "Auth", 4) && memcmp(&e->ebx, "Hygo", 4));
-}
-
-static uint32_t flag_leaf(uint32_t flag)
-{
-	return (flag & 0x80000000u) | (flag >> 16 & 0x7fff);
-}
-
-static bool flag_is_in(uint32_t flag, uint32_t eax, uint32_t ebx, uint32_t ecx, uint32_t edx)
-{
-	const uint32_t regs[] = { eax, ebx, ecx, edx };
-
-	return regs[flag >> 8 & 3] >> (flag & 31) & 1;
-}
-
-bool vcpu_has_feature(const struct vcpu *v, uint32_t flag)
-{
-	const struct kvm_cpuid_entry2 *e = vcpu_find_cpuid(v, flag_leaf(flag), flag >> 12 & 0xf);
-
-	return e && flag_is_in(flag, e->eax, e->ebx, e->ecx, e->edx);
-}
-
-bool kvm_host_has_feature(const struct kvm_module *module, uint32_t flag)
-{
-	struct cpuid_regs r = hw_cpuid(module->hw, flag_leaf(flag), flag >> 12 & 0xf);
-
-	/* Past the last basic leaf Intel's answers the last one's words. */
-	if (hw_cpuid(module->hw, flag & 0x80000000u, 0).eax < flag_leaf(flag))
-		return false;
-	return flag_is_in(flag, r.eax, r.ebx, r.ecx, r.edx);
 }
 
 /* SDM vol. 2A CPUID, leaf 0BH: undefined levels still tell ECX[7:0] and the x2APIC id. */
