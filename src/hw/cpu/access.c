@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+#include "x86/handlers.h"
+
 /* The pieces of an access, one a page. */
 struct span {
 	struct { uint8_t *host; uint64_t lin; unsigned len; } part[2];
@@ -52,8 +54,31 @@ static bool is_write(enum mmu_access access)
 	return access == MMU_WRITE || access == MMU_SYS_WRITE;
 }
 
+/*
+ * SDM vol. 3A table 6-7: what an operand of several parts must be a multiple of.
+ * x87 environments are arrays of words or doublewords; m80 and far pointers are
+ * loaded as a quadword, doubleword or word and a rest.
+ */
+static unsigned alignment_of(const struct x86_op *op, unsigned size)
+{
+	if (size == 4 && op && (op->id == X86_H_load_far || op->id == X86_H_jmp_far ||
+				op->id == X86_H_call_far))
+		return 2;			/* m16:16 */
+	switch (size) {
+	case 6: case 28: case 108:
+		return 4;
+	case 10:
+		return 8;
+	case 14: case 94:
+		return 2;
+	default:
+		return size > 16 ? 16 : size;
+	}
+}
+
 static MUST_CHECK bool span_of(struct cpu *cpu, const struct x86_op *op, uint64_t lin,
-			       unsigned size, enum mmu_access access, bool stack, struct span *s)
+			       unsigned size, unsigned align, enum mmu_access access, bool stack,
+			       struct span *s)
 {
 	unsigned first = (unsigned)MIN((uint64_t)size, PAGE_SIZE - (lin & ~PAGE_MASK));
 	uint64_t next = lin + first;
@@ -69,6 +94,9 @@ static MUST_CHECK bool span_of(struct cpu *cpu, const struct x86_op *op, uint64_
 	/* The address as a whole comes before its pages. */
 	if (s->nr == 2 && !mmu_is_canonical(&cpu->mmu, next))
 		return x86_fault(&cpu->x, stack ? X86_SS_FAULT : X86_GP, 0);
+	if (unlikely(cpu->mmu.checks_alignment) && access <= MMU_WRITE &&
+	    lin & (align - 1) && mmu_is_canonical(&cpu->mmu, lin))
+		return x86_fault(&cpu->x, X86_AC, 0);
 	if (!translate(cpu, lin, access, stack, &s->part[0].host) ||
 	    (s->nr == 2 && !translate(cpu, next, access, stack, &s->part[1].host)))
 		return false;
@@ -167,7 +195,7 @@ struct acc_value access_load(struct x86_exec *x, const struct x86_op *op, uint64
 	struct acc_value r = { 0, 0 };
 	struct span s;
 
-	r.ok = span_of(cpu, op, lin, size, access, stack, &s) &&
+	r.ok = span_of(cpu, op, lin, size, size, access, stack, &s) &&
 	       load_span(cpu, &s, access, (uint8_t *)&r.v);
 	return r;
 }
@@ -178,7 +206,7 @@ bool access_store(struct x86_exec *x, const struct x86_op *op, uint64_t lin, uns
 	struct cpu *cpu = cpu_of(x);
 	struct span s;
 
-	return span_of(cpu, op, lin, size, access, stack, &s) &&
+	return span_of(cpu, op, lin, size, size, access, stack, &s) &&
 	       store_span(cpu, op, &s, (const uint8_t *)&v, access);
 }
 
@@ -188,7 +216,7 @@ bool access_read(struct x86_exec *x, const struct x86_op *op, uint64_t lin, void
 	struct cpu *cpu = cpu_of(x);
 	struct span s;
 
-	return span_of(cpu, op, lin, size, access, false, &s) &&
+	return span_of(cpu, op, lin, size, alignment_of(op, size), access, false, &s) &&
 	       (!p || load_span(cpu, &s, access, p));
 }
 
@@ -198,7 +226,7 @@ bool access_write(struct x86_exec *x, const struct x86_op *op, uint64_t lin, con
 	struct cpu *cpu = cpu_of(x);
 	struct span s;
 
-	return span_of(cpu, op, lin, size, access, false, &s) &&
+	return span_of(cpu, op, lin, size, alignment_of(op, size), access, false, &s) &&
 	       store_span(cpu, op, &s, p, access);
 }
 
@@ -249,7 +277,7 @@ struct acc_value access_cas(struct x86_exec *x, const struct x86_op *op, uint64_
 	struct cpu *cpu = cpu_of(x);
 	struct span s;
 
-	if (!span_of(cpu, op, lin, size, MMU_WRITE, false, &s))
+	if (!span_of(cpu, op, lin, size, size, MMU_WRITE, false, &s))
 		return r;
 	if (s.nr == 2)
 		return cas_split(cpu, op, &s, expected, v);
@@ -292,7 +320,7 @@ enum x86_cas access_cas128(struct x86_exec *x, const struct x86_op *op, uint64_t
 	enum os_cas r;
 	struct span s;
 
-	if (!span_of(cpu, op, lin, 16, MMU_WRITE, false, &s))
+	if (!span_of(cpu, op, lin, 16, 16, MMU_WRITE, false, &s))
 		return X86_CAS_STOP;
 	r = cas128(s.part[0].host, old, new);
 	if (r == OS_CAS_FAULT) {

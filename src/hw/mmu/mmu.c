@@ -70,9 +70,13 @@ void mmu_mode_changed(struct mmu *m)
 	uint64_t write = TLB_NESTED_W0 | TLB_CLEAN;
 	uint64_t exec = TLB_NESTED_X0 | TLB_NX;
 	uint64_t *deny = m->tlb.deny;
+	/* SDM vol. 3A 6.15, #AC: what a hit would not see (hw/cpu/access.c looks). */
+	bool align = user && (s->cr0 & X86_CR0_AM) && (s->rflags & X86_FLAGS_AC);
+	uint64_t look = align ? TLB_ENTRY : 0;
 
-	deny[MMU_READ] = TLB_NESTED_R0 | (user ? TLB_U0 : explicit);
-	deny[MMU_WRITE] = write | (user ? TLB_U0 | TLB_W0 : explicit | wp);
+	deny[MMU_READ] = look | TLB_NESTED_R0 | (user ? TLB_U0 : explicit);
+	deny[MMU_WRITE] = look | write | (user ? TLB_U0 | TLB_W0 : explicit | wp);
+	m->checks_alignment = align;
 	deny[MMU_EXEC] = exec | (user ? TLB_U0 : s->cr4 & X86_CR4_SMEP ? TLB_U1 : 0);
 	deny[MMU_SYS_READ] = TLB_NESTED_R0 | implicit;
 	deny[MMU_SYS_WRITE] = write | implicit | wp;

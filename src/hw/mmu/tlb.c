@@ -146,7 +146,7 @@ void tlb_fill(struct tlb *t, bool code, uint64_t linear, uint64_t host, uint64_t
 	if (guest & LARGE)
 		note_large(&t->tags[tag], linear, guest & LARGE);
 	entry_put(code ? code_slot(t, linear) : data_slot(t, linear), page | tag, host - page,
-		  frame, guest);
+		  frame | TLB_ENTRY, guest);
 }
 
 static bool is_current(const struct tlb *t, const struct tlb_entry *e, uint64_t linear)

@@ -47,6 +47,7 @@ enum mmu_access {
 #define TLB_NESTED_R0	BIT(5)		/* nested tables do not allow reads */
 #define TLB_NESTED_W0	BIT(6)
 #define TLB_NESTED_X0	BIT(7)
+#define TLB_ENTRY	BIT(8)		/* in all: denied while every access is to be looked at */
 
 /* Low bits of tlb_entry.guest. */
 #define TLB_GLOBAL	BIT(0)

@@ -58,6 +58,7 @@ struct mmu {
 	struct mmu_nested	nested;
 	bool			amd;
 	bool			in_guest;	/* between mmu_enter and mmu_leave */
+	bool			checks_alignment;	/* of data accesses, in the current mode */
 	uint8_t			guest_phys_bits;
 	uint64_t		npt_reserved;	/* address bits that nested entries may not have */
 	uint64_t		npt_c_bit;	/* AMD: the encryption bit, no part of an address */

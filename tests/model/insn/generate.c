@@ -480,7 +480,7 @@ void generate_world(struct insn *i, struct world *w)
 	random_segments(i, w);
 	w->rip = code - (w->sel[X86_CS] & 4 ? WORLD_BASE : 0);
 	w->flags = X86_FLAGS_FIXED | X86_FLAGS_IF | (random_u64() & X86_FLAGS_STATUS) |
-		   (rnd(4) ? 0 : X86_FLAGS_DF);
+		   (rnd(4) ? 0 : X86_FLAGS_DF) | (rnd(16) ? 0 : X86_FLAGS_AC);
 	if (is_branch(i))
 		w->flags |= X86_FLAGS_TF;
 	if (uses_vectors(i))

@@ -125,7 +125,7 @@ static bool has_many_faults(ZydisMnemonic m)
 
 static bool is_memory_fault(const struct world *w)
 {
-	return w->vector == X86_PF || w->vector == X86_GP || w->vector == X86_SS_FAULT ||
+	return w->vector == X86_PF || w->vector == X86_AC || w->vector == X86_GP || w->vector == X86_SS_FAULT ||
 	       w->vector == X86_NP || w->vector == X86_TS;
 }
 
