@@ -255,18 +255,77 @@ static enum os_cas cas_part(uint8_t *host, unsigned size, uint64_t *old, uint64_
 	}
 }
 
-/* Over a page end the exchange is not atomic (docs/caveats.md). */
+/* The value that lies over a page end: the last and the first quadword of two pages. */
+struct halves {
+	uint64_t *at[2], old[2], new[2];
+	unsigned low_bits;		/* of the value that are in the first one */
+	uint64_t mask;			/* of the value */
+};
+
+static MUST_CHECK bool halves_load(const struct halves *h, uint64_t old[2], uint64_t *v)
+{
+	if (!os_load64(h->at[0], &old[0]) || !os_load64(h->at[1], &old[1]))
+		return false;
+	*v = (old[0] >> (64 - h->low_bits) | old[1] << h->low_bits) & h->mask;
+	return true;
+}
+
+static void halves_fill(struct halves *h, uint64_t v)
+{
+	uint64_t high = h->mask >> h->low_bits;
+
+	h->new[0] = (h->old[0] & ~0ull >> h->low_bits) | v << (64 - h->low_bits);
+	h->new[1] = (h->old[1] & ~high) | (v >> h->low_bits & high);
+}
+
+/* Each half atomically, both or none; somebody may look at the first before the second. */
+static enum os_cas halves_exchange(struct halves *h)
+{
+	uint64_t old = h->old[0], back = h->new[0];
+	enum os_cas r = os_cas64(h->at[0], &old, h->new[0]);
+
+	if (r != OS_CAS_WON)
+		return r;
+	old = h->old[1];
+	r = os_cas64(h->at[1], &old, h->new[1]);
+	if (r != OS_CAS_WON && os_cas64(h->at[0], &back, h->old[0]) == OS_CAS_FAULT)
+		return OS_CAS_FAULT;
+	return r;
+}
+
+/*
+ * Over a page end into a page that is not the next one for us: those that do
+ * the same wait for one another, others see whole halves (docs/caveats.md).
+ */
 static struct acc_value cas_split(struct cpu *cpu, const struct x86_op *op, const struct span *s,
-				  uint64_t expected, uint64_t v)
+				  unsigned size, uint64_t expected, uint64_t v)
 {
 	struct acc_value r = { 0, X86_CAS_STOP };
+	struct halves h = {
+		.at = { (uint64_t *)(void *)(s->part[0].host + s->part[0].len - 8),
+			(uint64_t *)(void *)s->part[1].host },
+		.low_bits = s->part[0].len * 8, .mask = ~0ull >> (64 - 8 * size),
+	};
+	enum os_cas won = OS_CAS_LOST;
+	bool readable;
 
-	if (!load_span(cpu, s, MMU_WRITE, (uint8_t *)&r.v))
+	spin_lock(&cpu->hw->bus_lock);
+	do {
+		readable = halves_load(&h, h.old, &r.v);
+		if (!readable || r.v != (expected & h.mask))
+			break;
+		halves_fill(&h, v & h.mask);
+		won = halves_exchange(&h);
+	} while (won == OS_CAS_LOST);
+	spin_unlock(&cpu->hw->bus_lock);
+	if (!readable || won == OS_CAS_FAULT) {
+		host_fault(cpu, s->part[1].lin, MMU_WRITE);
 		return r;
-	if (r.v != expected)
-		r.ok = X86_CAS_LOST;
-	else if (store_span(cpu, op, s, (const uint8_t *)&v, MMU_WRITE))
-		r.ok = X86_CAS_WON;
+	}
+	r.ok = won == OS_CAS_WON ? X86_CAS_WON : X86_CAS_LOST;
+	if (r.ok == X86_CAS_WON && (acc_is_code(cpu, s->part[0].host) ||
+				    acc_is_code(cpu, s->part[1].host)))
+		code_stored(cpu, op);
 	return r;
 }
 
@@ -279,8 +338,8 @@ struct acc_value access_cas(struct x86_exec *x, const struct x86_op *op, uint64_
 
 	if (!span_of(cpu, op, lin, size, size, MMU_WRITE, false, &s))
 		return r;
-	if (s.nr == 2)
-		return cas_split(cpu, op, &s, expected, v);
+	if (s.nr == 2 && s.part[1].host != s.part[0].host + s.part[0].len)
+		return cas_split(cpu, op, &s, size, expected, v);
 	switch (cas_part(s.part[0].host, size, &r.v, v)) {
 	case OS_CAS_WON:
 		r.ok = X86_CAS_WON;

@@ -41,6 +41,7 @@ enum hw_status hw_create(const struct hw_config *config, struct hw **out)
 	hw->config = *config;
 	mutex_init(&hw->lock, "hw.lock", RANK_LEAF);
 	spin_init(&hw->findings_lock, "hw.findings_lock", RANK_LEAF);
+	spin_init(&hw->bus_lock, "hw.bus_lock", RANK_LEAF);
 	hw->cpus = calloc(config->nr_cpus, sizeof(*hw->cpus));
 	if (!hw->cpus || !frames_init(&hw->frames, machine_phys_bits(hw))) {
 		free(hw->cpus);

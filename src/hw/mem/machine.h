@@ -33,6 +33,7 @@ struct hw {
 	struct tlb		*tlbs;		/* all that exist; the list only grows */
 	struct machine_piece	*pieces;
 
+	struct spinlock		 bus_lock;	/* leaf: LOCK forms over page ends */
 	struct spinlock		 findings_lock;	/* leaf: the two below */
 	uint64_t		 nr_findings;
 	struct hw_finding	 findings[HW_FINDINGS_KEPT];
