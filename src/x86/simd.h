@@ -157,6 +157,8 @@ const struct x86_x87_row *x86_x87_row(unsigned nr);
  */
 #define X86_FXSAVE_SIZE 512
 size_t x86_xsave_size(uint64_t xcr0);
+/* XINUSE: the components that are not in their initial state. */
+uint64_t x86_xinuse(const struct x86_fpu *fpu);
 void x86_fxsave(const struct x86_fpu *fpu, uint8_t *image, bool rex_w, unsigned nr_xmm);
 int x86_fxrstor(struct x86_fpu *fpu, const uint8_t *image, bool rex_w, unsigned nr_xmm);
 /* @image holds what memory holds; only the bytes that XSAVE writes are changed. */

@@ -12,8 +12,11 @@
 
 #include <string.h>
 
-#define XSAVE_AREA	576		/* x87 and SSE: legacy region and header */
-#define XCR0_X87_SSE	3
+/* XSAVE: legacy region and header, then the upper halves of YMM0 to YMM15. */
+#define XSAVE_AVX_AT	576
+#define XSAVE_AVX_SIZE	256
+#define XSAVE_AREA	(XSAVE_AVX_AT + XSAVE_AVX_SIZE)
+#define XCR0_KNOWN	7		/* x87, SSE, AVX */
 
 const uint32_t cpuid_1_edx =
 	BIT(0) | BIT(1) | BIT(2) | BIT(3) | BIT(4) | BIT(5) |	/* FPU VME DE PSE TSC MSR */
@@ -22,13 +25,14 @@ const uint32_t cpuid_1_edx =
 	BIT(19) | BIT(23) | BIT(24) | BIT(25) | BIT(26);	/* CLFSH MMX FXSR SSE SSE2 */
 
 static const uint32_t cpuid_1_ecx =
-	BIT(0) | BIT(3) | BIT(9) | BIT(13) | BIT(17) |		/* SSE3 MONITOR SSSE3 CX16 PCID */
+	BIT(0) | BIT(1) | BIT(3) | BIT(9) | BIT(13) | BIT(17) |	/* SSE3 PCLMUL MONITOR SSSE3 CX16 PCID */
 	BIT(19) | BIT(20) | BIT(21) | BIT(22) | BIT(23) |	/* SSE4.1 SSE4.2 x2APIC MOVBE POPCNT */
-	BIT(26) | BIT(27) | BIT(30);				/* XSAVE OSXSAVE RDRAND */
+	BIT(25) | BIT(26) | BIT(27) | BIT(30);			/* AES XSAVE OSXSAVE RDRAND */
 
 static const uint32_t cpuid_7_ebx =
 	BIT(0) | BIT(3) | BIT(7) | BIT(8) | BIT(10) |		/* FSGSBASE BMI1 SMEP BMI2 INVPCID */
-	BIT(18) | BIT(19) | BIT(20) | BIT(23) | BIT(24);	/* RDSEED ADX SMAP CLFLUSHOPT CLWB */
+	BIT(18) | BIT(19) | BIT(20) | BIT(23) | BIT(24) |	/* RDSEED ADX SMAP CLFLUSHOPT CLWB */
+	BIT(29);						/* SHA */
 
 static const uint32_t cpuid_7_ecx = BIT(2) | BIT(22);		/* UMIP RDPID */
 
@@ -88,12 +92,20 @@ struct cpuid_regs cpuid_topology(const struct hw_config *c, uint32_t level)
 	}
 }
 
+/* The state of AVX is there without its instructions (docs/caveats.md). */
 static struct cpuid_regs xsave_leaf(uint32_t subleaf)
 {
-	if (subleaf == 0)
-		return (struct cpuid_regs){ .eax = XCR0_X87_SSE, .ebx = XSAVE_AREA,
+	switch (subleaf) {
+	case 0:
+		return (struct cpuid_regs){ .eax = XCR0_KNOWN, .ebx = XSAVE_AREA,
 					    .ecx = XSAVE_AREA };
-	return (struct cpuid_regs){ .eax = subleaf == 1 ? 1 : 0 };	/* XSAVEOPT */
+	case 1:					/* XSAVEOPT, XGETBV with ECX 1 */
+		return (struct cpuid_regs){ .eax = BIT(0) | BIT(2) };
+	case 2:
+		return (struct cpuid_regs){ .eax = XSAVE_AVX_SIZE, .ebx = XSAVE_AVX_AT };
+	default:
+		return (struct cpuid_regs){ 0 };
+	}
 }
 
 /* The deterministic cache parameters of both vendors have one layout. */

@@ -113,8 +113,7 @@ static bool is_zero(const void *p, size_t size)
 	return !size || (!b[0] && !memcmp(b, b + 1, size - 1));
 }
 
-/* The components that are not in their initial state: XINUSE */
-static uint64_t in_use(const struct x86_fpu *fpu)
+uint64_t x86_xinuse(const struct x86_fpu *fpu)
 {
 	uint64_t bv = 0;
 
@@ -132,7 +131,7 @@ static uint64_t in_use(const struct x86_fpu *fpu)
 void x86_xsave(const struct x86_fpu *fpu, uint8_t *image, uint64_t rfbm, bool rex_w, bool opt,
 	       unsigned nr)
 {
-	uint64_t used = in_use(fpu), write = opt ? rfbm & used : rfbm;
+	uint64_t used = x86_xinuse(fpu), write = opt ? rfbm & used : rfbm;
 	uint64_t bv = (quad_in(image, AT_XSTATE_BV) & ~rfbm) | (used & rfbm);
 
 	if (write & XSTATE_X87)

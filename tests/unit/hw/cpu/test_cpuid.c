@@ -44,7 +44,7 @@ static void fields_say_what_the_machine_is(void **unused)
 		{ "x2APIC shift", { .vendor = INTEL, .phys_bits = 46, .nr_cpus = 6 }, 0xb, 1, EAX, 4, 0, 3 },
 		{ "in the package", { .vendor = AMD, .phys_bits = 46, .nr_cpus = 6 }, 0xb, 1, EBX, 15, 0, 6 },
 		{ "no more levels", { .vendor = AMD, .phys_bits = 46 }, 0xb, 2, ECX, 15, 8, 0 },
-		{ "XSAVE area", { .vendor = AMD, .phys_bits = 46 }, 0xd, 0, ECX, 31, 0, 576 },
+		{ "XSAVE area", { .vendor = AMD, .phys_bits = 46 }, 0xd, 0, ECX, 31, 0, 832 },
 		{ "no encryption", { .vendor = AMD, .phys_bits = 48 }, 0x8000001f, 0, EAX, 31, 0, 0 },
 		{ "SNP", { .vendor = AMD, .phys_bits = 48, .phys_reduction = 5, .c_bit = 51 }, 0x8000001f, 0, EAX, 4, 4, 1 },
 		{ "C-bit", { .vendor = AMD, .phys_bits = 48, .phys_reduction = 5, .c_bit = 51 }, 0x8000001f, 0, EBX, 5, 0, 51 },
