@@ -77,6 +77,58 @@ bool os_prefault(void *addr, bool write)
 	return write ? touch_for_write(addr) : os_load8(addr, &byte);
 }
 
+/* Instructions [begin, end) that a signal may leave for good, relative to the fields. */
+struct os_wait_range {
+	int32_t	begin, end, leave;
+};
+
+extern const struct os_wait_range __start_os_waits[] __attribute__((visibility("hidden")));
+extern const struct os_wait_range __stop_os_waits[] __attribute__((visibility("hidden")));
+
+/*
+ * A signal between the look at *stop and the access ends it too: the handler
+ * has set *stop, and finds the program counter in the range.
+ */
+#define DEFINE_WAIT(name, access, scratch)				\
+static enum os_present name(void *addr, const uint32_t *stop)		\
+{									\
+	CORO_STEP();							\
+	__asm__ volatile goto("2: cmpl $0, (%[stop])\n\t"		\
+			      "jne %l[interrupted]\n\t"			\
+			      "1: " access "\n"				\
+			      "3:\n\t" OS_EXTABLE(absent)		\
+			      ".pushsection os_waits, \"a\", @progbits\n\t" \
+			      ".balign 4\n\t"				\
+			      ".long 2b - .\n\t"			\
+			      ".long 3b - .\n\t"			\
+			      ".long %l[interrupted] - .\n\t"		\
+			      ".popsection\n\t"			\
+			      : : [p] "r" (addr), [stop] "r" (stop)	\
+			      : "memory", "cc", scratch : absent, interrupted); \
+	return OS_PRESENT;						\
+absent:									\
+	return OS_ABSENT;						\
+interrupted:								\
+	return OS_INTERRUPTED;						\
+}
+DEFINE_WAIT(wait_for_read, "movb (%[p]), %%al", "rax")
+DEFINE_WAIT(wait_for_write, "lock orb $0, (%[p])", "rax")
+
+enum os_present os_wait_for_page(void *addr, bool write, const uint32_t *stop)
+{
+	return write ? wait_for_write(addr, stop) : wait_for_read(addr, stop);
+}
+
+void os_wait_interrupt(void *ucontext)
+{
+	greg_t *pc = &((ucontext_t *)ucontext)->uc_mcontext.gregs[REG_RIP];
+	uintptr_t at = (uintptr_t)*pc;
+
+	for (const struct os_wait_range *w = __start_os_waits; w < __stop_os_waits; w++)
+		if (at >= absolute(&w->begin) && at < absolute(&w->end))
+			*pc = (greg_t)absolute(&w->leave);
+}
+
 /* What the process had before os_uaccess_install(); written there only. */
 static struct sigaction before_segv, before_bus;
 

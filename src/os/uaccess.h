@@ -36,6 +36,18 @@ MUST_CHECK size_t os_clear(void *untrusted_dst, size_t n);
  */
 MUST_CHECK bool os_prefault(void *addr, bool write);
 
+enum os_present { OS_PRESENT, OS_ABSENT, OS_INTERRUPTED };
+
+/*
+ * The same for who may have to wait long (a page that a userfaultfd monitor is
+ * to supply): does not begin to wait when *@stop is not 0, and gives up
+ * when a signal handler sets it and calls os_wait_interrupt().
+ */
+MUST_CHECK enum os_present os_wait_for_page(void *addr, bool write, const uint32_t *stop);
+
+/* From a signal handler, with its third argument: ends the wait that it has interrupted, if any. */
+void os_wait_interrupt(void *ucontext);
+
 /*
  * Called first by the process's SIGSEGV/SIGBUS handler with its third
  * argument (ucontext_t *).  True when the fault was one of ours; the context

@@ -206,8 +206,10 @@ static void keep(struct front_frame *f, int sig, const siginfo_t *info, ucontext
 	memcpy(&uc->uc_sigmask, &all_but, sizeof(all_but));
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	f->has_signal = true;
-	if (f->vcpu)
+	if (f->vcpu) {
 		abi_notify_signal(f->vcpu);
+		os_wait_interrupt(uc);
+	}
 }
 
 /* An instruction that is expected to raise @sig: it has been dealt with. */

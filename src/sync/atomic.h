@@ -70,6 +70,12 @@ static inline ctype name##_and(type *a, ctype v)			\
 SYNC_DEFINE_ARITH(atomic32, atomic32_t, uint32_t)
 SYNC_DEFINE_ARITH(atomic64, atomic64_t, uint64_t)
 
+/* The word itself, for an instruction of os/ that only reads it. */
+static inline const uint32_t *atomic32_word(const atomic32_t *a)
+{
+	return (const uint32_t *)(const void *)&a->v;
+}
+
 /*
  * The same steps on words that live in modelled physical memory, where no
  * _Atomic type can be declared: page-table entries.  @p is 8-byte aligned.

@@ -11,6 +11,7 @@
 #include <linux/userfaultfd.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -43,6 +44,7 @@ struct monitor {
 	int uffd;
 	char *memory;
 	uint64_t value;			/* what a missing page begins with */
+	int holds;			/* supplies nothing */
 	unsigned long missing, protected;	/* faults served */
 	pthread_t thread;
 };
@@ -52,6 +54,8 @@ static void serve(struct monitor *m, const struct uffd_msg *msg)
 	static __thread uint64_t page[PAGE / 8] __attribute__((aligned(4096)));
 	uint64_t at = msg->arg.pagefault.address & ~(PAGE - 1);
 
+	while (__atomic_load_n(&m->holds, __ATOMIC_ACQUIRE))
+		usleep(1000);
 	if (msg->arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WP) {
 		struct uffdio_writeprotect wp = { .range = { at, PAGE } };
 
@@ -121,6 +125,55 @@ static void faults_are(struct monitor *m, const char *what, unsigned long missin
 	      protected);
 }
 
+static void on_signal(int sig)
+{
+	(void)sig;
+}
+
+/* Until the run has ended: one that comes before it is no test. */
+struct kicker {
+	pthread_t whom;
+	int ended;
+};
+
+static void *kick(void *arg)
+{
+	struct kicker *k = arg;
+
+	do {
+		usleep(30000);
+		pthread_kill(k->whom, SIGUSR1);
+	} while (!__atomic_load_n(&k->ended, __ATOMIC_ACQUIRE));
+	return NULL;
+}
+
+/* A vCPU that waits for a page that nobody supplies: a signal gets it back. */
+static void a_signal_ends_the_wait(struct flat_guest *g, struct monitor *m)
+{
+	const struct sigaction act = { .sa_handler = on_signal };
+	struct kicker k = { .whom = pthread_self() };
+	struct kvm_regs regs = flat_guest_regs(g, sum_code);
+	pthread_t thread;
+
+	need(!sigaction(SIGUSR1, &act, NULL), "sigaction");
+	regs.rdi = MEMORY_GPA;
+	regs.rcx = 1;
+	for (regs.r9 = 0; regs.r9 < 2; regs.r9++) {
+		need(!madvise(m->memory, PAGE, MADV_DONTNEED), "madvise");
+		__atomic_store_n(&m->holds, 1, __ATOMIC_RELEASE);
+		__atomic_store_n(&k.ended, 0, __ATOMIC_RELEASE);
+		flat_guest_set(g, &regs);
+		need(!pthread_create(&thread, NULL, kick, &k), "pthread_create");
+		check(&c, flat_guest_run(g) == -EINTR && g->run->exit_reason == KVM_EXIT_INTR,
+		      "KVM_RUN is interrupted (exit %u)", g->run->exit_reason);
+		__atomic_store_n(&k.ended, 1, __ATOMIC_RELEASE);
+		pthread_join(thread, NULL);
+		__atomic_store_n(&m->holds, 0, __ATOMIC_RELEASE);
+		check(&c, !flat_guest_run(g) && g->run->exit_reason == KVM_EXIT_IO &&
+		      flat_guest_get(g).rax == m->value, "and goes on when the page is there");
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static struct monitor m;
@@ -153,6 +206,7 @@ int main(int argc, char **argv)
 	check(&c, walk(&g, true) == 6 * (NR_PAGES - 4) + 400, "and written, when the monitor lets it");
 	faults_are(&m, "protected, written", 0, 6);
 	check(&c, walk(&g, false) == 7 * (NR_PAGES - 4) + 404, "nothing is lost");
+	a_signal_ends_the_wait(&g, &m);
 	flat_guest_free(&g);
 	return checks_end(&c);
 }

@@ -31,13 +31,17 @@ struct kvm_host_page {
 	bool	writable;	/* the host lets us write, now */
 };
 
+enum kvm_gup { KVM_GUP_OK, KVM_GUP_FAULT, KVM_GUP_INTERRUPTED };
+
 /*
  * get_user_pages for a fault on a shared gfn: makes the page at @hva (page
- * aligned) present, for writing when @write, and names its frame.  False: the
- * host has no such page, or not for writing.
+ * aligned) present, for writing when @write, and names its frame.
+ * KVM_GUP_FAULT: the host has no such page, or not for writing.
  *
  * May wait for a userfaultfd monitor, which may call us: no lock, no RCU and
- * no SRCU section.  What it answers is true until the host's mapping changes:
- * compare the invalidation sequence, taken before.
+ * no SRCU section.  A signal that sets @stop ends the wait.  What it answers is
+ * true until the host's mapping changes: compare the invalidation sequence,
+ * taken before.
  */
-MUST_CHECK bool kvm_gup(struct kvm *kvm, hva_t hva, bool write, struct kvm_host_page *out);
+MUST_CHECK enum kvm_gup kvm_gup(struct kvm *kvm, hva_t hva, bool write, const atomic32_t *stop,
+				struct kvm_host_page *out);

@@ -30,19 +30,21 @@ static struct phys_mapping ask_the_host(struct hw *hw, const void *host)
 	return m;
 }
 
-bool kvm_gup(struct kvm *kvm, hva_t hva, bool write, struct kvm_host_page *out)
+enum kvm_gup kvm_gup(struct kvm *kvm, hva_t hva, bool write, const atomic32_t *stop,
+		     struct kvm_host_page *out)
 {
 	struct hw *hw = kvm->module->hw;
 	void *host = (void *)(uintptr_t)hva.v;
 	uint64_t ticket = phys_mapping_ticket(hw);
+	enum os_present r = os_wait_for_page(host, write, atomic32_word(stop));
 	struct phys_mapping m;
 
-	if (!os_prefault(host, write))
-		return false;
+	if (r != OS_PRESENT)
+		return r == OS_INTERRUPTED ? KVM_GUP_INTERRUPTED : KVM_GUP_FAULT;
 	SYNC_POINT(gup_host_present);
 	out->page = phys_publish(hw, host);
 	if (!hpa_is_valid(out->page))
-		return false;
+		return KVM_GUP_FAULT;
 	if (write)
 		phys_wrote(hw, host, ticket);
 	m = phys_mapping(hw, host);
@@ -50,5 +52,5 @@ bool kvm_gup(struct kvm *kvm, hva_t hva, bool write, struct kvm_host_page *out)
 		m = ask_the_host(hw, host);
 	out->writable = write || m.writable;
 	out->level = m.level;
-	return true;
+	return KVM_GUP_OK;
 }

@@ -86,18 +86,20 @@ static int faultin_shared(struct vcpu *v, struct kvm_page_fault *f)
 {
 	struct kvm *kvm = v->base.kvm;
 	uint64_t before = kvm_memslots_generation(kvm, 0);
-	bool readonly = f->slot->flags & KVM_MEM_READONLY, ok;
+	bool readonly = f->slot->flags & KVM_MEM_READONLY;
 	hva_t hva = kvm_slot_hva(f->slot, f->gfn);
 	struct kvm_host_page host;
+	enum kvm_gup r;
 
 	if (f->write && readonly)
 		return RET_PF_EMULATE;
 	srcu_read_unlock(&kvm->srcu, v->base.srcu_idx);
-	ok = kvm_gup(kvm, hva, f->write, &host);
+	r = kvm_gup(kvm, hva, f->write, &v->signal, &host);
 	v->base.srcu_idx = srcu_read_lock(&kvm->srcu);
-	if (kvm_memslots_generation(kvm, 0) != before)
+	/* Interrupted: who tries again looks for signals first. */
+	if (kvm_memslots_generation(kvm, 0) != before || r == KVM_GUP_INTERRUPTED)
 		return RET_PF_RETRY;
-	if (!ok)
+	if (r == KVM_GUP_FAULT)
 		return -EFAULT;
 	f->kind = KVM_PAGE_MEMORY;
 	f->page = host.page;

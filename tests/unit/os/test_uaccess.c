@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "os/uaccess.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -263,6 +269,66 @@ static void foreign_faults_are_passed_on(void **unused)
 	drop(p);
 }
 
+static uint32_t stop;
+
+static void interrupt(int sig, siginfo_t *info, void *ucontext)
+{
+	(void)sig, (void)info;
+	__atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
+	os_wait_interrupt(ucontext);
+}
+
+static void a_wait_answers_as_a_prefault_or_stops(void **unused)
+{
+	uint8_t *p = edge_page(PROT_READ | PROT_WRITE), *q = edge_page(PROT_READ);
+	uint32_t go_on = 0, no_more = 1;
+
+	(void)unused;
+	assert_int_equal(os_uaccess_install(), 0);
+	p[3] = 7;
+	for (int write = 0; write < 2; write++) {
+		assert_int_equal(os_wait_for_page(p + 3, write, &go_on), OS_PRESENT);
+		assert_int_equal(os_wait_for_page(p + GOOD, write, &go_on), OS_ABSENT);
+		assert_int_equal(os_wait_for_page(q, write, &go_on), write ? OS_ABSENT : OS_PRESENT);
+		assert_int_equal(os_wait_for_page(p + 3, write, &no_more), OS_INTERRUPTED);
+		assert_int_equal(os_wait_for_page(p + GOOD, write, &no_more), OS_INTERRUPTED);
+	}
+	assert_int_equal(p[3], 7);
+	drop(p);
+	drop(q);
+}
+
+/* A page that nobody supplies, and a signal. */
+static void a_signal_ends_a_wait(void **unused)
+{
+	struct sigaction act = { .sa_sigaction = interrupt, .sa_flags = SA_SIGINFO };
+	const struct itimerval soon = { { 0, 20000 }, { 0, 20000 } }, never = { { 0, 0 }, { 0, 0 } };
+	struct uffdio_api api = { .api = UFFD_API };
+	uint8_t *p = edge_page(PROT_READ | PROT_WRITE);
+	struct uffdio_register reg = { .range = { (uintptr_t)p & PAGE_MASK, PAGE_SIZE },
+				       .mode = UFFDIO_REGISTER_MODE_MISSING };
+	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | 1 /* UFFD_USER_MODE_ONLY */);
+
+	(void)unused;
+	if (fd < 0) {
+		print_message("no userfaultfd here (%d)\n", errno);
+		skip();
+	}
+	assert_int_equal(ioctl(fd, UFFDIO_API, &api), 0);
+	assert_int_equal(madvise((void *)((uintptr_t)p & PAGE_MASK), PAGE_SIZE, MADV_DONTNEED), 0);
+	assert_int_equal(ioctl(fd, UFFDIO_REGISTER, &reg), 0);
+	assert_int_equal(sigaction(SIGALRM, &act, NULL), 0);
+	for (int write = 0; write < 2; write++) {
+		stop = 0;
+		/* Again and again: one that comes before the wait ends it, too. */
+		assert_int_equal(setitimer(ITIMER_REAL, &soon, NULL), 0);
+		assert_int_equal(os_wait_for_page(p, write, &stop), OS_INTERRUPTED);
+	}
+	assert_int_equal(setitimer(ITIMER_REAL, &never, NULL), 0);
+	close(fd);
+	drop(p);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -273,6 +339,8 @@ int main(void)
 		cmocka_unit_test(read_only_memory_takes_no_writes),
 		cmocka_unit_test(prefault_changes_no_byte),
 		cmocka_unit_test(prefault_loses_no_concurrent_write),
+		cmocka_unit_test(a_wait_answers_as_a_prefault_or_stops),
+		cmocka_unit_test(a_signal_ends_a_wait),
 		cmocka_unit_test(beyond_the_end_of_a_file),
 		cmocka_unit_test(foreign_faults_are_passed_on),
 	};

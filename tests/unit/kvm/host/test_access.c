@@ -118,20 +118,24 @@ static void a_frame_is_named_only_when_the_host_has_it(void **unused)
 	catch_faults();
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct kvm_host_page host = { .page = HPA_INVALID };
-		bool got;
+		enum kvm_gup want = cases[i].want ? KVM_GUP_OK : KVM_GUP_FAULT, got;
+		atomic32_t stop = { 0 };
 
 		assert_int_equal(mprotect(page, 4096, cases[i].prot), 0);
 		/* As the bracket around an mprotect of the VMM's does. */
 		phys_forget_mapping(vm->module.hw, page, 4096);
-		got = kvm_gup(&vm->kvm, HVA((uintptr_t)page), cases[i].write, &host);
-		if (got != cases[i].want || (got && host.writable != cases[i].writable))
+		got = kvm_gup(&vm->kvm, HVA((uintptr_t)page), cases[i].write, &stop, &host);
+		if (got != want || (!got && host.writable != cases[i].writable))
 			print_error("case %zu: %s\n", i, cases[i].why);
-		assert_int_equal(got, cases[i].want);
-		if (!got)
+		assert_int_equal(got, want);
+		if (got)
 			continue;
 		assert_ptr_equal(peek_phys(vm->module.hw, host.page), page);
 		assert_int_equal(host.level, PG_LEVEL_4K);
 		assert_int_equal(host.writable, cases[i].writable);
+		atomic32_store(&stop, 1);
+		assert_int_equal(kvm_gup(&vm->kvm, HVA((uintptr_t)page), cases[i].write, &stop, &host),
+				 KVM_GUP_INTERRUPTED);
 	}
 	a_slot_remove(&vm->kvm, s);
 	a_vm_destroy(vm);

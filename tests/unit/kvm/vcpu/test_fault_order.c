@@ -81,14 +81,15 @@ int kvm_gmem_get_pfn(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn, h
 	return world->gmem_closed ? -EFAULT : 0;
 }
 
-bool kvm_gup(struct kvm *kvm, hva_t hva, bool write, struct kvm_host_page *out)
+enum kvm_gup kvm_gup(struct kvm *kvm, hva_t hva, bool write, const atomic32_t *stop,
+		     struct kvm_host_page *out)
 {
 	world->asked++;
 	/* It may wait for somebody who changes memslots. */
 	srcu_synchronize(&kvm->srcu);
 	*out = (struct kvm_host_page){ .page = HPA(0x1000), .level = PG_LEVEL_4K,
 				       .writable = true };
-	return hva.v == world->slot.userspace_addr.v;
+	return hva.v == world->slot.userspace_addr.v ? KVM_GUP_OK : KVM_GUP_FAULT;
 }
 
 int kvm_mmu_map(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)

@@ -35,6 +35,7 @@ struct soak {
 static int find_page(struct kvm_vcpu *vcpu, struct kvm_page_fault *f)
 {
 	struct kvm *kvm = vcpu->kvm;
+	const atomic32_t never = { 0 };
 	struct kvm_host_page host;
 
 	f->mmu_seq = kvm_mmu_invalidate_snapshot(kvm);
@@ -47,7 +48,7 @@ static int find_page(struct kvm_vcpu *vcpu, struct kvm_page_fault *f)
 	f->map_writable = true;
 	if (!f->is_private) {
 		/* The slot is ours, and its memory always there: nobody waits in here. */
-		if (!kvm_gup(kvm, kvm_slot_hva(f->slot, f->gfn), true, &host))
+		if (kvm_gup(kvm, kvm_slot_hva(f->slot, f->gfn), true, &never, &host))
 			return -EFAULT;
 		f->page = host.page;
 		f->host_level = host.level;
