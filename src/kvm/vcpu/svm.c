@@ -67,19 +67,39 @@ static void take_back_event(struct vcpu *v, uint64_t info)
 	kvm_make_request(KVM_REQ_EVENT, &v->base);
 }
 
+static bool is_soft_exception(const struct vcpu_exception *e)
+{
+	return e->injected && (e->vector == X86_BP || e->vector == X86_OF);
+}
+
+/*
+ * EVENTINJ has no instruction length: RIP goes past INT3 or INTO first, and back
+ * when the delivery is interrupted.
+ */
+static uint64_t pass_soft_exception(struct vcpu *v)
+{
+	return ++v->state.rip;
+}
+
 static void svm_run(struct vcpu *v, struct cpu *cpu)
 {
 	struct svm_control *c = &v->svm;
+	uint64_t from, to = 0;
 
 	c->ncr3 = v->base.mmu.root;
 	c->nested_levels = v->base.mmu.root_level;
 	c->tsc_offset = v->tsc.offset;
 	c->tsc_ratio = v->tsc.ratio;
 	c->event_inj = event_to_inject(&v->events);
+	from = v->state.rip;
+	if (is_soft_exception(&v->events.exception))
+		to = pass_soft_exception(v);
 	svm_vmrun(cpu, c, &v->state, &v->svm_exit);
 	c->tlb_control = SVM_TLB_DO_NOTHING;
 	c->v_nmi_pending = v->svm_exit.v_nmi_pending;
 	take_back_event(v, v->svm_exit.exitintinfo);
+	if (is_soft_exception(&v->events.exception) && v->state.rip == to)
+		v->state.rip = from;
 }
 
 static void svm_watch(struct vcpu *v, bool interrupt, bool nmi)
