@@ -259,7 +259,9 @@ static long get_device_attr(struct ioctl_call *c)
 
 	if (r)
 		return r;
-	return os_copy_to((void *)attr->addr, &vcpu_of(c)->tsc.offset, sizeof(uint64_t));
+	if (os_copy_to((void *)attr->addr, &vcpu_of(c)->tsc.offset, sizeof(uint64_t)))
+		return -EFAULT;
+	return 0;
 }
 
 static long set_device_attr(struct ioctl_call *c)

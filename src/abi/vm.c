@@ -3,6 +3,7 @@
  * vm.c - ioctls on a VM.
  */
 #include <errno.h>
+#include <stdlib.h>
 
 #include "abi/ioctl.h"
 #include "kvm/core/vm_type_ops.h"
@@ -10,6 +11,10 @@
 #include "kvm/vcpu/vcpu.h"
 #include "kvm/vm/ioeventfd.h"
 #include "kvm/vm/memory.h"
+#include "kvm/irq/irq.h"
+#include "kvm/irq/irqfd.h"
+#include "kvm/irq/routing.h"
+#include "kvm/vm/irqchip.h"
 #include "kvm/vm/vm.h"
 #include "os/file.h"
 #include "os/memory.h"
@@ -146,6 +151,112 @@ static long set_identity_map_addr(struct ioctl_call *c)
 	return kvm_vm_set_identity_map_addr(c->file->kvm, addr);
 }
 
+static long irq_line(struct ioctl_call *c)
+{
+	return kvm_vm_irq_line(c->file->kvm, c->data);
+}
+
+static long get_irqchip(struct ioctl_call *c)
+{
+	return kvm_vm_get_irqchip(c->file->kvm, c->data);
+}
+
+/* The next three are _IOR or _IO by their numbers, and yet they are read. */
+static long set_irqchip(struct ioctl_call *c)
+{
+	struct kvm_irqchip chip;
+
+	if (os_copy_from(&chip, (void *)c->arg, sizeof(chip)))
+		return -EFAULT;
+	return kvm_vm_set_irqchip(c->file->kvm, &chip);
+}
+
+static long set_pit(struct ioctl_call *c)
+{
+	struct kvm_pit_state2 state = { .flags = 0 };
+
+	if (os_copy_from(&state, (void *)c->arg, sizeof(struct kvm_pit_state)))
+		return -EFAULT;
+	return kvm_vm_set_pit(c->file->kvm, &state, true);
+}
+
+static long reinject_control(struct ioctl_call *c)
+{
+	struct kvm_reinject_control control;
+
+	if (os_copy_from(&control, (void *)c->arg, sizeof(control)))
+		return -EFAULT;
+	return kvm_vm_reinject_control(c->file->kvm, &control);
+}
+
+/* Copied in for its size's sake, like the kernel's. */
+static long get_pit(struct ioctl_call *c)
+{
+	struct kvm_pit_state2 state;
+	int r;
+
+	if (os_copy_from(&state, (void *)c->arg, sizeof(struct kvm_pit_state)))
+		return -EFAULT;
+	r = kvm_vm_get_pit(c->file->kvm, &state);
+	if (r)
+		return r;
+	return os_copy_to((void *)c->arg, &state, sizeof(struct kvm_pit_state)) ? -EFAULT : 0;
+}
+
+static long get_pit2(struct ioctl_call *c)
+{
+	return kvm_vm_get_pit(c->file->kvm, c->data);
+}
+
+static long set_pit2(struct ioctl_call *c)
+{
+	return kvm_vm_set_pit(c->file->kvm, c->data, false);
+}
+
+static long create_pit(struct ioctl_call *c)
+{
+	const struct kvm_pit_config config = { .flags = KVM_PIT_SPEAKER_DUMMY };
+
+	return kvm_vm_create_pit(c->file->kvm, &config);
+}
+
+static long create_pit2(struct ioctl_call *c)
+{
+	return kvm_vm_create_pit(c->file->kvm, c->data);
+}
+
+static long signal_msi(struct ioctl_call *c)
+{
+	return kvm_send_msi(c->file->kvm, c->data);
+}
+
+static long irqfd(struct ioctl_call *c)
+{
+	return kvm_irqfd(c->file->kvm, c->data);
+}
+
+static long set_gsi_routing(struct ioctl_call *c)
+{
+	struct kvm_irq_routing header;
+	struct kvm_irq_routing_entry *e;
+	size_t size;
+	long r = -EFAULT;
+
+	if (os_copy_from(&header, (void *)c->arg, sizeof(header)))
+		return -EFAULT;
+	if (c->file->kvm->irq->mode == IRQCHIP_NONE || header.nr > KVM_MAX_IRQ_ROUTES ||
+	    header.flags)
+		return -EINVAL;
+	size = header.nr * sizeof(*e);
+	e = malloc(size + 1);
+	if (!e)
+		return -ENOMEM;
+	if (!os_copy_from(e, (char *)c->arg + sizeof(header), size))
+		r = kvm_vm_set_gsi_routing(c->file->kvm, e, header.nr);
+	free(e);
+	return r;
+}
+
 static long get_clock(struct ioctl_call *c)
 {
 	kvm_get_clock(c->file->kvm, c->data);
@@ -246,6 +357,20 @@ static const struct ioctl_row rows[] = {
 	IOC(KVM_CREATE_IRQCHIP, IOC_VALUE, create_irqchip),
 	IOC(KVM_SET_TSS_ADDR, IOC_VALUE, set_tss_addr),
 	IOC(KVM_SET_IDENTITY_MAP_ADDR, IOC_RAW, set_identity_map_addr),
+	IOC(KVM_IRQ_LINE, 0, irq_line),
+	IOC(KVM_IRQ_LINE_STATUS, 0, irq_line),
+	IOC(KVM_GET_IRQCHIP, 0, get_irqchip),
+	IOC(KVM_SET_IRQCHIP, IOC_RAW, set_irqchip),
+	IOC(KVM_SET_GSI_ROUTING, IOC_RAW, set_gsi_routing),
+	IOC(KVM_SIGNAL_MSI, 0, signal_msi),
+	IOC(KVM_IRQFD, 0, irqfd),
+	IOC(KVM_CREATE_PIT, IOC_VALUE, create_pit),
+	IOC(KVM_CREATE_PIT2, 0, create_pit2),
+	IOC(KVM_GET_PIT, IOC_RAW, get_pit),
+	IOC(KVM_SET_PIT, IOC_RAW, set_pit),
+	IOC(KVM_GET_PIT2, 0, get_pit2),
+	IOC(KVM_SET_PIT2, 0, set_pit2),
+	IOC(KVM_REINJECT_CONTROL, IOC_RAW, reinject_control),
 	IOC(KVM_GET_CLOCK, 0, get_clock),
 	IOC(KVM_SET_CLOCK, 0, set_clock),
 	IOC(KVM_GET_TSC_KHZ, IOC_VALUE, get_tsc_khz),

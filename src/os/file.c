@@ -3,10 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 int os_fstat(int fd, struct stat *st)
@@ -99,6 +103,74 @@ void os_eventfd_signal(int held)
 	uint64_t one = 1;
 
 	syscall(SYS_write, held, &one, sizeof(one));
+}
+
+/* Somebody else may have read it: so not to wait. */
+void os_eventfd_drain(int held)
+{
+	struct pollfd p = { .fd = held, .events = POLLIN };
+	struct timespec now = { 0 };
+	uint64_t count;
+
+	if (syscall(SYS_ppoll, &p, 1, &now, NULL, 0) == 1)
+		(void)!syscall(SYS_read, held, &count, sizeof(count));
+}
+
+struct os_poll {
+	int	epoll, stop;
+	uint64_t stop_id;
+};
+
+struct os_poll *os_poll_create(uint64_t stop_id)
+{
+	struct os_poll *p = malloc(sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->stop_id = stop_id;
+	p->epoll = move_up(syscall(SYS_epoll_create1, EPOLL_CLOEXEC));
+	p->stop = move_up(syscall(SYS_eventfd2, 0, EFD_CLOEXEC));
+	if (p->epoll >= 0 && p->stop >= 0 && !os_poll_add(p, p->stop, stop_id))
+		return p;
+	os_poll_destroy(p);
+	return NULL;
+}
+
+void os_poll_destroy(struct os_poll *p)
+{
+	if (!p)
+		return;
+	if (p->epoll >= 0)
+		os_close(p->epoll);
+	if (p->stop >= 0)
+		os_close(p->stop);
+	free(p);
+}
+
+int os_poll_add(struct os_poll *p, int fd, uint64_t id)
+{
+	struct epoll_event e = { .events = EPOLLIN, .data.u64 = id };
+
+	return syscall(SYS_epoll_ctl, p->epoll, EPOLL_CTL_ADD, fd, &e) ? -errno : 0;
+}
+
+void os_poll_remove(struct os_poll *p, int fd)
+{
+	syscall(SYS_epoll_ctl, p->epoll, EPOLL_CTL_DEL, fd, NULL);
+}
+
+uint64_t os_poll_wait(struct os_poll *p)
+{
+	struct epoll_event e;
+
+	while (syscall(SYS_epoll_pwait, p->epoll, &e, 1, -1, NULL, 0) != 1)
+		;
+	return e.data.u64;
+}
+
+void os_poll_stop(struct os_poll *p)
+{
+	os_eventfd_signal(p->stop);
 }
 
 bool os_reopen(int fd, int flags)

@@ -25,6 +25,21 @@ MUST_CHECK int os_eventfd_hold(int fd, uint64_t *id);
 MUST_CHECK int os_eventfd_id(int fd, uint64_t *id);
 /* Adds 1 to it. */
 void os_eventfd_signal(int held);
+/* Back to 0, or 1 less (EFD_SEMAPHORE); nothing when it is 0. */
+void os_eventfd_drain(int held);
+
+/*
+ * Waiting for many descriptors at once.  One thread waits; any may add and
+ * remove.  @stop_id: what os_poll_wait() answers after os_poll_stop().
+ */
+struct os_poll;
+MUST_CHECK struct os_poll *os_poll_create(uint64_t stop_id);	/* NULL: not possible */
+void os_poll_destroy(struct os_poll *p);	/* nobody waits; NULL is fine */
+MUST_CHECK int os_poll_add(struct os_poll *p, int fd, uint64_t id);	/* -errno */
+void os_poll_remove(struct os_poll *p, int fd);
+/* The id of a descriptor that can be read.  It is named again until somebody has. */
+uint64_t os_poll_wait(struct os_poll *p);
+void os_poll_stop(struct os_poll *p);
 
 /*
  * A descriptor of ours, with a high number, that appends to @path (made when it

@@ -14,6 +14,12 @@ enum lock_rank {
 	RANK_VCPU,		/* vcpu->mutex				mutex  */
 	RANK_SLOTS,		/* kvm->slots_lock			mutex  */
 	RANK_SLOTS_ARCH,	/* kvm->slots_arch_lock			mutex  */
+	RANK_IRQFD,		/* eventfds that are interrupts		mutex  */
+	RANK_PIT,		/* the interval timer			mutex  */
+	RANK_IRQ_ROUTING,	/* replacing the table of GSIs		mutex  */
+	RANK_IRQ_ACK,		/* who waits for an interrupt's end	mutex  */
+	RANK_IOAPIC,		/* the I/O APIC				spin   */
+	RANK_PIC,		/* the two 8259s			spin   */
 	RANK_APIC_MAP,		/* kvm->irq: making the APIC map	mutex  */
 	RANK_GMEM,		/* a guest_memfd's invalidate lock	rwlock */
 	RANK_HOST,		/* host page resolution, frame table	mutex  */

@@ -207,6 +207,7 @@ enum kvm_request {
 	KVM_REQ_UNBLOCK,
 	KVM_REQ_OUTSIDE_GUEST_MODE,	/* just leave, nothing to do */
 	KVM_REQ_EVENT,			/* an interrupt or exception may have become possible */
+	KVM_REQ_IOAPIC_EOI_EXIT,	/* split irqchip: user space's I/O APIC is told */
 	KVM_REQ_MASTERCLOCK_UPDATE,	/* the VM's clock may have to be another line */
 	KVM_REQ_MCLOCK_INPROGRESS,	/* stay outside: somebody changes it */
 	KVM_REQ_CLOCK_UPDATE,		/* tell the guest */

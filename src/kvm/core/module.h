@@ -23,6 +23,7 @@
 struct spte_layout;			/* kvm/mmu/spte.h */
 struct spt_index;			/* kvm/mmu/spt_index.h */
 struct irq_timers;
+struct irqfds;
 struct kvm_host_map;			/* kvm/core/host_map.h */
 
 /* Module parameters, by the kernel's names (params.def in abi gives the text). */
@@ -50,6 +51,7 @@ struct kvm_module {
 	const struct spte_layout *spte;			/* NPT or EPT, this machine's */
 	struct spt_index	*spts;			/* kvm/mmu: every table page by address */
 	struct kvm_host_map	*host_map;		/* NULL: nobody tells of host mappings */
+	struct irqfds		*irqfds;		/* kvm/irq/irqfd.h */
 	struct irq_timers	*timers;		/* kvm/irq/timer.h */
 	struct lp_pool		*lp_pool;		/* kvm/vcpu/load.h */
 	atomic32_t		 nr_vms;		/* [a] */

@@ -38,14 +38,26 @@ struct kvm_irq {
 	atomic32_t	map_dirty;	/* [a] enum in apic_map.c */
 	struct apic_map	*map;		/* RCU; [map_lock] */
 
+	struct mutex	routing_lock;	/* RANK_IRQ_ROUTING */
+	struct irq_routing *routing;	/* RCU; [routing_lock] */
+	struct mutex	ack_lock;	/* RANK_IRQ_ACK */
+	atomic32_t	nr_ack_notifiers;	/* [a] */
+	struct list	ack_notifiers;	/* [ack_lock] struct irq_ack_notifier.link */
+
 	struct ioapic	*ioapic;	/* [c] NULL: not in the kernel */
 	struct pic	*pic;		/* [c] the same */
 	struct pit	*pit;		/* [L] */
 };
 
-/* kvm->irq, no irqchip yet.  -ENOMEM.  Goes after the vCPUs. */
+/* What the chips in the kernel are made of: kvm->lock and slots_lock held.  -ENOMEM, -ENOSPC. */
+MUST_CHECK int kvm_irq_make_chips(struct kvm *kvm);
+MUST_CHECK int kvm_irq_make_pit(struct kvm *kvm, bool speaker);
+
+/* kvm->irq, no irqchip yet.  -ENOMEM.  Goes after vCPUs and buses. */
 MUST_CHECK int kvm_irq_create(struct kvm *kvm);
 void kvm_irq_destroy(struct kvm *kvm);
+/* The VM goes: nothing comes by itself any more; before the vCPUs go. */
+void kvm_irq_quiesce(struct kvm *kvm);
 
 /*
  * Sends to who is addressed; @src: the APIC that does (NULL: a device).  How
@@ -71,5 +83,3 @@ void apic_map_update(struct kvm *kvm);
 void irq_eoi(struct lapic *apic, uint8_t vector, bool level);
 /* ... and it has to be told of @vector. */
 bool irq_eoi_is_wanted(const struct lapic *apic, uint8_t vector);
-/* KVM_SET_LAPIC: what is in service came from somewhere. */
-void irq_lapic_restored(struct lapic *apic);

@@ -369,7 +369,6 @@ int lapic_load(struct lapic *apic, const void *page)
 	lapic_put(apic, LAPIC_TMCCT, 0);
 	atomic32_store_relaxed(&apic->arb_prio, 0);
 	kvm_make_request(KVM_REQ_EVENT, apic->vcpu);
-	irq_lapic_restored(apic);
 	return 0;
 }
 

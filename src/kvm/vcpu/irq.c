@@ -5,6 +5,7 @@
 
 #include "kvm/core/request.h"
 #include "kvm/irq/irq.h"
+#include "kvm/irq/pic.h"
 #include "kvm/vcpu/vcpu.h"
 
 static bool pic_is_ours(const struct vcpu *v)
@@ -21,7 +22,8 @@ static bool has_external(struct vcpu *v)
 		return v->events.interrupt.injected;
 	if (!lapic_accepts_pic(apic))
 		return false;
-	return !pic_is_ours(v) && v->events.external_vector >= 0;
+	return pic_is_ours(v) ? pic_has_interrupt(v->base.kvm->irq->pic)
+			      : v->events.external_vector >= 0;
 }
 
 bool vcpu_has_interrupt(struct vcpu *v)
@@ -34,6 +36,8 @@ uint8_t vcpu_take_interrupt(struct vcpu *v)
 	uint8_t vector;
 
 	if (has_external(v)) {
+		if (pic_is_ours(v))
+			return pic_acknowledge(v->base.kvm->irq->pic);
 		vector = (uint8_t)v->events.external_vector;
 		v->events.external_vector = -1;
 		return vector;
@@ -41,6 +45,17 @@ uint8_t vcpu_take_interrupt(struct vcpu *v)
 	vector = (uint8_t)lapic_has_interrupt(v->base.lapic);
 	lapic_ack(v->base.lapic, vector);
 	return vector;
+}
+
+int vcpu_exit_ioapic_eoi(struct vcpu *v)
+{
+	uint32_t eoi = atomic32_xchg(&v->base.lapic->ioapic_eoi, 0);
+
+	if (!eoi)
+		return 1;
+	v->base.run->exit_reason = KVM_EXIT_IOAPIC_EOI;
+	v->base.run->eoi.vector = (uint8_t)(eoi - 1);
+	return 0;
 }
 
 bool vcpu_irq_from_user(const struct vcpu *v)

@@ -16,6 +16,9 @@ struct vcpu;
 bool vcpu_has_interrupt(struct vcpu *v);
 uint8_t vcpu_take_interrupt(struct vcpu *v);
 
+/* KVM_REQ_IOAPIC_EOI_EXIT: the VMM's I/O APIC is told, and answers by KVM_RUN. */
+int vcpu_exit_ioapic_eoi(struct vcpu *v);
+
 /* The PIC is the VMM's: KVM_INTERRUPT is how its interrupts come. */
 bool vcpu_irq_from_user(const struct vcpu *v);
 /* There is room for one more of those. */

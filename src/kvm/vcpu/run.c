@@ -57,6 +57,8 @@ static int handle_requests(struct vcpu *v, struct cpu *cpu)
 	}
 	if (kvm_check_request(KVM_REQ_NMI, b))
 		vcpu_process_nmi(v);
+	if (kvm_check_request(KVM_REQ_IOAPIC_EOI_EXIT, b) && !vcpu_exit_ioapic_eoi(v))
+		return 0;
 	kvm_check_request(KVM_REQ_UNBLOCK, b);
 	kvm_check_request(KVM_REQ_OUTSIDE_GUEST_MODE, b);
 	return 1;

@@ -7,6 +7,7 @@
 #include "hw/insn/machine.h"
 #include "kvm/core/host_map.h"
 #include "kvm/irq/irq.h"
+#include "kvm/irq/irqfd.h"
 #include "kvm/mmu/mmu.h"
 #include "kvm/vcpu/load.h"
 #include "kvm/vcpu/msr_filter.h"
@@ -41,14 +42,16 @@ int kvm_module_load(struct kvm_module *module)
 	if (r)
 		goto out_host_map;
 	module->timers = irq_timers_create();
+	module->irqfds = irqfds_create();
 	module->lp_pool = lp_pool_create(module->hw);
-	if (!module->lp_pool || !module->timers) {
+	if (!module->lp_pool || !module->timers || !module->irqfds) {
 		r = -ENOMEM;
 		goto out_mmu;
 	}
 	return 0;
 
 out_mmu:
+	irqfds_destroy(module->irqfds);
 	lp_pool_destroy(module->lp_pool);
 	irq_timers_destroy(module->timers);
 	kvm_mmu_module_fini(module);
@@ -59,6 +62,7 @@ out_host_map:
 
 void kvm_module_unload(struct kvm_module *module)
 {
+	irqfds_destroy(module->irqfds);
 	irq_timers_destroy(module->timers);
 	lp_pool_destroy(module->lp_pool);
 	kvm_mmu_module_fini(module);
@@ -116,16 +120,17 @@ static void destroy_vm(struct kvm *kvm)
 	TRACE(module->trace, softcvm_vm, kvm->vm_type, false);
 	if (kvm->audit)
 		kvm_vm_audit_at_end(kvm);
+	kvm_irq_quiesce(kvm);
 	kvm->ops->vm_destroy(kvm);
 	destroy_vcpus(kvm);
 	kvm_mmu_uninit_vm(kvm);
 	kvm->ops->vm_free(kvm);
 	kvm_vm_free_memory(kvm);
-	kvm_time_destroy(kvm);
-	kvm_irq_destroy(kvm);
 	arch_destroy(kvm->arch);
 	msr_filter_free(atomicptr_load(&kvm->msr_filter));
-	kvm_core_fini(kvm);
+	kvm_core_fini(kvm);	/* the buses let go of the chips */
+	kvm_time_destroy(kvm);
+	kvm_irq_destroy(kvm);
 	free(kvm);
 	atomic32_sub(&module->nr_vms, 1);
 }
