@@ -51,6 +51,7 @@ struct front_frame {
 	volatile bool		 has_signal;
 	int			 sig;
 	bool			 is_masked;	/* inside a run with a mask of its own */
+	bool			 to_process;	/* the signal waits for any thread again */
 	uint64_t		 mask;		/* the thread's, to be put back with the signal */
 	uint64_t		 outside;	/* the thread's, outside of such a run */
 	siginfo_t		 info;
@@ -64,6 +65,7 @@ static inline void front_enter(struct front_frame *f)
 	f->vcpu = NULL;
 	f->has_signal = false;
 	f->is_masked = false;
+	f->to_process = false;
 	sync_thread_set(THREAD_FRONT_END, f);
 }
 

@@ -154,12 +154,23 @@ static bool requeue(int sig, siginfo_t *info)
 	return syscall(SYS_rt_tgsigqueueinfo, getpid(), os_tid(), sig, info) == 0;
 }
 
+/* To the process, as it came.  The kernel takes a kill(2) from its first thread only. */
+static bool requeue_to_process(int sig, siginfo_t *info)
+{
+	return info->si_code != SI_TKILL &&
+	       syscall(SYS_rt_sigqueueinfo, getpid(), sig, info) == 0;
+}
+
 /* The kernel's own action, for a signal whose handler is ours. */
 static void default_action(int sig, siginfo_t *info)
 {
 	const struct sigaction dfl = { .sa_handler = SIG_DFL };
+	sigset_t saved;
 
+	lock_actions(&saved);
 	real()->sigaction(sig, &dfl, NULL);
+	write_action(sig, &dfl, always_ours(sig));
+	unlock_actions(&saved);
 	/* An instruction that faulted will fault again; what was sent is sent again. */
 	if (info->si_code <= 0)
 		requeue(sig, info);
@@ -242,7 +253,8 @@ void front_deliver(struct front_frame *f)
 {
 	int saved_errno = errno;
 
-	requeue(f->sig, &f->info);
+	if (!f->to_process || !requeue_to_process(f->sig, &f->info))
+		requeue(f->sig, &f->info);
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &f->mask, NULL, sizeof(f->mask));
 	errno = saved_errno;
 }
@@ -252,13 +264,47 @@ static void set_kernel_mask(uint64_t mask, uint64_t *old)
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, old, sizeof(mask));
 }
 
-/* Signals that the program catches: the others would act, not wait, when let in. */
-static uint64_t caught(void)
+/* What the kernel does about a signal that nobody has said anything about: nothing. */
+#define IGNORED_BY_DEFAULT	(BIT(SIGCHLD) | BIT(SIGCONT) | BIT(SIGURG) | BIT(SIGWINCH))
+
+/*
+ * Has our handler catch @sig, whose action is the kernel's, so that it ends a
+ * run and nothing else; default_action() makes up for it.
+ */
+static void catch_default(int sig)
+{
+	sigset_t saved;
+
+	lock_actions(&saved);
+	if (!actions[sig].ours) {
+		struct sigaction act, k;
+
+		if (!real()->sigaction(sig, NULL, &act) && act.sa_handler == SIG_DFL) {
+			k = kernel_action(sig, &act);
+			write_action(sig, &act, true);
+			real()->sigaction(sig, &k, NULL);
+		}
+	}
+	unlock_actions(&saved);
+}
+
+/*
+ * Of @wanted, the signals that end a run and wait: those that the program
+ * catches, and those that would end or stop it.  The others stay blocked.
+ */
+static uint64_t that_wait(uint64_t wanted)
 {
 	uint64_t set = 0;
 
 	for (int sig = 1; sig <= KERNEL_NSIG; sig++) {
-		if (is_function(read_action(sig).sa_handler))
+		sighandler_t handler;
+
+		if (!(wanted & BIT(sig)) || (sig > SIGSYS && sig < SIGRTMIN))
+			continue;
+		handler = read_action(sig).sa_handler;
+		if (handler == SIG_DFL && !(IGNORED_BY_DEFAULT & BIT(sig)))
+			catch_default(sig);
+		if (is_function(handler) || (handler == SIG_DFL && actions[sig].ours))
 			set |= BIT(sig);
 	}
 	return set;
@@ -270,22 +316,25 @@ static uint64_t caught(void)
  */
 static void begin_masked(struct front_frame *f, uint64_t mask)
 {
-	uint64_t now;
+	uint64_t now, let_in;
 
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, NULL, &now, sizeof(now));
+	let_in = now & ~mask;
 	f->outside = now;
 	f->is_masked = true;
-	set_kernel_mask((mask | (now & ~caught())) & ~OURS_ALWAYS, NULL);
+	set_kernel_mask((mask | (let_in & ~that_wait(let_in))) & ~OURS_ALWAYS, NULL);
 }
 
 static void end_masked(struct front_frame *f)
 {
 	f->is_masked = false;
 	set_kernel_mask(~SYNCHRONOUS, NULL);
-	if (f->has_signal)
+	if (f->has_signal) {
 		f->mask = f->outside;
-	else
+		f->to_process = true;
+	} else {
 		set_kernel_mask(f->outside, NULL);
+	}
 }
 
 void front_run_hook(struct vcpu *vcpu)
