@@ -522,6 +522,19 @@ static bool xstate(struct x86_decoding *d)
 	return choose(d, 0);
 }
 
+/* Moves of a whole YMM or XMM register: aux bit 0 256 bits, bit 1 aligned */
+static bool vmov(struct x86_decoding *d)
+{
+	unsigned m = d->in->mnemonic;
+
+	if (d->in->encoding != ZYDIS_INSTRUCTION_ENCODING_VEX)
+		return false;
+	d->op->aux = (uint16_t)(d->in->avx.vector_length == 256 ? 1 : 0);
+	if (m == ZYDIS_MNEMONIC_VMOVDQA || m == ZYDIS_MNEMONIC_VMOVAPS || m == ZYDIS_MNEMONIC_VMOVAPD)
+		d->op->aux |= 2;
+	return choose(d, x86_is_mem(d, 0) ? 2 : x86_is_mem(d, 1) ? 1 : 0);
+}
+
 /* Width of the first operand: SLDT, STR, SMSW, RDRAND... */
 static bool first_width(struct x86_decoding *d)
 {

@@ -235,6 +235,7 @@ bool compare_worlds(const struct insn *i, const struct world *before, struct wor
 	       !memcmp(real->sel, model->sel, sizeof(real->sel)) &&
 	       real->fs_base == model->fs_base && real->gs_base == model->gs_base &&
 	       !memcmp(real->fx, model->fx, sizeof(real->fx)) &&
+	       !memcmp(real->ymm, model->ymm, sizeof(real->ymm)) &&
 	       same_memory();
 }
 

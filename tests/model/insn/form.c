@@ -38,7 +38,7 @@ static unsigned register_kind(const ZydisDecodedOperand *o)
 		return GPR;
 	case ZYDIS_REGCLASS_MMX:
 		return MM;
-	case ZYDIS_REGCLASS_XMM:
+	case ZYDIS_REGCLASS_XMM: case ZYDIS_REGCLASS_YMM:
 		return XMM;
 	case ZYDIS_REGCLASS_X87:
 		return o->visibility == ZYDIS_OPERAND_VISIBILITY_IMPLICIT ? ST0 : STI;
@@ -138,6 +138,8 @@ static size_t operand_name(unsigned code, char *buf, size_t size)
 	};
 	unsigned kind = code >> 4;
 
+	if (kind == XMM && sizes[code & 15] == 256)
+		return (size_t)snprintf(buf, size, "ymm");
 	if (kind != GPR && kind != MEM && kind != IMM && kind != REL && kind != PTR)
 		return (size_t)snprintf(buf, size, "%s", kinds[kind]);
 	if ((code & 15) == 15)
@@ -235,8 +237,9 @@ static unsigned put_vex(const struct form_pattern *p, uint8_t *b)
 		      p->prefixes & FORM_F2 ? 3 : 0;
 
 	b[0] = 0xc4;
-	b[1] = (uint8_t)(0xe0 | (p->map == FORM_VEX_0F38 ? 2 : 3));
-	b[2] = (uint8_t)((p->prefixes & FORM_REXW ? 0x80 : 0) | 0x78 | pp);
+	b[1] = (uint8_t)(0xe0 | (p->map - FORM_VEX_0F + 1));
+	b[2] = (uint8_t)((p->prefixes & FORM_REXW ? 0x80 : 0) | 0x78 |
+			 (p->prefixes & FORM_VEXL ? 4 : 0) | pp);
 	b[3] = p->opcode;
 	return 4;
 }
@@ -248,7 +251,7 @@ static unsigned put_opcode(const struct form_pattern *p, uint8_t *b)
 
 	if (p->prefixes & FORM_67)
 		b[n++] = 0x67;
-	if (p->map >= FORM_VEX_0F38)
+	if (p->map >= FORM_VEX_0F)
 		return n + put_vex(p, b + n);
 	if (p->prefixes & FORM_66)
 		b[n++] = 0x66;
@@ -366,15 +369,17 @@ struct form_list form_list_of(enum x86_mode mode)
 		abort();
 	s->mode = mode;
 	for (i = 0; i < ARRAY_SIZE(prefixes); i++)
-		for (w = 0; w < 2; w++)
+		for (w = 0; w < 4; w++)
 			for (map = 0; map < FORM_NR_MAPS; map++)
 				for (opcode = 0; opcode < 256; opcode++) {
 					struct form_pattern p = {
-						.prefixes = (uint8_t)(prefixes[i] | (w ? FORM_REXW : 0)),
+						.prefixes = (uint8_t)(prefixes[i] |
+								      (w & 1 ? FORM_REXW : 0) |
+								      (w & 2 ? FORM_VEXL : 0)),
 						.map = (uint8_t)map, .opcode = (uint8_t)opcode,
 					};
 
-					if (w && mode != X86_MODE_64 && map < FORM_VEX_0F38)
+					if (map < FORM_VEX_0F && (w > 1 || (w && mode != X86_MODE_64)))
 						continue;
 					if (is_opcode(mode, map, opcode))
 						look_at_opcode(s, &p);

@@ -26,8 +26,9 @@
 #define FORM_LOCK	0x08
 #define FORM_67		0x10
 #define FORM_REXW	0x20
+#define FORM_VEXL	0x40
 
-enum form_map { FORM_1BYTE, FORM_0F, FORM_0F38, FORM_0F3A, FORM_VEX_0F38, FORM_VEX_0F3A,
+enum form_map { FORM_1BYTE, FORM_0F, FORM_0F38, FORM_0F3A, FORM_VEX_0F, FORM_VEX_0F38, FORM_VEX_0F3A,
 		FORM_NR_MAPS };
 
 /* One opcode under which the form is found. */

@@ -161,7 +161,7 @@ static bool is_caveat(const char *extension)
 	size_t n = strlen(extension);
 
 	while ((p = strstr(p, extension))) {
-		if ((p[-1] == ' ' || p[-1] == '\n') && strchr(",.\n", p[n]))
+		if ((p[-1] == ' ' || p[-1] == '\n') && strchr(", .\n", p[n]))
 			return true;
 		p += n;
 	}

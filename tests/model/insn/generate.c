@@ -23,7 +23,7 @@ static unsigned put_prefixes(const struct form_pattern *p, uint8_t *b, bool size
 		b[n++] = segments[rnd(ARRAY_SIZE(segments))];
 	if (p->prefixes & FORM_67 || (sized && !rnd(12)))
 		b[n++] = 0x67;
-	if (p->map >= FORM_VEX_0F38)
+	if (p->map >= FORM_VEX_0F)
 		return n;
 	if (p->prefixes & FORM_66)
 		b[n++] = 0x66;
@@ -41,10 +41,10 @@ static unsigned put_vex(const struct form_pattern *p, enum x86_mode mode, uint8_
 	uint8_t inverse = mode == X86_MODE_64 ? (uint8_t)(rnd(8) << 5) : 0xe0;
 
 	b[0] = 0xc4;
-	b[1] = (uint8_t)(inverse | (p->map == FORM_VEX_0F38 ? 2 : 3));
+	b[1] = (uint8_t)(inverse | (p->map - FORM_VEX_0F + 1));
 	/* vvvv: any register; the few that have none there want ones */
-	b[2] = (uint8_t)((p->prefixes & FORM_REXW ? 0x80 : 0) | pp |
-			 (rnd(2) || p->map == FORM_VEX_0F3A ? 0x78 : rnd(16) << 3));
+	b[2] = (uint8_t)((p->prefixes & FORM_REXW ? 0x80 : 0) | (p->prefixes & FORM_VEXL ? 4 : 0) |
+			 (rnd(2) || p->map != FORM_VEX_0F38 ? 0x78 : rnd(16) << 3) | pp);
 	b[3] = p->opcode;
 	return 4;
 }
@@ -53,7 +53,7 @@ static unsigned put_opcode(const struct form_pattern *p, enum x86_mode mode, uin
 {
 	unsigned n = 0;
 
-	if (p->map >= FORM_VEX_0F38)
+	if (p->map >= FORM_VEX_0F)
 		return put_vex(p, mode, b);
 	if (mode == X86_MODE_64 && (p->prefixes & FORM_REXW || rnd(2)))
 		b[n++] = (uint8_t)(0x40 | (p->prefixes & FORM_REXW ? 8 : 0) | rnd(8));
@@ -410,7 +410,7 @@ static bool uses_vectors(const struct insn *i)
 	case ZYDIS_ISA_EXT_MMX: case ZYDIS_ISA_EXT_SSE: case ZYDIS_ISA_EXT_SSE2:
 	case ZYDIS_ISA_EXT_SSE3: case ZYDIS_ISA_EXT_SSSE3: case ZYDIS_ISA_EXT_SSE4:
 	case ZYDIS_ISA_EXT_AES: case ZYDIS_ISA_EXT_SHA: case ZYDIS_ISA_EXT_PCLMULQDQ:
-	case ZYDIS_ISA_EXT_X87: case ZYDIS_ISA_EXT_XSAVE:
+	case ZYDIS_ISA_EXT_X87: case ZYDIS_ISA_EXT_XSAVE: case ZYDIS_ISA_EXT_AVX:
 		return true;
 	default:
 		return i->in.meta.category == ZYDIS_CATEGORY_X87_ALU;
@@ -484,7 +484,7 @@ void generate_world(struct insn *i, struct world *w)
 	if (is_branch(i))
 		w->flags |= X86_FLAGS_TF;
 	if (uses_vectors(i))
-		random_fx(w->fx);
+		random_fx(w->fx, w->ymm);
 	special_registers(i, w);
 	patch_pointer(i);
 	aim_all(&a);

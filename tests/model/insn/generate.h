@@ -26,7 +26,7 @@ void generate_world(struct insn *i, struct world *w);
 /* Selectors that this program may load, most of them good; none of 64-bit code if so said. */
 extern bool random_without_cs64;
 uint16_t random_selector(void);
-/* The x87 and vector registers; 512 bytes as FXSAVE64 has them. */
-void random_fx(uint8_t *fx);
+/* The x87 and vector registers; 512 bytes as FXSAVE64 has them, 256 of YMM0-15's upper halves. */
+void random_fx(uint8_t *fx, uint8_t *ymm);
 /* Bytes that mean something to whoever loads them. */
 void random_data(uint8_t *p, unsigned n);

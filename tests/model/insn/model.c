@@ -89,7 +89,7 @@ void model_init(void)
 	make_descriptors();
 	vm.s.cr0 |= X86_CR0_MP | X86_CR0_AM;
 	vm.s.cr4 |= X86_CR4_FSGSBASE | X86_CR4_OSXSAVE | X86_CR4_DE;
-	vm.s.xcr0 = 3;
+	vm.s.xcr0 = 7;
 	vm.s.cpl = 3;
 	vm.s.gdtr = (struct x86_table){ GDT_LIMIT, KERNEL + VM_GDT };
 	vm.s.idtr = (struct x86_table){ 0xfff, KERNEL + VM_IDT };
@@ -161,6 +161,7 @@ void model_run(struct world *w)
 	s->shadow = 0;
 	if (x86_fxrstor(&s->fpu, w->fx, true, 16))
 		fail_msg("a state that no processor takes");
+	memcpy(s->fpu.ymm_hi, w->ymm, sizeof(w->ymm));
 	vm_run(&vm);
 	memcpy(w->r, s->gpr, sizeof(s->gpr));
 	w->rip = s->rip;
@@ -170,5 +171,6 @@ void model_run(struct world *w)
 	w->fs_base = s->seg[X86_FS].base;
 	w->gs_base = s->seg[X86_GS].base;
 	x86_fxsave(&s->fpu, w->fx, true, 16);
+	memcpy(w->ymm, s->fpu.ymm_hi, sizeof(w->ymm));
 	answer(w);
 }

@@ -81,6 +81,9 @@ __asm__(
 	"	pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx\n"
 	"	ret\n");
 
+#define AT_YMM		576	/* XSAVE's standard format */
+
+static bool has_avx;
 static uint8_t *memory;			/* the pages once more, all writable */
 
 static bool map_pages(void)
@@ -165,6 +168,7 @@ bool native_init(void)
 	for (i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++)
 		if (!catch_signal(sigs[i]))
 			return false;
+	has_avx = __builtin_cpu_supports("avx");
 	native_first();
 	return true;
 }
@@ -187,7 +191,7 @@ void native_run(struct world *w)
 	greg_t *g = uc->uc_mcontext.gregs;
 	struct frame_sel sel = { w->sel[X86_CS], 0, 0, w->sel[X86_SS] };
 	uint8_t *fx = (uint8_t *)uc->uc_mcontext.fpregs;
-	uint64_t in_use;
+	uint64_t in_use = has_avx ? 7 : 3;
 	unsigned i;
 
 	for (i = 0; i < 16; i++)
@@ -199,9 +203,9 @@ void native_run(struct world *w)
 	uc->uc_flags = FLAGS;
 	/* The kernel's words at 464 say how large the frame is; XSTATE_BV follows at 512. */
 	memcpy(fx, w->fx, 416);
-	memcpy(&in_use, fx + 512, 8);
-	in_use = 3;
 	memcpy(fx + 512, &in_use, 8);
+	if (has_avx)
+		memcpy(fx + AT_YMM, w->ymm, sizeof(w->ymm));
 	memcpy(native.sel, w->sel, sizeof(native.sel));
 	native.fs = w->fs_base;
 	native.gs = w->gs_base;
@@ -220,7 +224,10 @@ void native_run(struct world *w)
 	w->sel[X86_SS] = sel.ss;
 	w->fs_base = native.fs;
 	w->gs_base = native.gs;
-	memcpy(w->fx, uc->uc_mcontext.fpregs, sizeof(w->fx));
+	fx = (uint8_t *)uc->uc_mcontext.fpregs;
+	memcpy(w->fx, fx, sizeof(w->fx));
+	if (has_avx)
+		memcpy(w->ymm, fx + AT_YMM, sizeof(w->ymm));
 	w->vector = (int)g[REG_TRAPNO];
 	w->error = (uint64_t)g[REG_ERR];
 	w->cr2 = (uint64_t)g[REG_CR2];

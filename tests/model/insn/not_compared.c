@@ -42,7 +42,7 @@ static const struct feature {
 	const char	*why;
 } features[] = {
 #define F(set, l, r, b)	{ ZYDIS_ISA_SET_##set, l, r, b, "this processor has no " #set }
-	F(SSE3, 1, 2, 0), F(SSSE3, 1, 2, 9), F(SSE4, 1, 2, 19), F(SSE42, 1, 2, 20),
+	F(AVX, 1, 2, 28), F(SSE3, 1, 2, 0), F(SSSE3, 1, 2, 9), F(SSE4, 1, 2, 19), F(SSE42, 1, 2, 20),
 	F(PCLMULQDQ, 1, 2, 1), F(AES, 1, 2, 25), F(MOVBE, 1, 2, 22), F(POPCNT, 1, 2, 23),
 	F(CMPXCHG16B, 1, 2, 13), F(SHA, 7, 1, 29), F(BMI1, 7, 1, 3), F(BMI2, 7, 1, 8),
 	F(ADOX_ADCX, 7, 1, 19), F(CLFLUSHOPT, 7, 1, 23), F(CLWB, 7, 1, 24),

@@ -117,7 +117,7 @@ static uint32_t random_mxcsr(void)
 	return m;
 }
 
-void random_fx(uint8_t *fx)
+void random_fx(uint8_t *fx, uint8_t *ymm)
 {
 	static const uint16_t precisions[] = { 0x000, 0x200, 0x300, 0x300 };
 	uint64_t v = random_u64();
@@ -142,4 +142,8 @@ void random_fx(uint8_t *fx)
 		random_extended(fx + 32 + 16 * i);
 	for (i = 0; i < 16; i++)
 		random_data(fx + 160 + 16 * i, 16);
+	for (i = 0; i < 256; i += 8) {
+		v = __builtin_cpu_supports("avx") ? random_u64() : 0;
+		memcpy(ymm + i, &v, 8);
+	}
 }

@@ -55,6 +55,7 @@ struct world {
 	uint16_t	sel[6];		/* enum x86_seg */
 	uint64_t	fs_base, gs_base;
 	uint8_t		fx[512];	/* FXSAVE64's layout */
+	uint8_t		ymm[256];	/* upper halves; zeros where this machine has none */
 	/* after a run */
 	int		vector;		/* -1: something else, see @what */
 	uint64_t	error, cr2;
