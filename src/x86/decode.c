@@ -126,11 +126,21 @@ static void set_id(struct x86_op *op, const struct x86_handlers *h, unsigned id)
 	op->fn = h->fn[id];
 }
 
+/* Knights Corner had LZCNT and others with VEX, of the same names. */
+static bool is_encoded_well(const ZydisDecodedInstruction *in)
+{
+	return in->encoding == ZYDIS_INSTRUCTION_ENCODING_LEGACY ||
+	       in->meta.isa_ext == ZYDIS_ISA_EXT_BMI1 || in->meta.isa_ext == ZYDIS_ISA_EXT_BMI2 ||
+	       in->meta.isa_ext == ZYDIS_ISA_EXT_AVX;
+}
+
 static bool shape(struct x86_decoding *d)
 {
 	const struct x86_form *f = x86_form_of(d->in->mnemonic);
 	unsigned i;
 
+	if (!is_encoded_well(d->in))
+		return false;
 	d->nr_visible = d->in->operand_count_visible;
 	d->first = f->first;
 	d->op->width = (uint8_t)(d->in->operand_width == 64 ? 3 : d->in->operand_width == 32 ? 2 :

@@ -57,3 +57,6 @@ static inline unsigned x86_width_of(const ZydisDecodedOperand *o)
 
 bool x86_shape_simd(struct x86_decoding *d);
 bool x86_shape_x87(struct x86_decoding *d);
+bool x86_shape_xstate(struct x86_decoding *d);
+bool x86_shape_vmov(struct x86_decoding *d);
+bool x86_shape_maskmov(struct x86_decoding *d);

@@ -502,55 +502,10 @@ static bool hypervisor(struct x86_decoding *d)
 	return choose(d, 0);
 }
 
-/* XSAVE and XRSTOR: aux bit 0 REX.W, bit 1 the OPT form */
-static bool xstate(struct x86_decoding *d)
-{
-	switch (d->in->mnemonic) {
-	case ZYDIS_MNEMONIC_XSAVE64: case ZYDIS_MNEMONIC_XRSTOR64:
-	case ZYDIS_MNEMONIC_FXSAVE64: case ZYDIS_MNEMONIC_FXRSTOR64:
-		d->op->aux = 1;
-		break;
-	case ZYDIS_MNEMONIC_XSAVEOPT:
-		d->op->aux = 2;
-		break;
-	case ZYDIS_MNEMONIC_XSAVEOPT64:
-		d->op->aux = 3;
-		break;
-	default:
-		d->op->aux = 0;
-	}
-	return choose(d, 0);
-}
-
-/* Moves of a whole YMM or XMM register: aux bit 0 256 bits, bit 1 aligned */
-static bool vmov(struct x86_decoding *d)
-{
-	unsigned m = d->in->mnemonic;
-
-	if (d->in->encoding != ZYDIS_INSTRUCTION_ENCODING_VEX)
-		return false;
-	d->op->aux = (uint16_t)(d->in->avx.vector_length == 256 ? 1 : 0);
-	if (m == ZYDIS_MNEMONIC_VMOVDQA || m == ZYDIS_MNEMONIC_VMOVAPS || m == ZYDIS_MNEMONIC_VMOVAPD)
-		d->op->aux |= 2;
-	return choose(d, x86_is_mem(d, 0) ? 2 : x86_is_mem(d, 1) ? 1 : 0);
-}
-
 /* Width of the first operand: SLDT, STR, SMSW, RDRAND... */
 static bool first_width(struct x86_decoding *d)
 {
 	d->op->width = (uint8_t)x86_width_of(&d->o[0]);
-	return choose(d, 0);
-}
-
-/* MASKMOVDQU: memory is [rDI] of the source segment. */
-static bool maskmov(struct x86_decoding *d)
-{
-	unsigned i;
-
-	d->op->base = X86_RDI * 8;
-	for (i = 0; i < d->in->operand_count; i++)
-		if (d->o[i].type == ZYDIS_OPERAND_TYPE_MEMORY)
-			d->op->seg = x86_seg_of(d->o[i].mem.segment);
 	return choose(d, 0);
 }
 

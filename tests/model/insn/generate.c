@@ -343,7 +343,7 @@ static void aim_new(struct aim *a, unsigned size)
 {
 	a->size = size;
 	a->target = pick_target(a->i, size);
-	if (rnd(4) || loads_mxcsr(a->i))
+	if (rnd(4) || loads_mxcsr(a->i) || random_without_cs64)
 		poke_data(a);
 }
 
