@@ -24,7 +24,8 @@ struct bracket {
 /* True: the caller begins a change of its machine and ends in bracket_end(). */
 static inline bool bracket_enter(struct bracket *b)
 {
-	b->is_on = unlikely(front_machine()) && !sync_thread_get(THREAD_FRONT_END);
+	b->is_on = unlikely(front_machine()) && !sync_thread_get(THREAD_FRONT_END) &&
+		   !atomic32_load_relaxed(&front_is_over);
 	if (b->is_on)
 		front_enter(&b->frame);
 	return b->is_on;

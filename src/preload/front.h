@@ -25,6 +25,12 @@ static inline struct abi *front_machine(void)
 }
 
 /*
+ * Set when the program is at its end: libraries below us give their memory
+ * back with locks held that we would need (liburcu's registry).
+ */
+extern atomic32_t front_is_over;
+
+/*
  * Made by the first caller; the others wait.  0, or what open("/dev/kvm")
  * says: -ENODEV (asked for a machine that cannot be), -ENOMEM; the reason has
  * then been printed, once.

@@ -110,11 +110,14 @@ static __attribute__((constructor)) void begin(void)
 		log_warn("out of memory: fork and quick_exit will not be noticed");
 }
 
+atomic32_t front_is_over;
+
 /* exit(3) and return from main come here, after the program's own atexit functions. */
 static __attribute__((destructor)) void end(void)
 {
 	report_audit();
 	write_stats();
+	atomic32_store(&front_is_over, 1);
 }
 
 EXPORT void _exit(int status)
