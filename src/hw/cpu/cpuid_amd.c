@@ -72,6 +72,7 @@ static struct cpuid_regs extended(const struct hw_config *c, uint32_t leaf, uint
 	case 0x80000008:
 		return (struct cpuid_regs){
 			.eax = c->phys_bits | CPUID_LINEAR_BITS << 8,
+			.ebx = BIT(12) | BIT(14) | BIT(15) | BIT(24),	/* IBPB IBRS STIBP SSBD */
 			.ecx = ((c->nr_cpus - 1) & 0xff) | cpuid_apic_id_bits(c) << 12,
 		};
 	case 0x8000000a:

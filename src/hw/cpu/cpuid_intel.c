@@ -64,6 +64,11 @@ struct cpuid_regs cpuid_intel(const struct hw_config *c, uint32_t leaf, uint32_t
 		return (struct cpuid_regs){ .eax = 0x00feff01 };
 	case 4:
 		return cpuid_cache(c, subleaf);
+	case 7:
+		r = cpuid_shared(c, leaf, subleaf);
+		if (subleaf == 0)		/* IBRS and IBPB, STIBP, ARCH_CAPABILITIES, SSBD */
+			r.edx |= (uint32_t)(BIT(26) | BIT(27) | BIT(29) | BIT(31));
+		return r;
 	case 0x15:				/* TSC = crystal * EBX / EAX */
 		return (struct cpuid_regs){ .eax = CRYSTAL_HZ / 1000, .ebx = os_tsc_khz(),
 					    .ecx = CRYSTAL_HZ };

@@ -324,3 +324,18 @@ int vcpu_emulate_on_ud(struct vcpu *v, bool *is_hypercall)
 	begin(v, &in, EMULATE_NO_GPA);
 	return carry_out(v, &in);
 }
+
+int vcpu_emulate_forced(struct vcpu *v)
+{
+	struct emu_insn in;
+	int ret;
+
+	if (!get_insn(v, &in, &ret))
+		return ret;
+	if (in.verdict == EMU_FAILS) {
+		vcpu_inject_ud(v);
+		return 1;
+	}
+	begin(v, &in, EMULATE_NO_GPA);
+	return carry_out(v, &in);
+}

@@ -29,6 +29,8 @@ int vcpu_emulate_answered(struct vcpu *v);
  * vendor; nothing has been done.
  */
 int vcpu_emulate_on_ud(struct vcpu *v, bool *is_hypercall);
+/* At RIP, behind the prefix of kvm.force_emulation_prefix: what the emulator lacks is #UD. */
+int vcpu_emulate_forced(struct vcpu *v);
 
 /* KVM's policy for what it cannot emulate (spec kvm.md 1.12). */
 int vcpu_emulation_failure(struct vcpu *v, const uint8_t *bytes, unsigned nr_bytes);

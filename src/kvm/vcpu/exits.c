@@ -204,10 +204,30 @@ static int fix_hypercall(struct vcpu *v)
 	return 1;
 }
 
+/* UD2 and "kvm": the guest asks for the emulator, where a parameter of kvm.ko allows it. */
+static bool takes_emulation_prefix(struct vcpu *v)
+{
+	static const uint8_t prefix[5] = { 0x0f, 0x0b, 'k', 'v', 'm' };
+	unsigned access = WALK_FETCH | (v->state.cpl == 3 ? WALK_USER : 0);
+	struct vcpu_walk_fault fault;
+	uint8_t bytes[sizeof(prefix)];
+
+	if (!v->base.kvm->module->params.force_emulation_prefix ||
+	    vcpu_read_linear(v, vcpu_linear_rip(v), bytes, sizeof(bytes), access, &fault) != WALK_OK ||
+	    memcmp(bytes, prefix, sizeof(prefix)))
+		return false;
+	v->state.rip += sizeof(prefix);
+	return true;
+}
+
 int exit_invalid_opcode(struct vcpu *v)
 {
 	bool is_hypercall;
-	int r = vcpu_emulate_on_ud(v, &is_hypercall);
+	int r;
+
+	if (takes_emulation_prefix(v))
+		return vcpu_emulate_forced(v);
+	r = vcpu_emulate_on_ud(v, &is_hypercall);
 
 	return is_hypercall ? fix_hypercall(v) : r;
 }

@@ -237,7 +237,10 @@ static int reserve_vcpu(struct kvm *kvm, unsigned long id)
 	int r = 0;
 
 	mutex_lock(&kvm->lock);
-	if (kvm->max_vcpu_ids && id >= kvm->max_vcpu_ids)
+	/* Nobody asked in time: from the first vCPU on it is the greatest there is. */
+	if (!kvm->max_vcpu_ids)
+		kvm->max_vcpu_ids = KVM_MAX_VCPU_IDS_LIMIT;
+	if (id >= kvm->max_vcpu_ids)
 		r = -EINVAL;
 	else
 		r = kvm_reserve_vcpu(kvm);

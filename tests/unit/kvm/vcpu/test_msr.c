@@ -113,7 +113,11 @@ static const struct row {
 	{ "POWER_CTL", ON_BOTH, 0x1fc, GUEST, 3, 0, 3 },
 	{ "SMI_COUNT is the host's", ON_BOTH, 0x34, GUEST, 0, GP, 0 },
 	{ "SMBASE without SMM", ON_BOTH, 0x9e, HOST, 0, GP, 0 },
-	{ "SPEC_CTRL is not there", ON_BOTH, 0x48, HOST, 0, GP, 0 },
+	{ "SPEC_CTRL: IBRS and SSBD", ON_BOTH, 0x48, GUEST, 5, 0, 5 },
+	{ "SPEC_CTRL: others", ON_BOTH, 0x48, HOST, 8, GP, 0 },
+	{ "PRED_CMD: a barrier", ON_BOTH, 0x49, GUEST, 1, 0, 0 },
+	{ "PRED_CMD: others", ON_BOTH, 0x49, GUEST, 2, GP, 0 },
+	{ "FLUSH_CMD is not there", ON_BOTH, 0x10b, HOST, 1, GP, 0 },
 	{ "counters take anything", ON_BOTH, 0xc0010004, GUEST, 77, 0, 0 },
 	{ "VM_CR: locked", ON_AMD, 0xc0010114, GUEST, 0x18, 0, 0x18 },
 	{ "VM_CR: reserved", ON_AMD, 0xc0010114, GUEST, 0x20, GP, 0 },
@@ -272,6 +276,39 @@ static void locked_feature_control_stays(void **unused)
 	a_vcpu_free(&a);
 }
 
+/* What CPUID does not tell is not there for the guest, and is for the host. */
+static void the_guest_sees_what_cpuid_tells(void **unused)
+{
+	static const uint32_t gated[] = { 0x48, 0x10a, 0x345, 0xda0, 0x1c4, 0xc0000103 };
+	struct a_vcpu a;
+	uint64_t value;
+
+	(void)unused;
+	a_vcpu_make(&a, AMD, true);
+	for (size_t i = 0; i < ARRAY_SIZE(gated); i++) {
+		assert_int_equal(vcpu_get_msr(a.v, gated[i], false, &value), GP);
+		assert_int_equal(vcpu_get_msr(a.v, gated[i], true, &value), 0);
+	}
+	assert_int_equal(vcpu_get_msr(a.v, 0xc0010140, true, &value), GP);	/* OSVW: both */
+	a_vcpu_free(&a);
+}
+
+/* Features of the model are what they are once the vCPU has run. */
+static void the_model_is_fixed_by_the_first_run(void **unused)
+{
+	struct a_vcpu a;
+
+	(void)unused;
+	a_vcpu_make(&a, INTEL, true);
+	a_vcpu_all_cpuid(&a);
+	assert_int_equal(vcpu_set_msr(a.v, 0x10a, true, 5), 0);
+	a.v->has_run = true;
+	assert_int_equal(vcpu_set_msr(a.v, 0x10a, true, 5), 0);
+	assert_int_equal(vcpu_set_msr(a.v, 0x10a, true, 4), GP);
+	assert_int_equal(vcpu_set_msr(a.v, 0x8b, true, 4), 0);	/* but the microcode's revision */
+	a_vcpu_free(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -282,6 +319,8 @@ int main(void)
 		cmocka_unit_test(x2apic_mode_opens_its_registers),
 		cmocka_unit_test(the_clock_moves_with_its_adjustment),
 		cmocka_unit_test(locked_feature_control_stays),
+		cmocka_unit_test(the_guest_sees_what_cpuid_tells),
+		cmocka_unit_test(the_model_is_fixed_by_the_first_run),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
