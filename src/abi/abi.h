@@ -88,10 +88,11 @@ off_t abi_lseek(struct abi_file *file, int whence);
 void abi_fstat(struct abi_file *file, struct stat *st);
 
 /*
- * Wraps vcpu_run: told which vCPU the calling thread runs, before and after
- * (NULL), so that its signal handler can end the run.  NULL: nobody listens.
+ * Around what a signal ends early, KVM_RUN (@is_run) and KVM_PRE_FAULT_MEMORY:
+ * told which vCPU the calling thread is busy with, before and after (NULL), so
+ * that its signal handler can stop it.  NULL: nobody listens.
  */
-typedef void (*abi_run_hook)(struct vcpu *vcpu);
+typedef void (*abi_run_hook)(struct vcpu *vcpu, bool is_run);
 void abi_set_run_hook(struct abi *abi, abi_run_hook hook);
 /* True when KVM_SET_SIGNAL_MASK gave @vcpu a mask for its runs: bit n - 1, signal n is blocked. */
 bool abi_run_mask(const struct vcpu *vcpu, uint64_t *mask);

@@ -21,18 +21,27 @@ static struct vcpu *vcpu_of(struct ioctl_call *c)
 	return c->file->vcpu;
 }
 
-static long run(struct ioctl_call *c)
+static void signals_begin(struct ioctl_call *c, bool is_run)
 {
-	abi_run_hook hook = c->abi->run_hook;
-	long r;
-
 	/* One that came after the last run had ended was that run's. */
 	atomic32_store(&vcpu_of(c)->signal, 0);
-	if (hook)
-		hook(vcpu_of(c));
+	if (c->abi->run_hook)
+		c->abi->run_hook(vcpu_of(c), is_run);
+}
+
+static void signals_end(struct ioctl_call *c, bool is_run)
+{
+	if (c->abi->run_hook)
+		c->abi->run_hook(NULL, is_run);
+}
+
+static long run(struct ioctl_call *c)
+{
+	long r;
+
+	signals_begin(c, true);
 	r = vcpu_run(vcpu_of(c));
-	if (hook)
-		hook(NULL);
+	signals_end(c, true);
 	return r;
 }
 
@@ -228,7 +237,12 @@ static long nmi(struct ioctl_call *c)
 
 static long pre_fault_memory(struct ioctl_call *c)
 {
-	return vcpu_prefault(vcpu_of(c), c->data);
+	long r;
+
+	signals_begin(c, false);
+	r = vcpu_prefault(vcpu_of(c), c->data);
+	signals_end(c, false);
+	return r;
 }
 
 /* Waits while the vCPU runs, as the kernel's does; the table's lock comes before the vCPU's. */

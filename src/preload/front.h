@@ -82,7 +82,7 @@ static inline void front_leave(struct front_frame *f)
 		front_deliver(f);
 }
 
-void front_run_hook(struct vcpu *vcpu);		/* abi_run_hook */
+void front_run_hook(struct vcpu *vcpu, bool is_run);	/* abi_run_hook */
 void front_catch_faults(void);			/* from the constructor */
 /* Takes out of @mask what must never be blocked: SIGSEGV, SIGBUS, SIGILL. */
 void front_keep_open(sigset_t *mask);

@@ -337,7 +337,8 @@ static void end_masked(struct front_frame *f)
 	}
 }
 
-void front_run_hook(struct vcpu *vcpu)
+/* KVM_SET_SIGNAL_MASK is for runs alone. */
+void front_run_hook(struct vcpu *vcpu, bool is_run)
 {
 	struct front_frame *f = outermost();
 	uint64_t mask;
@@ -348,7 +349,7 @@ void front_run_hook(struct vcpu *vcpu)
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	if (!vcpu && f->is_masked)
 		end_masked(f);
-	if (vcpu && !f->has_signal && abi_run_mask(vcpu, &mask))
+	if (vcpu && is_run && !f->has_signal && abi_run_mask(vcpu, &mask))
 		begin_masked(f, mask);
 	if (vcpu && f->has_signal)
 		abi_notify_signal(vcpu);

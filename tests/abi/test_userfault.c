@@ -154,18 +154,28 @@ static void a_signal_ends_the_wait(struct flat_guest *g, struct monitor *m)
 	struct kicker k = { .whom = pthread_self() };
 	struct kvm_regs regs = flat_guest_regs(g, sum_code);
 	pthread_t thread;
+	long r;
 
 	need(!sigaction(SIGUSR1, &act, NULL), "sigaction");
-	regs.rdi = MEMORY_GPA;
+	regs.rdi = MEMORY_GPA + PAGE;
 	regs.rcx = 1;
 	for (regs.r9 = 0; regs.r9 < 2; regs.r9++) {
-		need(!madvise(m->memory, PAGE, MADV_DONTNEED), "madvise");
+		struct kvm_pre_fault_memory both = { .gpa = MEMORY_GPA, .size = 2 * PAGE };
+
+		need(!madvise(m->memory + PAGE, PAGE, MADV_DONTNEED), "madvise");
 		__atomic_store_n(&m->holds, 1, __ATOMIC_RELEASE);
 		__atomic_store_n(&k.ended, 0, __ATOMIC_RELEASE);
 		flat_guest_set(g, &regs);
 		need(!pthread_create(&thread, NULL, kick, &k), "pthread_create");
 		check(&c, flat_guest_run(g) == -EINTR && g->run->exit_reason == KVM_EXIT_INTR,
 		      "KVM_RUN is interrupted (exit %u)", g->run->exit_reason);
+		do	/* a signal may come before the first page */
+			r = kvm_ioctlp(g->vcpu, KVM_PRE_FAULT_MEMORY, &both);
+		while (r == -EINTR && both.size == 2 * PAGE);
+		check(&c, !r && both.size == PAGE && both.gpa == MEMORY_GPA + PAGE,
+		      "KVM_PRE_FAULT_MEMORY has got as far as the missing page");
+		check(&c, kvm_ioctlp(g->vcpu, KVM_PRE_FAULT_MEMORY, &both) == -EINTR &&
+		      both.size == PAGE, "and no further");
 		__atomic_store_n(&k.ended, 1, __ATOMIC_RELEASE);
 		pthread_join(thread, NULL);
 		__atomic_store_n(&m->holds, 0, __ATOMIC_RELEASE);
