@@ -175,6 +175,15 @@ void abi_set_run_hook(struct abi *abi, abi_run_hook hook)
 	abi->run_hook = hook;
 }
 
+int abi_kick(struct abi_file *file)
+{
+	if (file->kind != FILE_VCPU)
+		return -EINVAL;
+	atomic32_store(&file->vcpu->kicked, 1);
+	vcpu_notify_signal(file->vcpu);
+	return 0;
+}
+
 void abi_notify_signal(struct vcpu *vcpu)
 {
 	vcpu_notify_signal(vcpu);

@@ -96,6 +96,8 @@ typedef void (*abi_run_hook)(struct vcpu *vcpu, bool is_run);
 void abi_set_run_hook(struct abi *abi, abi_run_hook hook);
 /* True when KVM_SET_SIGNAL_MASK gave @vcpu a mask for its runs: bit n - 1, signal n is blocked. */
 bool abi_run_mask(const struct vcpu *vcpu, uint64_t *mask);
+/* The KVM_RUN on @file under way, or the next one, ends with -EINTR.  -EINVAL: no vCPU. */
+MUST_CHECK int abi_kick(struct abi_file *file);
 /* For that handler, on the thread that runs @vcpu: the run ends with -EINTR soon. */
 void abi_notify_signal(struct vcpu *vcpu);
 

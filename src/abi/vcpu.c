@@ -40,8 +40,12 @@ static long run(struct ioctl_call *c)
 	long r;
 
 	signals_begin(c, true);
+	if (unlikely(atomic32_load(&vcpu_of(c)->kicked)))
+		atomic32_store(&vcpu_of(c)->signal, 1);
 	r = vcpu_run(vcpu_of(c));
 	signals_end(c, true);
+	if (r == -EINTR)
+		atomic32_store(&vcpu_of(c)->kicked, 0);
 	return r;
 }
 

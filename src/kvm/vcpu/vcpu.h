@@ -164,6 +164,7 @@ struct vcpu {
 	uint8_t		*pio_data;	/* the page behind kvm_run */
 	atomic32_t	 in_run;	/* [a] inside KVM_RUN, for signals */
 	atomic32_t	 signal;	/* [a] a signal came for the runner */
+	atomic32_t	 kicked;		/* [a] by another thread: outlasts the time between runs */
 	bool		 wants_to_run;	/* immediate_exit, sampled once */
 	bool		 has_signal_mask;	/* KVM_SET_SIGNAL_MASK: blocked inside KVM_RUN */
 	uint64_t	 signal_mask;	/* bit n - 1 for signal n */
