@@ -11,6 +11,7 @@
 #define LAST_EXTENDED	0x80000008u
 #define SIGNATURE	0x000806f8u
 #define CRYSTAL_HZ	25000000u
+#define LINEAR_BITS	57u			/* LA57 */
 
 static const char brand[] = "SoftCVM modelled Intel processor";
 
@@ -39,7 +40,7 @@ static struct cpuid_regs extended(const struct hw_config *c, uint32_t leaf)
 	case 0x80000006:			/* L2: 512 KiB, 8 ways, 64-byte lines */
 		return (struct cpuid_regs){ .ecx = 0x02006040 };
 	case 0x80000008:
-		return (struct cpuid_regs){ .eax = c->phys_bits | CPUID_LINEAR_BITS << 8 };
+		return (struct cpuid_regs){ .eax = c->phys_bits | LINEAR_BITS << 8 };
 	default:
 		return cpuid_shared(c, leaf, 0);
 	}
@@ -66,8 +67,11 @@ struct cpuid_regs cpuid_intel(const struct hw_config *c, uint32_t leaf, uint32_t
 		return cpuid_cache(c, subleaf);
 	case 7:
 		r = cpuid_shared(c, leaf, subleaf);
-		if (subleaf == 0)		/* IBRS and IBPB, STIBP, ARCH_CAPABILITIES, SSBD */
-			r.edx |= (uint32_t)(BIT(26) | BIT(27) | BIT(29) | BIT(31));
+		if (subleaf)
+			return r;
+		r.ecx |= BIT(16);		/* LA57 */
+		/* IBRS and IBPB, STIBP, ARCH_CAPABILITIES, SSBD */
+		r.edx |= (uint32_t)(BIT(26) | BIT(27) | BIT(29) | BIT(31));
 		return r;
 	case 0x15:				/* TSC = crystal * EBX / EAX */
 		return (struct cpuid_regs){ .eax = CRYSTAL_HZ / 1000, .ebx = os_tsc_khz(),

@@ -135,6 +135,35 @@ static void real_mode(struct vm *vm)
 	assert_int_equal(vm->mem[VM_DATA + 0x10], 0x34);
 }
 
+CODE(c_la57, ".code64\n movabs $0x0100000000040000,%rax; movabs $0x0001000000040000,%rbx;"
+     "mov (%rbx),%rcx; mov %rcx,8(%rbx); mov (%rax),%rdx; hlt");
+
+/* Bit 48 is an address bit, bit 56 the sign; with four levels neither is canonical. */
+static void five_levels(struct vm *vm)
+{
+	uint64_t v = 0x1122334455667788, e = VM_PML4 | 7;
+
+	memcpy(vm->mem + VM_DATA, &v, 8);
+	LOAD(c_la57);
+	assert_int_equal(vm_run(vm), VM_HLT);
+	assert_int_equal(vm->s.rip, VM_HANDLERS + X86_GP * 16);
+	assert_int_equal(vm->s.gpr[X86_RCX], 0);
+
+	memcpy(vm->mem + 0x20000, &e, 8);
+	memcpy(vm->mem + 0x20008, &e, 8);
+	vm->s.cr3 = 0x20000;
+	vm->s.cr4 |= X86_CR4_LA57;
+	vm->svm.tlb_control = SVM_TLB_FLUSH_ALL_ASID;
+	vm->vmx.vpid = 2;
+	vm->s.gpr[X86_RSP] = VM_STACK;
+	LOAD(c_la57);
+	assert_int_equal(vm_run(vm), VM_HLT);
+	assert_int_equal(vm->s.gpr[X86_RCX], v);
+	assert_memory_equal(vm->mem + VM_DATA + 8, &v, 8);
+	assert_int_equal(vm->s.rip, VM_HANDLERS + X86_GP * 16);
+	assert_int_equal(vm->s.gpr[X86_RDX], 0);
+}
+
 /* Bytes above the top of a reset processor: nothing there, and nothing of ours breaks. */
 static void reset_vector(struct vm *vm)
 {
@@ -154,6 +183,7 @@ static const struct row {
 	{ "32-bit arithmetic", arithmetic_32 }, { "segment limit", segment_limit },
 	{ "into long mode", into_long_mode }, { "compatibility mode", compatibility },
 	{ "real mode", real_mode }, { "reset vector", reset_vector },
+	{ "five levels", five_levels },
 };
 
 static void table(void **state)

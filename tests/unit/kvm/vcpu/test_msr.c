@@ -31,7 +31,9 @@ static const struct row {
 	{ "STAR takes anything", ON_BOTH, 0xc0000081, GUEST, ~0ull, 0, ~0ull },
 	{ "LSTAR: canonical", ON_BOTH, 0xc0000082, GUEST, LOW_CANONICAL, 0, LOW_CANONICAL },
 	{ "LSTAR: the kernel's half", ON_BOTH, 0xc0000082, GUEST, ~0ull << 47, 0, ~0ull << 47 },
-	{ "LSTAR: not canonical", ON_BOTH, 0xc0000082, GUEST, BIT(47), GP, 0 },
+	{ "LSTAR: not canonical", ON_AMD, 0xc0000082, GUEST, BIT(47), GP, 0 },
+	{ "LSTAR: canonical with LA57", ON_INTEL, 0xc0000082, GUEST, BIT(47), 0, BIT(47) },
+	{ "LSTAR: not canonical", ON_INTEL, 0xc0000082, GUEST, BIT(56), GP, 0 },
 	{ "LSTAR: not canonical, host", ON_BOTH, 0xc0000082, HOST, NOT_CANONICAL, GP, 0 },
 	{ "CSTAR: not canonical", ON_BOTH, 0xc0000083, GUEST, NOT_CANONICAL, GP, 0 },
 	{ "FS base: not canonical", ON_BOTH, 0xc0000100, GUEST, NOT_CANONICAL, GP, 0 },
@@ -40,7 +42,7 @@ static const struct row {
 	{ "kernel GS base", ON_BOTH, 0xc0000102, GUEST, 0x1234, 0, 0x1234 },
 	{ "kernel GS base: not canonical", ON_BOTH, 0xc0000102, HOST, NOT_CANONICAL, GP, 0 },
 	{ "SYSENTER_ESP has 32 bits", ON_AMD, 0x175, GUEST, BIT(47) | 5, 0, 5 },
-	{ "SYSENTER_ESP is made canonical", ON_INTEL, 0x175, GUEST, BIT(47), 0, ~0ull << 47 },
+	{ "SYSENTER_ESP is made canonical", ON_INTEL, 0x175, GUEST, BIT(56), 0, ~0ull << 56 },
 	{ "SYSENTER_EIP is made canonical", ON_BOTH, 0x176, HOST, NOT_CANONICAL, 0, 0 },
 	{ "TSC_AUX", ON_BOTH, 0xc0000103, GUEST, 7, 0, 7 },
 	{ "TSC_AUX: 33 bits", ON_INTEL, 0xc0000103, GUEST, BIT(32), GP, 0 },
@@ -220,7 +222,7 @@ static void unknown_registers_can_be_ignored(void **unused)
 	assert_int_equal(vcpu_get_msr(a.v, 0xdeadbeef, false, &value), 0);
 	assert_int_equal(value, 0);
 	assert_int_equal(vcpu_set_msr(a.v, 0xdeadbeef, false, 1), 0);
-	assert_int_equal(vcpu_set_msr(a.v, 0xc0000082, false, BIT(47)), 1);
+	assert_int_equal(vcpu_set_msr(a.v, 0xc0000082, false, BIT(56)), 1);
 	a_vcpu_free(&a);
 }
 

@@ -16,6 +16,8 @@ static void make(struct a_vcpu *a, enum hw_vendor vendor)
 }
 
 /* From a vCPU in long mode, one or a few fields differ. */
+#define LA57_OF_INTEL	"LA57, which only the Intel processor has"
+
 static const struct row {
 	const char	*why;
 	uint64_t	cr0, cr3, cr4, efer, apic;
@@ -39,7 +41,7 @@ static const struct row {
 	{ "a 64-bit CS without long mode", X86_CR0_PE, 0, 0, 0, APIC, 1, false },
 	{ "CR3 beyond MAXPHYADDR", LONG_CR0, BIT(46), CR4_SOME, LONG_EFER, APIC, 1, false },
 	{ "CR3 bit 63", LONG_CR0, BIT(63), CR4_SOME, LONG_EFER, APIC, 1, false },
-	{ "LA57 that nobody has", LONG_CR0, 0, CR4_SOME | X86_CR4_LA57, LONG_EFER, APIC, 1, false },
+	{ LA57_OF_INTEL, LONG_CR0, 0, CR4_SOME | X86_CR4_LA57, LONG_EFER, APIC, 1, false },
 	{ "CR4 bit 15", LONG_CR0, 0, CR4_SOME | BIT(15), LONG_EFER, APIC, 1, false },
 	{ "CR4 VMXE, not nested", LONG_CR0, 0, CR4_SOME | BIT(13), LONG_EFER, APIC, 1, false },
 	{ "CR4 bit 40", LONG_CR0, 0, CR4_SOME | BIT(40), LONG_EFER, APIC, 1, false },
@@ -82,6 +84,11 @@ static void refused_sregs_change_nothing(enum hw_vendor vendor)
 		fill(&s, &rows[i]);
 		r = vcpu_set_sregs(a.v, &s);
 		vcpu_get_sregs(a.v, &after);
+		if (!strcmp(rows[i].why, LA57_OF_INTEL) && vendor == INTEL) {
+			assert_int_equal(r, 0);
+			a_vcpu_free(&a);
+			continue;
+		}
 		if (r != (rows[i].ok ? 0 : -EINVAL))
 			fail_msg("%s: %d", rows[i].why, r);
 		if (!rows[i].ok && (memcmp(&before, &after, sizeof(after)) ||
