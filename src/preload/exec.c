@@ -70,9 +70,14 @@ EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 	return real()->fexecve(fd, argv, IN_ENVIRONMENT(envp));
 }
 
+static bool is_empty(const char *s)
+{
+	return s && !*s;
+}
+
 EXPORT int execveat(int dirfd, const char *path, char *const argv[], char *const envp[], int flags)
 {
-	bool by_fd = path && !*path;
+	bool by_fd = is_empty(path);
 	int r = by_fd && (!(flags & AT_EMPTY_PATH) || dirfd < 0) ? 0 : child_refusal(dirfd, path);
 
 	if (r)

@@ -38,13 +38,13 @@ static struct listing *listings;
 static atomic32_t nr_listings;
 
 /* No handler of the program runs with the lock held. */
-static void enter(struct front_frame *f)
+static void enter(struct front_frame *f) ACQUIRE(lock)
 {
 	front_enter(f);
 	spin_lock(&lock);
 }
 
-static void leave(struct front_frame *f)
+static void leave(struct front_frame *f) RELEASE(lock)
 {
 	int saved = errno;
 
