@@ -13,6 +13,7 @@
 #include "cli/verb.h"
 #include "softcvm/uapi/kvm.h"
 #include "trace/counters.h"
+#include "trace/trace.h"
 
 static const struct { const char *name; enum hw_vendor vendor; } vendors[] = {
 	{ "amd", HW_VENDOR_AMD }, { "intel", HW_VENDOR_INTEL },
@@ -86,7 +87,7 @@ int verb_capabilities(int argc, char **argv)
 {
 	static const char *const abis[] = { "6.12", "6.16", "6.18" };
 	static const char *const modes[] = { "interleaved", "separate" };
-	struct json_object *all, *types, *params, *names, *counters;
+	struct json_object *all, *types, *params, *names, *counters, *events;
 
 	if (argc > 1)
 		return usage_error("%s takes no argument", argv[0]);
@@ -95,6 +96,7 @@ int verb_capabilities(int argc, char **argv)
 	params = json_object_new_array();
 	names = json_object_new_array();
 	counters = json_object_new_array();
+	events = json_object_new_array();
 	for (size_t i = 0; i < ARRAY_SIZE(vendors); i++) {
 		struct json_object *list = vm_types(vendors[i].vendor);
 
@@ -108,6 +110,8 @@ int verb_capabilities(int argc, char **argv)
 		add_string(names, v->name);
 	for (int i = 0; i < NR_COUNTERS; i++)
 		add_string(counters, counter_name(i));
+	for (unsigned e = 0; e < NR_TRACE_EVENTS; e++)
+		add_string(events, trace_event_name(e));
 	abi_param_each(add_param, params);
 	json_object_object_add(all, "version", json_object_new_string(SOFTCVM_VERSION));
 	json_object_object_add(all, "confidential", json_object_new_boolean(false));
@@ -117,6 +121,7 @@ int verb_capabilities(int argc, char **argv)
 	json_object_object_add(all, "kernel_abis", list_of(abis, ARRAY_SIZE(abis)));
 	json_object_object_add(all, "parameters", params);
 	json_object_object_add(all, "counters", counters);
+	json_object_object_add(all, "trace_events", events);
 	json_object_object_add(all, "verbs", names);
 	puts(json_object_to_json_string_ext(all, JSON_C_TO_STRING_PRETTY |
 						 JSON_C_TO_STRING_NOSLASHESCAPE));
