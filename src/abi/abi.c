@@ -189,6 +189,19 @@ void abi_notify_signal(struct vcpu *vcpu)
 	vcpu_notify_signal(vcpu);
 }
 
+void abi_interrupt_thread(struct abi *abi, uint64_t thread)
+{
+	int highest = abi_highest_fd(abi);
+
+	for (int fd = 0; fd <= highest; fd++) {
+		struct abi_file *f = abi_file_get(abi, fd, false);
+
+		if (f && f->kind == FILE_VCPU && atomic64_load(&f->vcpu->runner) == thread)
+			vcpu_notify_signal(f->vcpu);
+		abi_file_put(f);
+	}
+}
+
 bool abi_signal_mask(const struct vcpu *vcpu, uint64_t *mask)
 {
 	*mask = vcpu->signal_mask;

@@ -116,6 +116,17 @@ void os_eventfd_drain(int held)
 		(void)!syscall(SYS_read, held, &count, sizeof(count));
 }
 
+/* The same for one of our own: it stays where it is when there is no room above. */
+static int moved_up(long fd)
+{
+	int high = fd < 0 ? -1 : move_up(fd);
+
+	if (high < 0)
+		return (int)fd;
+	os_close((int)fd);
+	return high;
+}
+
 struct os_poll {
 	int	epoll, stop;
 	uint64_t stop_id;
@@ -128,8 +139,8 @@ struct os_poll *os_poll_create(uint64_t stop_id)
 	if (!p)
 		return NULL;
 	p->stop_id = stop_id;
-	p->epoll = move_up(syscall(SYS_epoll_create1, EPOLL_CLOEXEC));
-	p->stop = move_up(syscall(SYS_eventfd2, 0, EFD_CLOEXEC));
+	p->epoll = moved_up(syscall(SYS_epoll_create1, EPOLL_CLOEXEC));
+	p->stop = moved_up(syscall(SYS_eventfd2, 0, EFD_CLOEXEC));
 	if (p->epoll >= 0 && p->stop >= 0 && !os_poll_add(p, p->stop, stop_id))
 		return p;
 	os_poll_destroy(p);

@@ -60,10 +60,12 @@ struct front_frame {
 	bool			 to_process;	/* the signal waits for any thread again */
 	uint64_t		 mask;		/* the thread's, to be put back with the signal */
 	uint64_t		 outside;	/* the thread's, outside of such a run */
+	uint32_t		 cancels;	/* of all threads, before this one was held */
 	siginfo_t		 info;
 };
 
 void front_deliver(struct front_frame *f);
+uint32_t front_cancels(void);		/* cancel.c */
 
 static inline void front_enter(struct front_frame *f)
 {
@@ -72,6 +74,7 @@ static inline void front_enter(struct front_frame *f)
 	f->has_signal = false;
 	f->is_masked = false;
 	f->to_process = false;
+	f->cancels = front_cancels();
 	sync_thread_set(THREAD_FRONT_END, f);
 }
 

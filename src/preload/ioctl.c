@@ -21,16 +21,21 @@ static bool is_of_every_file(unsigned int cmd)
 static NOINLINE bool ioctl_ours(struct abi *abi, int fd, unsigned int cmd, unsigned long arg,
 				long *r)
 {
+	uint32_t cancels = front_cancels();
+	struct sync_cancel held;
 	struct front_frame frame;
 	struct abi_file *file;
 
+	sync_cancel_hold(&held);
 	front_enter(&frame);
+	frame.cancels = cancels;
 	file = abi_file_get(abi, fd, cmd != KVM_RUN);
 	if (file) {
 		*r = abi_ioctl(abi, file, cmd, arg);
 		abi_file_put(file);
 	}
 	front_leave(&frame);
+	sync_cancel_release(&held);
 	return file;
 }
 

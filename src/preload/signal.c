@@ -351,7 +351,7 @@ void front_run_hook(struct vcpu *vcpu, bool is_run)
 		end_masked(f);
 	if (vcpu && is_run && !f->has_signal && abi_run_mask(vcpu, &mask))
 		begin_masked(f, mask);
-	if (vcpu && f->has_signal)
+	if (vcpu && (f->has_signal || f->cancels != front_cancels()))
 		abi_notify_signal(vcpu);
 }
 

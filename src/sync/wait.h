@@ -45,6 +45,19 @@ void sync_thread_set(enum thread_slot slot, void *p);
  */
 unsigned sync_thread_number(void);
 
+/* The calling thread, as pthread_self() names it. */
+uint64_t sync_thread_self(void);
+
+/*
+ * pthread_cancel has no effect on the calling thread between the two; release
+ * may not return.  No system call.
+ */
+struct sync_cancel {
+	int	state, type;
+};
+void sync_cancel_hold(struct sync_cancel *held);
+void sync_cancel_release(const struct sync_cancel *held);
+
 /* Starts a detached thread with every signal blocked.  0 or a negative errno. */
 MUST_CHECK int sync_start_worker(void (*fn)(void *), void *arg, const char *name);
 

@@ -162,7 +162,7 @@ struct vcpu {
 	struct emu_cache *emu_cache;	/* owned */
 
 	uint8_t		*pio_data;	/* the page behind kvm_run */
-	atomic32_t	 in_run;	/* [a] inside KVM_RUN, for signals */
+	atomic64_t	 runner;	/* [a] thread inside KVM_RUN, as libc names it; 0: none */
 	atomic32_t	 signal;	/* [a] a signal came for the runner */
 	atomic32_t	 kicked;		/* [a] by another thread: outlasts the time between runs */
 	bool		 wants_to_run;	/* immediate_exit, sampled once */
