@@ -17,6 +17,18 @@
 
 #define PAGE	4096UL
 
+/* ThreadSanitizer makes a fork of every vfork, and runs handlers with all signals blocked. */
+#if defined(__SANITIZE_THREAD__)
+#define USER_UNDER_TSAN	1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define USER_UNDER_TSAN	1
+#endif
+#endif
+#ifndef USER_UNDER_TSAN
+#define USER_UNDER_TSAN	0
+#endif
+
 /* Results of a run of checks; every test program ends with checks_end(). */
 struct checks {
 	int passed, failed;

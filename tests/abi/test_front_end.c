@@ -321,18 +321,6 @@ static void forking(void)
 	close(kvm);
 }
 
-/* ThreadSanitizer makes a fork of every vfork, and a forked child has no VM. */
-#if defined(__SANITIZE_THREAD__)
-#define VFORK_IS_FORK	1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define VFORK_IS_FORK	1
-#endif
-#endif
-#ifndef VFORK_IS_FORK
-#define VFORK_IS_FORK	0
-#endif
-
 /*
  * A vfork child shares the memory and not the descriptors: what it opens and
  * closes is gone with it, and the parent's VM is its VM too.
@@ -358,7 +346,7 @@ static void vforking(void)
 	need(waitpid(pid, &status, 0) == pid, "waitpid");
 	IS(0, status);
 	IS(12, seen[0]);
-	IS(VFORK_IS_FORK ? -EIO : 1, seen[1]);
+	IS(USER_UNDER_TSAN ? -EIO : 1, seen[1]);
 	IS(12, ioctl(kvm, KVM_GET_API_VERSION, 0));
 	IS(1, ioctl(vm, KVM_CHECK_EXTENSION, KVM_CAP_USER_MEMORY));
 	IS(true, ioctl(vm, KVM_CREATE_VCPU, 0) >= 0);
