@@ -291,6 +291,18 @@ static bool xlat(struct x86_decoding *d)
 	return choose(d, 0);
 }
 
+/* The address is DS:rAX, or in another segment. */
+static bool monitor(struct x86_decoding *d)
+{
+	unsigned i;
+
+	d->op->seg = X86_DS;
+	for (i = 0; i < d->in->operand_count; i++)
+		if (d->o[i].type == ZYDIS_OPERAND_TYPE_MEMORY)
+			d->op->seg = x86_seg_of(d->o[i].mem.segment);
+	return choose(d, 0);
+}
+
 static bool nop(struct x86_decoding *d)
 {
 	if (d->in->opcode_map == ZYDIS_OPCODE_MAP_0F && d->in->opcode == 0x0d && x86_is_reg(d, 0))

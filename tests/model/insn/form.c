@@ -293,6 +293,7 @@ static bool look_at(struct search *s, struct form_pattern *like, const uint8_t *
 	ZydisDecodedOperand o[ZYDIS_MAX_OPERAND_COUNT];
 	ZydisDecodedInstruction in;
 	struct form_pattern *p;
+	struct form *f;
 	uint64_t key;
 	size_t h;
 
@@ -309,7 +310,9 @@ static bool look_at(struct search *s, struct form_pattern *like, const uint8_t *
 		s->rejected[h] = key;
 		return like->has_modrm;
 	}
-	p = pattern_of(find_or_add(s, key), like);
+	f = find_or_add(s, key);
+	f->privileged = in.attributes & ZYDIS_ATTRIB_IS_PRIVILEGED;
+	p = pattern_of(f, like);
 	if (p && like->has_modrm) {
 		if (modrm >= 0xc0)
 			p->reg_modrm[modrm >> 3 & 7] |= (uint8_t)(1 << (modrm & 7));

@@ -44,6 +44,7 @@ struct form_pattern {
 struct form {
 	uint64_t	key;
 	enum x86_mode	mode;
+	bool		privileged;	/* for the decoder */
 	unsigned	nr_patterns;
 	struct form_pattern pattern[FORM_PATTERNS];
 };
