@@ -172,14 +172,27 @@ static long get_cpuid2(struct ioctl_call *c)
 	return counted_cpuid_out(c->arg, e, v->nr_cpuid);
 }
 
+/* Registers of the paravirtual clocks reach into the guest's memory. */
 static int read_msr(void *who, uint32_t index, uint64_t *value)
 {
-	return vcpu_get_msr(who, index, true, value);
+	struct vcpu *v = who;
+	int r;
+
+	v->base.srcu_idx = srcu_read_lock(&v->base.kvm->srcu);
+	r = vcpu_get_msr(v, index, true, value);
+	srcu_read_unlock(&v->base.kvm->srcu, v->base.srcu_idx);
+	return r;
 }
 
 static int write_msr(void *who, uint32_t index, uint64_t *value)
 {
-	return vcpu_set_msr(who, index, true, *value);
+	struct vcpu *v = who;
+	int r;
+
+	v->base.srcu_idx = srcu_read_lock(&v->base.kvm->srcu);
+	r = vcpu_set_msr(v, index, true, *value);
+	srcu_read_unlock(&v->base.kvm->srcu, v->base.srcu_idx);
+	return r;
 }
 
 static long get_msrs(struct ioctl_call *c)
