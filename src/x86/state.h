@@ -156,6 +156,12 @@ struct x86_state {
 	uint64_t	efer;
 	uint64_t	xcr0;
 	uint64_t	dr[4], dr6, dr7;
+	/*
+	 * PAE's directory pointers, where the hypervisor has loaded them (GUEST_PDPTE0
+	 * on); until CR3 or the paging mode is written, then memory has them.
+	 */
+	uint64_t	pdpte[4];
+	bool		has_pdpte;
 	struct x86_segment seg[X86_NR_SEGS];
 	struct x86_table gdtr, idtr;
 	uint8_t		cpl;

@@ -266,6 +266,34 @@ static void filters_deny_and_allow(void)
 	flat_guest_free(&g);
 }
 
+/*
+ * PAE paging whose directory pointers only the VMM has: memory at CR3 is empty.
+ * Intel's processors take them; AMD's know none but those in memory.
+ */
+static void directory_pointers_of_the_vmm(void)
+{
+	struct kvm_translation t = { .linear_address = AT(debug_store) };
+	struct kvm_sregs2 s;
+	struct flat_guest g;
+
+	make(&g, true);
+	need(!ioctl(g.vcpu, KVM_GET_SREGS2, &s), "KVM_GET_SREGS2");
+	s.cs.l = 0;
+	s.cs.db = 1;
+	s.efer = 0;
+	s.cr3 = IDT + 0x3000;
+	s.flags = KVM_SREGS2_FLAGS_PDPTRS_VALID;
+	s.pdptrs[0] = (*(uint64_t *)(g.low + 0x2000) & ~0xfffULL) | 1;
+	need(!ioctl(g.vcpu, KVM_SET_SREGS2, &s), "KVM_SET_SREGS2");
+	start(&g, debug_store + 6);
+	need(!ioctl(g.vcpu, KVM_TRANSLATE, &t), "KVM_TRANSLATE");
+	IS(1, t.valid);
+	IS(AT(debug_store), t.physical_address);
+	IS(0, flat_guest_run(&g));
+	IS(g.amd ? KVM_EXIT_SHUTDOWN : KVM_EXIT_IO, g.run->exit_reason);
+	flat_guest_free(&g);
+}
+
 static void nothing(int signal)
 {
 	(void)signal;
@@ -300,6 +328,7 @@ int main(int argc, char **argv)
 	debug_registers_are_kept_apart();
 	the_vmm_answers_for_registers();
 	filters_deny_and_allow();
+	directory_pointers_of_the_vmm();
 	halting_is_the_guests_own();
 	return checks_end(&c);
 }

@@ -187,6 +187,12 @@ static uint64_t leaf_target(const struct guest_walk *w, uint64_t pte)
 	return base | (w->linear & (size - 1));
 }
 
+/* The hypervisor's word instead of memory's. */
+static bool is_loaded(const struct guest_walk *w)
+{
+	return w->format == FORMAT_PAE && w->level == PG_LEVEL_1G && w->m->state->has_pdpte;
+}
+
 static enum mmu_result descend(struct guest_walk *w)
 {
 	uint64_t table = root_table(w);
@@ -194,12 +200,18 @@ static enum mmu_result descend(struct guest_walk *w)
 	w->user = w->write = true;
 	w->nx = false;
 	for (w->level = w->levels;; w->level--) {
-		enum mmu_result r = entry_load(w, table);
-		uint64_t pte = w->pte[w->level];
-		bool leaf = is_leaf(w, pte);
+		enum mmu_result r = MMU_OK;
+		uint64_t pte;
+		bool leaf;
 
+		if (unlikely(is_loaded(w)))
+			w->pte[w->level] = w->m->state->pdpte[w->linear >> 30 & 3];
+		else
+			r = entry_load(w, table);
 		if (r != MMU_OK)
 			return r;
+		pte = w->pte[w->level];
+		leaf = is_leaf(w, pte);
 		if (!(pte & PTE_P))
 			return page_fault(w, 0);
 		if (pte & reserved_bits(w, leaf))

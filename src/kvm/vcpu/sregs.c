@@ -16,6 +16,10 @@
 #define CR0_PAGING	(X86_CR0_PE | X86_CR0_WP | X86_CR0_PG)
 #define CR4_PAGING	(X86_CR4_PSE | X86_CR4_PAE | X86_CR4_PGE | X86_CR4_LA57 |	\
 			 X86_CR4_SMEP | X86_CR4_SMAP | X86_CR4_PCIDE | X86_CR4_PKE)
+#define CR0_LOADS_PDPTES (X86_CR0_PG | X86_CR0_CD | X86_CR0_NW)
+#define CR4_LOADS_PDPTES (X86_CR4_PGE | X86_CR4_PSE | X86_CR4_PAE | X86_CR4_SMEP)
+#define PDPTE_P		BIT(0)
+#define PDPTE_RESERVED	(BITS(8, 5) | BITS(2, 1))
 #define TYPE_ACCESSED	1u
 #define TYPE_BUSY	2u	/* of a TSS */
 #define CR3_PCID	0xfffull
@@ -131,21 +135,35 @@ static bool has_pae_paging(uint64_t cr0, uint64_t cr4, uint64_t efer)
 	return (cr0 & X86_CR0_PG) && (cr4 & X86_CR4_PAE) && !(efer & X86_EFER_LMA);
 }
 
-/* Those that the VMM gave, for as long as CR3 is what it was; else what memory has. */
+/* Those that the VMM gave; else what memory has. */
 static void get_pdptrs(struct vcpu *v, struct kvm_sregs2 *s)
 {
 	struct srcu *srcu = &v->base.kvm->srcu;
 	uint64_t table = v->state.cr3 & 0xffffffe0;
 	int idx;
 
-	if (v->has_pdptrs && v->pdptrs_cr3 == v->state.cr3) {
-		memcpy(s->pdptrs, v->pdptrs, sizeof(v->pdptrs));
+	if (v->state.has_pdpte) {
+		memcpy(s->pdptrs, v->state.pdpte, sizeof(v->state.pdpte));
 		return;
 	}
 	idx = srcu_read_lock(srcu);
-	if (kvm_read_guest(v->base.kvm, GPA(table), s->pdptrs, sizeof(v->pdptrs)))
-		memset(s->pdptrs, 0, sizeof(v->pdptrs));
+	if (kvm_read_guest(v->base.kvm, GPA(table), s->pdptrs, sizeof(s->pdptrs)))
+		memset(s->pdptrs, 0, sizeof(s->pdptrs));
 	srcu_read_unlock(srcu, idx);
+}
+
+/* What a write that loads them checks: readable, and nothing reserved in those present. */
+static bool pdptes_are_valid(struct vcpu *v, uint64_t cr3)
+{
+	uint64_t reserved = vcpu_reserved_gpa_bits(v) | PDPTE_RESERVED, pdpte[4];
+
+	if (kvm_read_guest(v->base.kvm, GPA(cr3 & 0xffffffe0), pdpte, sizeof(pdpte)))
+		return false;
+	for (unsigned i = 0; i < ARRAY_SIZE(pdpte); i++) {
+		if ((pdpte[i] & PDPTE_P) && (pdpte[i] & reserved))
+			return false;
+	}
+	return true;
 }
 
 void vcpu_get_sregs2(struct vcpu *v, struct kvm_sregs2 *s)
@@ -247,7 +265,7 @@ static int set_common(struct vcpu *v, const struct kvm_sregs *s)
 	st->cr3 = s->cr3;
 	st->cr4 = s->cr4;
 	st->efer = s->efer;
-	v->has_pdptrs = false;
+	st->has_pdpte = false;
 	(void)vcpu_set_cr8(v, s->cr8);		/* a bad one is not taken, and not refused */
 	wake_after_reset(v);
 	kvm_make_request(KVM_REQ_EVENT, &v->base);
@@ -281,9 +299,8 @@ int vcpu_set_sregs2(struct vcpu *v, const struct kvm_sregs2 *s)
 	r = set_common(v, &common);
 	if (r || !with_pdptrs)
 		return r;
-	memcpy(v->pdptrs, s->pdptrs, sizeof(v->pdptrs));
-	v->pdptrs_cr3 = s->cr3;
-	v->has_pdptrs = true;
+	memcpy(v->state.pdpte, s->pdptrs, sizeof(v->state.pdpte));
+	v->state.has_pdpte = true;
 	return 0;
 }
 
@@ -314,8 +331,15 @@ int vcpu_set_cr0(struct vcpu *v, uint64_t value)
 	if (value >> 32)
 		return 1;
 	value = (value | X86_CR0_ET) & ~(CR0_RESERVED & 0xffffffff);
-	if (!is_valid_cr0(value) || update_long_mode(v, value))
+	if (!is_valid_cr0(value))
 		return 1;
+	if (((old ^ value) & CR0_LOADS_PDPTES) && !(v->state.efer & X86_EFER_LME) &&
+	    has_pae_paging(value, v->state.cr4, 0) && !pdptes_are_valid(v, v->state.cr3))
+		return 1;
+	if (update_long_mode(v, value))
+		return 1;
+	if ((old ^ value) & CR0_LOADS_PDPTES)
+		v->state.has_pdpte = false;
 	v->state.cr0 = value;
 	if ((old ^ value) & CR0_PAGING)
 		kvm_make_request(KVM_REQ_TLB_FLUSH, &v->base);
@@ -328,6 +352,9 @@ int vcpu_set_cr3(struct vcpu *v, uint64_t value)
 		value &= ~CR3_NO_FLUSH;
 	if (!is_valid_cr3(v, value))
 		return 1;
+	if (has_pae_paging(v->state.cr0, v->state.cr4, v->state.efer) && !pdptes_are_valid(v, value))
+		return 1;
+	v->state.has_pdpte = false;
 	v->state.cr3 = value;
 	kvm_make_request(KVM_REQ_TLB_FLUSH, &v->base);
 	return 0;
@@ -347,6 +374,11 @@ int vcpu_set_cr4(struct vcpu *v, uint64_t value)
 	if ((changed & value & X86_CR4_PCIDE) &&
 	    (!x86_in_long_mode(st) || (st->cr3 & CR3_PCID)))
 		return 1;
+	if ((changed & CR4_LOADS_PDPTES) && has_pae_paging(st->cr0, value, st->efer) &&
+	    !pdptes_are_valid(v, st->cr3))
+		return 1;
+	if (changed & CR4_LOADS_PDPTES)
+		st->has_pdpte = false;
 	st->cr4 = value;
 	if (changed & CR4_PAGING)
 		kvm_make_request(KVM_REQ_TLB_FLUSH, &v->base);

@@ -86,6 +86,8 @@ static void svm_run(struct vcpu *v, struct cpu *cpu)
 	struct svm_control *c = &v->svm;
 	uint64_t from, to = 0;
 
+	/* VMRUN has no directory pointers: the processor reads them in memory. */
+	v->state.has_pdpte = false;
 	c->ncr3 = v->base.mmu.root;
 	c->nested_levels = v->base.mmu.root_level;
 	c->tsc_offset = v->tsc.offset;

@@ -150,9 +150,6 @@ struct vcpu {
 	struct guest_tsc tsc;
 	struct vcpu_time time;
 	uint64_t	 tsc_adjust;
-	uint64_t	 pdptrs[4];	/* KVM_SET_SREGS2's, for CR3 == pdptrs_cr3 */
-	uint64_t	 pdptrs_cr3;
-	bool		 has_pdptrs;
 	bool		 enforce_pv;	/* PV features only as CPUID says */
 
 	/* What the next KVM_RUN has to finish first; NULL: nothing. */

@@ -160,7 +160,11 @@ static enum walk_answer step(struct walk *w, const struct mode *m, unsigned leve
 	uint64_t table = w->nr ? w->pte[w->nr - 1] & PTE_ADDR : m->root, pte = 0;
 	gpa_t at = GPA(table + index * m->entry_size);
 
-	if (kvm_read_guest(w->v->base.kvm, at, &pte, m->entry_size) || !(pte & PTE_P))
+	if (m->levels == 3 && level == 3 && w->v->state.has_pdpte)
+		pte = w->v->state.pdpte[index & 3];
+	else if (kvm_read_guest(w->v->base.kvm, at, &pte, m->entry_size))
+		pte = 0;
+	if (!(pte & PTE_P))
 		return fail(w, linear, 0, fault);
 	*done = is_leaf(w->v, m, level, pte);
 	if (pte & reserved_bits(w->v, m, level, *done))
