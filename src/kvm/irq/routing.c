@@ -245,6 +245,7 @@ int kvm_set_irq(struct kvm *kvm, enum irq_source source, uint32_t gsi, bool leve
 	unsigned n = look_up(kvm, gsi, e);
 	int ret = -1;
 
+	TRACE(kvm->module->trace, kvm_set_irq, gsi, level, source);
 	while (n--) {
 		int r = drive(kvm, &e[n], source, level);
 
