@@ -122,6 +122,10 @@ static const struct name mmio_types[] = {
 	{ 0x0, "unsatisfied-read" }, { 0x1, "read" }, { 0x2, "write" },
 };
 
+static const struct name irq_chips[] = {
+	{ 0x0, "PIC master" }, { 0x1, "PIC slave" }, { 0x2, "IOAPIC" },
+};
+
 #define TABLE(t)	{ t, ARRAY_SIZE(t) }
 
 static const struct { const struct name *names; size_t nr; } tables[] = {
@@ -134,6 +138,7 @@ static const struct { const struct name *names; size_t nr; } tables[] = {
 	[TRACE_NAMES_SHORTHAND] = TABLE(shorthands),
 	[TRACE_NAMES_CPU_MODE] = TABLE(cpu_modes),
 	[TRACE_NAMES_MMIO] = TABLE(mmio_types),
+	[TRACE_NAMES_IRQCHIP] = TABLE(irq_chips),
 };
 
 const char *trace_name(enum trace_names names, uint64_t value)

@@ -117,6 +117,7 @@ static const struct {
 	{ "apic", TRACE_NAMES_APIC }, { "exception", TRACE_NAMES_EXCEPTION },
 	{ "mode", TRACE_NAMES_DELIVERY }, { "shorthand", TRACE_NAMES_SHORTHAND },
 	{ "cpumode", TRACE_NAMES_CPU_MODE }, { "mmio", TRACE_NAMES_MMIO },
+	{ "irqchip", TRACE_NAMES_IRQCHIP },
 };
 
 static bool is_word(const char *word, const char *at, size_t n)
@@ -167,7 +168,7 @@ static size_t put_arg(struct text_out *o, const char *at, unsigned arg, const ui
 		return 1;
 	}
 	end = strchr(at, '}');
-	bar = strchr(at, '|');
+	bar = memrchr(at, '|', (size_t)(end - at));	/* what is shown may have one itself */
 	if (a[arg])
 		put(o, "%.*s", (int)(bar - at - 1), at + 1);
 	else

@@ -84,6 +84,7 @@ static int set_line(struct ioapic *io, unsigned pin, bool level)
 
 int ioapic_set_irq(struct ioapic *io, unsigned pin, enum irq_source source, bool level)
 {
+	uint64_t e;
 	int n;
 
 	spin_lock(&io->lock);
@@ -92,7 +93,10 @@ int ioapic_set_irq(struct ioapic *io, unsigned pin, enum irq_source source, bool
 	else
 		io->sources[pin] &= ~(uint32_t)BIT(source);
 	n = set_line(io, pin, io->sources[pin]);
+	e = io->pin[pin];
 	spin_unlock(&io->lock);
+	TRACE(io->kvm->module->trace, kvm_ioapic_set_irq, pin, e >> 56, (uint8_t)e, e >> 8 & 7,
+	      e & BIT(11), e & BIT(15), e & BIT(16), !n);
 	return n;
 }
 

@@ -145,6 +145,8 @@ int pic_set_irq(struct pic *s, unsigned pin, enum irq_source source, bool level)
 	else
 		s->sources[pin] &= ~(uint32_t)BIT(source);
 	ret = set_line(&s->chip[pin / 8], pin % 8, s->sources[pin]);
+	TRACE(s->kvm->module->trace, kvm_pic_set_irq, pin / 8, pin % 8,
+	      s->chip[pin / 8].elcr & BIT(pin % 8), s->chip[pin / 8].imr & BIT(pin % 8), !ret);
 	update(s);
 	pic_unlock(s);
 	return ret;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "base/bits.h"
 #include "kvm/irq/routing.h"
 
 #include <errno.h>
@@ -193,6 +194,10 @@ static int send(struct kvm *kvm, const struct kvm_irq_routing_msi *msi)
 {
 	struct lapic_irq irq = msi_to_irq(kvm, msi->address_lo, msi->address_hi, msi->data);
 
+	TRACE(kvm->module->trace, kvm_msi_set_irq,
+	      (uint8_t)(msi->address_lo >> 12) | (msi->address_hi & 0xffffff00),
+	      (uint8_t)msi->data, msi->data >> 8 & 7, msi->address_lo & BIT(2),
+	      msi->data & BIT(15), msi->address_lo & BIT(3));
 	return irq_deliver(kvm, NULL, &irq);
 }
 
@@ -270,6 +275,7 @@ void irq_notify_acked(struct kvm *kvm, unsigned chip, unsigned pin)
 	int gsi = gsi_of(kvm, chip, pin);
 	struct irq_ack_notifier *n;
 
+	TRACE(kvm->module->trace, kvm_ack_irq, chip, pin);
 	if (gsi == NO_GSI || !atomic32_load(&kvm->irq->nr_ack_notifiers))
 		return;
 	mutex_lock(&kvm->irq->ack_lock);
