@@ -204,10 +204,105 @@ EXPORT int execle(const char *path, const char *first, ...)
 
 /* -- Children that libc makes -- */
 
+/*
+ * Folders that children are to change to before they look their program up:
+ * what an action says is libc's own affair, so a relative name is looked at in
+ * all folders that any action was ever told of.  Only grows.
+ */
+struct folder {
+	struct folder	*next;
+	int		 fd;		/* of fchdir, or -1 */
+	char		 path[];
+};
+
+static atomicptr_t folders;
+
+static bool is_known_folder(const struct folder *f, int fd, const char *path)
+{
+	for (; f; f = f->next) {
+		if (f->fd == fd && !strcmp(f->path, path))
+			return true;
+	}
+	return false;
+}
+
+/* 0 or ENOMEM. */
+static int remember_folder(int fd, const char *path)
+{
+	void *first = atomicptr_load_acquire(&folders);
+	struct folder *f;
+
+	if (is_known_folder(first, fd, path))
+		return 0;
+	f = malloc(sizeof(*f) + strlen(path) + 1);
+	if (!f)
+		return ENOMEM;
+	f->fd = fd;
+	strcpy(f->path, path);
+	do {
+		f->next = first;
+	} while (!atomicptr_cas(&folders, &first, f));
+	return 0;
+}
+
+/* In the folder of @f: 0 or a negative errno, as child_refusal(). */
+static int refusal_in(const struct folder *f, const char *path)
+{
+	int fd = f->fd, r;
+
+	if (fd < 0)
+		fd = openat(AT_FDCWD, f->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	r = child_refusal(fd, path);
+	if (f->fd < 0)
+		close(fd);
+	return r;
+}
+
+static int spawn_refusal(const char *path, const posix_spawn_file_actions_t *actions)
+{
+	int r = child_refusal(AT_FDCWD, path);
+
+	if (!actions || *path == '/' || !*path)
+		return r;
+	for (const struct folder *f = atomicptr_load_acquire(&folders); f && !r; f = f->next)
+		r = refusal_in(f, path);
+	return r;
+}
+
+EXPORT int posix_spawn_file_actions_addchdir_np(posix_spawn_file_actions_t *actions, const char *path)
+{
+	int r = remember_folder(-1, path);
+
+	return r ? r : real()->posix_spawn_file_actions_addchdir_np(actions, path);
+}
+
+EXPORT int posix_spawn_file_actions_addfchdir_np(posix_spawn_file_actions_t *actions, int fd)
+{
+	int r = fd < 0 ? 0 : remember_folder(fd, "");
+
+	return r ? r : real()->posix_spawn_file_actions_addfchdir_np(actions, fd);
+}
+
+/* The same names of a newer standard (glibc 2.43 has them). */
+int posix_spawn_file_actions_addchdir(posix_spawn_file_actions_t *actions, const char *path);
+int posix_spawn_file_actions_addfchdir(posix_spawn_file_actions_t *actions, int fd);
+
+EXPORT int posix_spawn_file_actions_addchdir(posix_spawn_file_actions_t *actions, const char *path)
+{
+	return posix_spawn_file_actions_addchdir_np(actions, path);
+}
+
+EXPORT int posix_spawn_file_actions_addfchdir(posix_spawn_file_actions_t *actions, int fd)
+{
+	return posix_spawn_file_actions_addfchdir_np(actions, fd);
+}
+
 EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
 		       const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
 {
-	int r = child_refusal(AT_FDCWD, path);
+	int r = spawn_refusal(path, actions);
 
 	return r ? -r : real()->posix_spawn(pid, path, actions, attr, argv, IN_ENVIRONMENT(envp));
 }
@@ -240,7 +335,7 @@ int pidfd_spawnp(int *pidfd, const char *name, const posix_spawn_file_actions_t 
 EXPORT int pidfd_spawn(int *pidfd, const char *path, const posix_spawn_file_actions_t *actions,
 		       const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
 {
-	int r = child_refusal(AT_FDCWD, path);
+	int r = spawn_refusal(path, actions);
 
 	if (!r)
 		r = -real()->pidfd_spawn(pidfd, path, actions, attr, argv, IN_ENVIRONMENT(envp));

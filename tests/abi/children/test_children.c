@@ -322,6 +322,56 @@ static void not_started(const char *kind, const char *path)
 	}
 }
 
+/* A name that is looked up in a folder which the child changes to. */
+static int start_in_folder(const char *path, char **envp, bool by_fd)
+{
+	char folder[4096], name[4096];
+	posix_spawn_file_actions_t actions;
+	int fd, err;
+	pid_t pid;
+
+	strcpy(folder, path);
+	snprintf(name, sizeof(name), "./%s", strrchr(path, '/') + 1);
+	*strrchr(folder, '/') = '\0';
+	fd = open(folder, O_PATH | O_DIRECTORY);
+	posix_spawn_file_actions_init(&actions);
+	if (by_fd)
+		posix_spawn_file_actions_addfchdir_np(&actions, fd);
+	else
+		posix_spawn_file_actions_addchdir_np(&actions, folder);
+	err = posix_spawn(&pid, name, &actions, NULL, child_argv, envp);
+	posix_spawn_file_actions_destroy(&actions);
+	close(fd);
+	return spawned(err, pid);
+}
+
+static int start_addchdir(const char *path, char **envp)
+{
+	return start_in_folder(path, envp, false);
+}
+
+static int start_addfchdir(const char *path, char **envp)
+{
+	return start_in_folder(path, envp, true);
+}
+
+static void in_other_folders(void)
+{
+	static const struct starter others[] = {
+		{ "addchdir_np", start_addchdir }, { "addfchdir_np", start_addfchdir },
+	};
+	char said[4096];
+
+	for (size_t i = 0; i < 2; i++) {
+		int status = run_row(&others[i], self, no_environment, said, sizeof(said));
+
+		check(&c, status == IS_OURS, "%s: status %d, not %d", others[i].name, status, IS_OURS);
+		status = run_row(&others[i], static_program, no_environment, said, sizeof(said));
+		check(&c, status == REFUSED, "%s of a static program: status %d, not %d: %s",
+		      others[i].name, status, REFUSED, said);
+	}
+}
+
 static void write_script(void)
 {
 	int fd = mkstemp(script);
@@ -479,6 +529,7 @@ int main(int argc, char **argv)
 	started_with_us();
 	not_started("a static program", static_program);
 	not_started("its script", script);
+	in_other_folders();
 	refused_by_the_kernel();
 	by_number();
 	signals_by_number();
