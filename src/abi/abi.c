@@ -32,7 +32,7 @@ void abi_default_config(struct abi_config *c)
 		.kernel_abi = KERNEL_ABI_6_12,
 		.params = {
 			.mmio_caching = true, .tdp_mmu = true, .eager_page_split = true,
-			.enable_pmu = false,
+			.enable_pmu = false, .nx_huge_pages_recovery_ratio = 60,
 		},
 	};
 }
@@ -67,6 +67,7 @@ static int create_machine(struct abi *abi)
 	abi->module = fresh;
 	abi->module.vm_types = vm_types_supported(&abi->module);
 	r = kvm_module_load(&abi->module);
+	abi_params_print(abi);
 	if (!r)
 		return 0;
 	hw_destroy(fresh.hw);

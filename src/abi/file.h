@@ -55,8 +55,12 @@ struct abi {
 	struct fd_table	 table;
 	struct mapped_files files;
 	abi_run_hook	 run_hook;
+	char		 uint_params[2][12];	/* as /sys/module shows them */
 	int		*pid;		/* wiped in a forked child: ours when not 0 */
 };
+
+/* The module is loaded: its parameters get their texts. */
+void abi_params_print(struct abi *abi);
 
 MUST_CHECK int fd_table_init(struct fd_table *t);
 void fd_table_fini(struct fd_table *t);		/* nothing is in it */

@@ -5,6 +5,7 @@
  */
 #include "abi/params.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@ static const struct param_row {
 	const char	*module, *name;
 	size_t		 place;
 	bool		 as_number;	/* "0"/"1" instead of N/Y */
+	unsigned	 is_uint;	/* a uint32_t; 1 + its place in uint_params */
 	const char	*fixed;
 } rows[] = {
 	{ "kvm", "mmio_caching", PLACE(mmio_caching) },
@@ -26,6 +28,11 @@ static const struct param_row {
 	{ "kvm", "force_emulation_prefix", PLACE(force_emulation_prefix), .as_number = true },
 	{ "kvm", "enable_pmu", PLACE(enable_pmu) },
 	{ "kvm", "ignore_msrs", PLACE(ignore_msrs) },
+	{ "kvm", "nx_huge_pages", PLACE(nx_huge_pages) },
+	{ "kvm", "nx_huge_pages_recovery_ratio", PLACE(nx_huge_pages_recovery_ratio),
+	  .is_uint = 1 },
+	{ "kvm", "nx_huge_pages_recovery_period_ms", PLACE(nx_huge_pages_recovery_period_ms),
+	  .is_uint = 2 },
 	{ "kvm_intel", "allow_smaller_maxphyaddr", PLACE(allow_smaller_maxphyaddr) },
 	{ "kvm_intel", "ept", NOT_OURS, .fixed = "Y\n" },
 	{ "kvm_intel", "vpid", NOT_OURS, .fixed = "Y\n" },
@@ -50,9 +57,9 @@ static const struct param_row *find(const char *module, const char *name)
 	return NULL;
 }
 
-static bool *place_of(struct kvm_params *p, const struct param_row *r)
+static void *place_of(struct kvm_params *p, const struct param_row *r)
 {
-	return (bool *)((char *)p + r->place);
+	return (char *)p + r->place;
 }
 
 /* kstrtobool() */
@@ -65,6 +72,37 @@ static int parse_bool(const char *text, bool *out)
 	else
 		return -1;
 	return 0;
+}
+
+/* kstrtouint() */
+static int parse_uint(const char *text, uint32_t *out)
+{
+	unsigned long v;
+	char *end;
+
+	if (!*text || strspn(text, "0123456789abcdefxABCDEFX") != strlen(text))
+		return -1;
+	v = strtoul(text, &end, 0);
+	if (*end || v > UINT32_MAX)
+		return -1;
+	*out = (uint32_t)v;
+	return 0;
+}
+
+/* The processor is not one that needs it, as "auto" asks. */
+static int parse_nx_huge_pages(const char *text, bool *out)
+{
+	*out = !strcmp(text, "force");
+	return *out || !strcmp(text, "auto") ? 0 : parse_bool(text, out);
+}
+
+static int parse(const struct param_row *r, const char *text, void *place)
+{
+	if (r->is_uint)
+		return parse_uint(text, place);
+	if (r->place == PLACE(nx_huge_pages))
+		return parse_nx_huge_pages(text, place);
+	return parse_bool(text, place);
 }
 
 enum param_answer abi_param_set(struct kvm_params *params, const char *assignment)
@@ -83,7 +121,7 @@ enum param_answer abi_param_set(struct kvm_params *params, const char *assignmen
 		return PARAM_UNKNOWN;
 	if (r->place == NOT_OURS)
 		return PARAM_FIXED;
-	return parse_bool(eq + 1, place_of(params, r)) ? PARAM_BAD_VALUE : PARAM_OK;
+	return parse(r, eq + 1, place_of(params, r)) ? PARAM_BAD_VALUE : PARAM_OK;
 }
 
 void abi_param_each(void (*fn)(const char *module, const char *name, bool settable, void *arg),
@@ -100,6 +138,15 @@ bool abi_module_is_loaded(struct abi *abi, const char *module)
 	return !strcmp(module, "kvm") || !strcmp(module, amd ? "kvm_amd" : "kvm_intel");
 }
 
+void abi_params_print(struct abi *abi)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (rows[i].is_uint)
+			snprintf(abi->uint_params[rows[i].is_uint - 1],
+				 sizeof(abi->uint_params[0]), "%u\n",
+				 *(uint32_t *)place_of(&abi->module.params, &rows[i]));
+}
+
 const char *abi_param_text(struct abi *abi, const char *module, const char *name)
 {
 	const struct param_row *r = find(module, name);
@@ -109,7 +156,9 @@ const char *abi_param_text(struct abi *abi, const char *module, const char *name
 		return NULL;
 	if (r->place == NOT_OURS)
 		return r->fixed;
-	on = *place_of(&abi->module.params, r);
+	if (r->is_uint)
+		return abi->uint_params[r->is_uint - 1];
+	on = *(bool *)place_of(&abi->module.params, r);
 	/* The kernel shows what it made of the wish. */
 	if (r->place == PLACE(mmio_caching))
 		on = abi->module.enable_mmio_caching;

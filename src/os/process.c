@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <stddef.h>
@@ -83,6 +84,14 @@ void os_thread_name(int tid, char *out, size_t size)
 	}
 	out[n] = '\0';
 	out[strcspn(out, "\n")] = '\0';
+}
+
+bool os_has_capability(unsigned nr)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+	return !syscall(SYS_capget, &head, data) && (data[nr / 32].effective >> (nr % 32) & 1);
 }
 
 unsigned os_nr_cpus(void)

@@ -22,6 +22,9 @@ void os_thread_name(int tid, char *out, size_t size);
 /* The processor under us at this moment; no system call. */
 unsigned os_cpu_now(void);
 
+/* Has the calling thread the capability @nr (CAP_*) in its user namespace?  One system call. */
+bool os_has_capability(unsigned nr);
+
 /* Processors that this process may run on, at least 1. */
 unsigned os_nr_cpus(void);
 

@@ -114,7 +114,7 @@ class Runner:
         """Runs PROGRAM for a row; the output is kept in a log unless it passed."""
         name = re.sub(r"[^\w.-]+", "_", "%s.%s.%s" % (row.title, cpu, self.mode))
         stats, trace = (os.path.join(self.scratch, name + x) for x in (".stats", ".trace"))
-        command = self._command(cpu, program, row.args, stats, trace)
+        command = self._command(cpu, program, row, stats, trace)
         seconds = (limit or row.seconds) * self.time_scale
         began = time.monotonic()
         code, text = self._spawn(command, seconds)
@@ -137,9 +137,9 @@ class Runner:
                 os.unlink(path)
         return outcome
 
-    def _command(self, cpu, program, args, stats, trace):
-        command = [self.softcvm, "exec", "--quiet", "--stats", stats, "--cpu", cpu, "--", program,
-                   *args]
+    def _command(self, cpu, program, row, stats, trace):
+        command = [self.softcvm, "exec", "--quiet", "--stats", stats, "--cpu", cpu,
+                   *row.options(), "--", program, *row.args]
         if self.traced:
             command = [*openings.STRACE, "-o", trace, "--", *command]
         if self.as_user:

@@ -7,7 +7,11 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROWS = os.path.join(HERE, "rows")
 EXPECTATIONS = os.path.join(HERE, "expectations")
 CLASSES = ("ci", "long", "out")
-FLAGS = ("required", "noguest", "alone", "root", "hugepages", "amd", "intel")
+FLAGS = ("required", "noguest", "alone", "root", "hugepages", "nx", "amd", "intel")
+# What `softcvm exec` is told for a flag; the kernel's script writes these to /sys/module.
+OPTIONS = {"nx": ["--param", "kvm.nx_huge_pages=Y",
+                  "--param", "kvm.nx_huge_pages_recovery_ratio=1",
+                  "--param", "kvm.nx_huge_pages_recovery_period_ms=100"]}
 CPUS = ("amd", "intel")
 EXPECTED = ("pass", "skip", "not-yet")
 
@@ -35,6 +39,9 @@ class Row:
     @property
     def title(self):
         return " ".join([self.program, *self.args])
+
+    def options(self):
+        return [w for flag in self.flags for w in OPTIONS.get(flag, [])]
 
     def cpus(self):
         only = [c for c in CPUS if c in self.flags]

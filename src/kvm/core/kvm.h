@@ -79,6 +79,11 @@ struct kvm_mmu_vm {			/* the VM's side of kvm/mmu */
 	uint64_t	direct_bits;	/* [c] gfn bits that name the direct (shared) half */
 	hpa_t		external_root;	/* [c] of the table behind the mirror, if KVM loads it */
 	atomic64_t	huge_pages[PG_LEVEL_1G + 1];	/* [a] leaves of 2M and 1G alive */
+	struct list	nx_splits;	/* [p] struct kvm_mmu_page.nx_link, oldest first */
+	atomic64_t	nr_nx_splits;	/* [a] its length */
+	struct waitq	nx_wake;	/* of the recovery worker */
+	atomic32_t	nx_stop;	/* [a] it shall end */
+	atomic32_t	nx_workers;	/* [a] 1: it is there */
 };
 
 /* What KVM_ENABLE_CAP and its kin have turned on, as vCPUs look at it. */
@@ -90,6 +95,7 @@ struct kvm_vm_caps {
 	uint64_t	disabled_exits;		/* KVM_X86_DISABLE_EXITS_* */
 	bool		exception_payload, triple_fault_event;	/* in KVM_GET_VCPU_EVENTS */
 	bool		hide_platform_info;	/* from guests; MSR_PLATFORM_INFO */
+	bool		nx_huge_pages_off;	/* whatever the parameter says */
 	uint32_t	tsc_khz;		/* default of new vCPUs */
 	uint32_t	bsp_vcpu_id;
 };

@@ -35,6 +35,9 @@ struct kvm_params {
 	bool	enable_pmu;
 	bool	ignore_msrs;
 	bool	allow_smaller_maxphyaddr;	/* kvm_intel */
+	bool	nx_huge_pages;			/* what is huge is not executable */
+	uint32_t nx_huge_pages_recovery_ratio;	/* 1/n of the splits a period; 0: never */
+	uint32_t nx_huge_pages_recovery_period_ms;	/* 0: an hour's worth of the ratio */
 };
 
 struct kvm_module {

@@ -66,6 +66,7 @@ static void sum_vm(const struct kvm *kvm, struct kvm_vm_stat *s)
 		.pages_4k = vm_count(kvm, KVM_VM_PAGES_4K),
 		.pages_2m = vm_count(kvm, KVM_VM_PAGES_2M),
 		.pages_1g = vm_count(kvm, KVM_VM_PAGES_1G),
+		.nx_lpage_splits = atomic64_load(&kvm->mmu.nr_nx_splits),
 	};
 }
 

@@ -126,6 +126,9 @@ static void audit_huge(const struct leaf *f)
 	if (disallow)
 		kvm_audit_add(a, KVM_GUARANTEE_I7, f->gfn, "level %u, which the slot forbids (%#x)",
 			      f->level, disallow);
+	if (kvm->module->params.nx_huge_pages && !kvm->caps.nx_huge_pages_off &&
+	    spte_allows(kvm->module->spte, f->spte, false, true))
+		kvm_audit_add(a, KVM_GUARANTEE_I7, f->gfn, "level %u is executable", f->level);
 	if (kvm_slot_is_dirty_logged(f->slot) && spte_is_writable(f->spte))
 		kvm_audit_add(a, KVM_GUARANTEE_I7, f->gfn,
 			      "level %u is writable while the slot logs single pages", f->level);

@@ -59,5 +59,8 @@ struct kvm_page_fault {
 	hpa_t		page;		/* of gfn, 4K aligned; KVM_PAGE_MEMORY only */
 	uint8_t		host_level;	/* size of the host's mapping or gmem folio */
 	bool		map_writable;
+	bool		nx_workaround;	/* huge pages are not executable here */
+	bool		huge_disallowed;	/* and this one wants to execute */
+	uint8_t		req_level;	/* what could be mapped but for that */
 	uint8_t		goal_level;	/* what was installed */
 };

@@ -38,11 +38,12 @@ void kvm_mmu_module_fini(struct kvm_module *module)
 int kvm_mmu_init_vm(struct kvm *kvm)
 {
 	kvm->mmu.mmio_value = kvm->module->spte->mmio_value;
-	return 0;
+	return nx_recovery_init(kvm);
 }
 
 void kvm_mmu_uninit_vm(struct kvm *kvm)
 {
+	nx_recovery_fini(kvm);
 	write_lock(&kvm->mmu_lock);
 	tdp_mmu_invalidate_roots(kvm, TDP_ALL_ROOTS);
 	tdp_mmu_zap_invalidated_roots(kvm, false);

@@ -35,6 +35,8 @@ struct kvm_mmu_page {
 	atomic32_t	role;		/* [a] without "invalid"; set last before linking */
 	gfn_t		gfn;		/* [c] first one covered, without direct bits */
 	hpa_t		ptep;		/* [c] the parent's entry; HPA_INVALID: a root */
+	atomic32_t	nx_disallowed;	/* [a] set before linking: here so that an executable page is no huge one */
+	struct list	nx_link;	/* [p] next NULL: a huge page was not possible anyway */
 	/* Roots only: */
 	atomic32_t	refs;		/* [a] 0: about to be freed */
 	atomic32_t	invalid;	/* [m] nobody may load or extend it */

@@ -88,6 +88,8 @@ spte_t spte_make_leaf(const struct spte_layout *l, const struct spte_leaf *what)
 	assert(IS_ALIGNED(what->page.v, PG_LEVEL_SIZE(what->level)));
 	if (what->level > PG_LEVEL_4K)
 		v |= SPTE_PAGE_SIZE;
+	if (what->nx)
+		v = (v & ~l->x) | l->nx;
 	if (!what->prefetch)
 		v |= l->accessed;
 	if (what->writable)
@@ -106,7 +108,10 @@ spte_t spte_make_split_child(const struct spte_layout *l, spte_t huge, uint8_t l
 {
 	uint64_t v = huge.v + index * PG_LEVEL_SIZE(level - 1);
 
-	return SPTE(level - 1 == PG_LEVEL_4K ? v & ~SPTE_PAGE_SIZE : v);
+	/* Only what is huge may have been made not executable. */
+	if (level - 1 == PG_LEVEL_4K)
+		v = ((v & ~SPTE_PAGE_SIZE) | l->x) & ~l->nx;
+	return SPTE(v);
 }
 
 spte_t spte_make_mmio(const struct kvm *kvm, gfn_t gfn, uint64_t generation)
@@ -139,7 +144,7 @@ bool spte_allows(const struct spte_layout *l, spte_t spte, bool write, bool exec
 {
 	if (write && !spte_is_writable(spte))
 		return false;
-	return !exec || (spte.v & l->x) == l->x;
+	return !exec || ((spte.v & l->x) == l->x && !(spte.v & l->nx));
 }
 
 bool spte_can_be_made_writable(const struct spte_layout *l, spte_t spte)

@@ -71,11 +71,12 @@ struct spte_leaf {			/* what a leaf is made of */
 	uint8_t		level;
 	bool		writable;	/* and so host- and MMU-writable */
 	bool		prefetch;	/* nobody has asked for it yet: not Accessed */
+	bool		nx;		/* not executable */
 };
 
 spte_t spte_make_leaf(const struct spte_layout *l, const struct spte_leaf *what);
 spte_t spte_make_nonleaf(const struct spte_layout *l, hpa_t table);
-/* Child @index (0 to 511) of the huge leaf @huge of @level. */
+/* Child @index (0 to 511) of the huge leaf @huge of @level; executable if it is 4K. */
 spte_t spte_make_split_child(const struct spte_layout *l, spte_t huge, uint8_t level,
 			     unsigned index);
 

@@ -72,6 +72,7 @@ static void handle_removed_table(struct kvm *kvm, hpa_t spt, bool shared)
 	}
 	if (mirror)
 		mirror_table_removed(kvm, sp);
+	nx_forget_split(kvm, sp);
 	atomic64_sub(&kvm->mmu.nr_pages, 1);
 	spt_free_rcu(sp);
 }
@@ -208,7 +209,7 @@ static int split_huge_page(struct kvm *kvm, struct tdp_iter *it, struct kvm_mmu_
 }
 
 /* Makes sure that a table hangs on the entry we are at. */
-static int descend(struct kvm_vcpu *vcpu, struct tdp_iter *it)
+static int descend(struct kvm_vcpu *vcpu, const struct kvm_page_fault *fault, struct tdp_iter *it)
 {
 	struct kvm_mmu_page *sp;
 	int r;
@@ -216,12 +217,15 @@ static int descend(struct kvm_vcpu *vcpu, struct tdp_iter *it)
 	if (spte_is_present(it->old) && !spte_is_leaf(it->old, it->level))
 		return 0;
 	sp = spt_cache_take(vcpu, spt_is_mirror(it->root));
+	atomic32_store_relaxed(&sp->nx_disallowed, fault->huge_disallowed);
 	if (spte_is_present(it->old))
 		r = split_huge_page(vcpu->kvm, it, sp);
 	else
 		r = link_table(vcpu->kvm, it, sp);
 	if (r)
 		spt_cache_give_back(vcpu, sp);
+	else if (fault->huge_disallowed && fault->req_level >= it->level)
+		nx_note_split(vcpu->kvm, sp);
 	return r;
 }
 
@@ -253,6 +257,7 @@ static int map_target(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault, struc
 		.level = it->level,
 		.writable = fault->map_writable,
 		.prefetch = fault->prefetch,
+		.nx = fault->nx_workaround && it->level > PG_LEVEL_4K,
 	};
 	spte_t old = it->old, new;
 
@@ -297,20 +302,21 @@ int tdp_mmu_map(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 	struct tdp_iter it;
 	int r = RET_PF_RETRY;
 
-	fault->goal_level = lpage_max_level(kvm, fault);
+	nx_choose_level(kvm, fault);
 	TRACE(kvm->module->trace, kvm_mmu_spte_requested, fault->gfn.v, fault->page.v >> PAGE_SHIFT,
 	      fault->goal_level);
 	rcu_read_lock();
 	for_each_tdp_pte(it, kvm, root, fault->gfn, GFN(fault->gfn.v + 1)) {
 		if (spte_is_frozen(it.old))
 			break;
+		nx_keep_split(kvm, fault, &it);
 		if (spt_is_mirror(root))
 			fault->goal_level = mirror_goal_level(&it, fault->goal_level);
 		if (it.level == fault->goal_level) {
 			r = map_target(vcpu, fault, &it);
 			break;
 		}
-		if (descend(vcpu, &it))
+		if (descend(vcpu, fault, &it))
 			break;
 	}
 	rcu_read_unlock();

@@ -92,5 +92,19 @@ uint8_t lpage_max_level(struct kvm *kvm, const struct kvm_page_fault *fault);
 
 /* mmu_lock either side. */
 bool invalidate_must_retry(struct kvm *kvm, uint64_t seq, gfn_t gfn);
+/*
+ * nx_huge.c.  Sets goal_level, and what was possible but for an execution; a
+ * table made for that reason stays when somebody only reads; the list of
+ * tables that a recovery may take away again.
+ */
+void nx_choose_level(struct kvm *kvm, struct kvm_page_fault *fault);
+void nx_keep_split(struct kvm *kvm, struct kvm_page_fault *fault, const struct tdp_iter *it);
+void nx_note_split(struct kvm *kvm, struct kvm_mmu_page *sp);
+void nx_forget_split(struct kvm *kvm, struct kvm_mmu_page *sp);
+/* Every so often, 1/ratio of them.  fini waits for the worker. */
+MUST_CHECK int nx_recovery_init(struct kvm *kvm);
+MUST_CHECK int nx_recovery_start(struct kvm *kvm);	/* its second half */
+void nx_recovery_fini(struct kvm *kvm);
+
 /* Is any of [start, end) being taken away just now?  mmu_lock, either side. */
 bool invalidate_touches(struct kvm *kvm, gfn_t start, gfn_t end);

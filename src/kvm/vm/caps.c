@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <linux/capability.h>
 
 #include "softcvm/identity.h"
 #include "softcvm/uapi/kvm_para.h"
@@ -161,6 +162,7 @@ static const struct cap_row caps[] = {
 	{ KVM_CAP_EXIT_HYPERCALL, EXIT_HYPERCALLS },
 	{ KVM_CAP_EXIT_ON_EMULATION_FAILURE, 1 },
 	{ KVM_CAP_DISABLE_QUIRKS2, SUPPORTED_QUIRKS },
+	{ KVM_CAP_VM_DISABLE_NX_HUGE_PAGES, 1 },
 	{ KVM_CAP_USER_MEMORY2, 1 },
 	{ KVM_CAP_MEMORY_FAULT_INFO, 1 },
 	{ KVM_CAP_MEMORY_ATTRIBUTES, .fn = memory_attributes },
@@ -275,6 +277,17 @@ static int enable_max_vcpu_id(struct kvm *kvm, const struct kvm_enable_cap *cap)
 	return 0;
 }
 
+/* A guest that may change the size of what it executes could stop the host. */
+static int enable_huge_executable(struct kvm *kvm, const struct kvm_enable_cap *cap)
+{
+	if (!os_has_capability(CAP_SYS_BOOT))
+		return -EPERM;
+	if (cap->args[0] || atomic32_load(&kvm->created_vcpus))
+		return -EINVAL;
+	kvm->caps.nx_huge_pages_off = true;
+	return 0;
+}
+
 static const struct {
 	uint32_t cap;
 	int	 (*enable)(struct kvm *kvm, const struct kvm_enable_cap *cap);
@@ -289,6 +302,7 @@ static const struct {
 	{ KVM_CAP_X86_TRIPLE_FAULT_EVENT, enable_triple_fault_event },
 	{ KVM_CAP_X86_USER_SPACE_MSR, enable_user_space_msr },
 	{ KVM_CAP_X86_DISABLE_EXITS, enable_disabled_exits },
+	{ KVM_CAP_VM_DISABLE_NX_HUGE_PAGES, enable_huge_executable },
 	{ KVM_CAP_SPLIT_IRQCHIP, kvm_irq_split },
 	{ KVM_CAP_X2APIC_API, kvm_irq_x2apic_api },
 	{ KVM_CAP_X86_APIC_BUS_CYCLES_NS, kvm_irq_bus_cycle },

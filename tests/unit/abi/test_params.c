@@ -12,6 +12,13 @@ static void an_assignment_is_read_as_the_kernel_does(void **unused)
 		{ "kvm.mmio_caching=2", PARAM_BAD_VALUE }, { "kvm.mmio_caching=", PARAM_BAD_VALUE },
 		{ "kvm_intel.allow_smaller_maxphyaddr=1", PARAM_OK },
 		{ "kvm_intel.ept=0", PARAM_FIXED }, { "kvm_amd.npt=1", PARAM_FIXED },
+		{ "kvm.nx_huge_pages=force", PARAM_OK }, { "kvm.nx_huge_pages=auto", PARAM_OK },
+		{ "kvm.nx_huge_pages=maybe", PARAM_BAD_VALUE },
+		{ "kvm.nx_huge_pages_recovery_ratio=0", PARAM_OK },
+		{ "kvm.nx_huge_pages_recovery_period_ms=0x10", PARAM_OK },
+		{ "kvm.nx_huge_pages_recovery_ratio=-1", PARAM_BAD_VALUE },
+		{ "kvm.nx_huge_pages_recovery_ratio=4294967296", PARAM_BAD_VALUE },
+		{ "kvm.nx_huge_pages_recovery_ratio=", PARAM_BAD_VALUE },
 		{ "kvm.nothing=1", PARAM_UNKNOWN }, { "kvm_arm.mmio_caching=1", PARAM_UNKNOWN },
 		{ "kvm_amd.mmio_caching=1", PARAM_UNKNOWN },
 		{ "mmio_caching=1", PARAM_BAD_FORM }, { "kvm.mmio_caching", PARAM_BAD_FORM },
@@ -45,6 +52,9 @@ static void what_is_set_is_shown(void **unused)
 	assert_int_equal(abi_create(&c, &abi), 0);
 	assert_string_equal(abi_param_text(abi, "kvm", "mmio_caching"), "N\n");
 	assert_string_equal(abi_param_text(abi, "kvm", "tdp_mmu"), "Y\n");
+	assert_string_equal(abi_param_text(abi, "kvm", "nx_huge_pages"), "N\n");
+	assert_string_equal(abi_param_text(abi, "kvm", "nx_huge_pages_recovery_ratio"), "60\n");
+	assert_string_equal(abi_param_text(abi, "kvm", "nx_huge_pages_recovery_period_ms"), "0\n");
 	assert_string_equal(abi_param_text(abi, "kvm", "force_emulation_prefix"), "0\n");
 	assert_string_equal(abi_param_text(abi, "kvm_intel", "allow_smaller_maxphyaddr"), "Y\n");
 	assert_string_equal(abi_param_text(abi, "kvm_intel", "ept"), "Y\n");

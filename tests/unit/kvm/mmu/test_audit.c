@@ -288,6 +288,16 @@ static void a_huge_page_that_the_host_has_in_pieces_is_mmu_i7(struct fixture *x)
 			    PAGES << PAGE_SHIFT);
 }
 
+static void a_huge_page_that_is_executable_is_mmu_i7(struct fixture *x)
+{
+	x->vm->module.params.nx_huge_pages = true;
+	expect(x, I7);
+	x->vm->kvm.caps.nx_huge_pages_off = true;
+	expect_order(x);
+	x->vm->kvm.caps.nx_huge_pages_off = false;
+	x->vm->module.params.nx_huge_pages = false;
+}
+
 static void a_huge_page_with_a_hole_is_mmu_i1(struct fixture *x)
 {
 	const void *page = (void *)(uintptr_t)kvm_slot_hva(x->slot, GFN(HUGE + 77)).v;
@@ -385,6 +395,7 @@ static const struct {
 	{ a_huge_page_in_a_logged_slot_is_mmu_i7, false },
 	{ a_huge_page_that_sticks_out_is_mmu_i7, false },
 	{ a_huge_page_that_the_host_has_in_pieces_is_mmu_i7, false },
+	{ a_huge_page_that_is_executable_is_mmu_i7, false },
 	{ a_huge_page_with_a_hole_is_mmu_i1, false },
 	{ a_lost_reference_is_mmu_i8, false },
 	{ a_table_on_two_entries_is_mmu_g2, false },
