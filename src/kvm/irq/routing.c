@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
-#include "base/bits.h"
 #include "kvm/irq/routing.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bits.h"
 #include "kvm/irq/ioapic.h"
 #include "kvm/irq/irq.h"
 #include "kvm/irq/pic.h"
