@@ -38,15 +38,3 @@ void rcu_impl_after_fork_child(void)
 {
 	urcu_bp_after_fork_child();
 }
-
-/*
- * liburcu's own end, which comes after this, unmaps its arena with a lock held
- * when no thread is registered any more; where munmap is interposed that ends
- * in rcu_read_lock(), which would register the thread under the same lock.  So
- * the one that exits is registered.
- */
-static __attribute__((destructor)) void stay_registered(void)
-{
-	urcu_bp_read_lock();
-	urcu_bp_read_unlock();
-}

@@ -10,6 +10,8 @@
 #include "flat_guest.h"
 #include "kvm_user.h"
 
+#define STACK_SIZE	(1UL << 20)
+
 __asm__(".pushsection .rodata\n"
 	"end_code:	out %al, $0x10\n"
 	"end_end:	.popsection\n");
@@ -33,8 +35,11 @@ static void *run(void *arg)
 
 int main(void)
 {
+	pthread_attr_t attr;
 	pthread_t thread;
 
-	need(!pthread_create(&thread, NULL, run, NULL) && !pthread_join(thread, NULL), "a thread");
+	need(!pthread_attr_init(&attr) &&
+	     !pthread_attr_setstack(&attr, pages(STACK_SIZE), STACK_SIZE) &&
+	     !pthread_create(&thread, &attr, run, NULL) && !pthread_join(thread, NULL), "a thread");
 	return checks_end(&c);		/* and what the libraries do after that */
 }
