@@ -164,6 +164,91 @@ static void five_levels(struct vm *vm)
 	assert_int_equal(vm->s.gpr[X86_RDX], 0);
 }
 
+/* --- task switches leave, whichever way they come ------------------------------------------ */
+
+#define TSS_SEL		0x38
+#define GATE_SEL	0x40
+#define ABSENT_SEL	0x48
+#define BUSY_SEL	0x50
+#define BUSY_GATE_SEL	0x58
+
+CODE(c_call_tss, ".code32\n lcall $0x38,$0");
+CODE(c_jmp_tss, ".code32\n ljmp $0x38,$0");
+CODE(c_call_gate, ".code32\n lcall $0x40,$0");
+CODE(c_jmp_gate, ".code32\n ljmp $0x40,$0");
+CODE(c_iret, ".code32\n iret");
+CODE(c_int, ".code32\n int $0x41");
+CODE(c_jmp_absent, ".code32\n ljmp $0x48,$0");
+CODE(c_jmp_busy, ".code32\n ljmp $0x50,$0");
+CODE(c_jmp_busy_gate, ".code32\n ljmp $0x58,$0");
+
+enum { BY_CALL, BY_IRET, BY_JMP, BY_GATE };
+
+/* @vector: it is refused with that, and @selector in the error code. */
+static const struct task {
+	const uint8_t *code, *end;
+	uint16_t selector;
+	uint8_t source, vector;
+} tasks[] = {
+#define T(n, sel, source, vector) { c_##n, c_##n##_end, sel, source, vector }
+	T(call_tss, TSS_SEL, BY_CALL, 0), T(jmp_tss, TSS_SEL, BY_JMP, 0),
+	T(call_gate, TSS_SEL, BY_CALL, 0), T(jmp_gate, TSS_SEL, BY_JMP, 0),
+	T(iret, TSS_SEL, BY_IRET, 0), T(int, TSS_SEL, BY_GATE, 0),
+	T(jmp_absent, ABSENT_SEL, 0, X86_NP), T(jmp_busy, BUSY_SEL, 0, X86_GP),
+	T(jmp_busy_gate, BUSY_SEL, 0, X86_GP),
+#undef T
+};
+
+static void task_descriptors(struct vm *vm)
+{
+	const uint64_t tss = 0x0000890000000067ull | (uint64_t)(VM_TSS + 0x200) << 16;
+	const uint64_t gate = 5ull << 40 | 1ull << 47;
+	const uint64_t d[] = { tss, gate | TSS_SEL << 16, tss & ~(1ull << 47), tss | 2ull << 40,
+			       gate | BUSY_SEL << 16 };
+	uint16_t link = TSS_SEL;
+
+	memcpy(vm->mem + VM_GDT + TSS_SEL, d, sizeof(d));
+	memcpy(vm->mem + VM_IDT + 0x41 * 8, &d[1], 8);
+	memcpy(vm->mem + VM_TSS, &link, 2);
+	vm->s.gdtr.limit = BUSY_GATE_SEL + 7;
+}
+
+static void task_switch(struct vm *vm, const struct task *t)
+{
+	protected_mode(vm);
+	task_descriptors(vm);
+	vm_code(vm, t->code, (size_t)(t->end - t->code));
+	vm->s.rflags = 2 | (t->source == BY_IRET ? X86_FLAGS_NT : 0);
+	vm->s.gpr[X86_RSP] = VM_STACK;
+	vm->svm.intercept_exceptions = vm->vmx.exception_bitmap = 0xffffffff;
+	vm_run(vm);
+	assert_int_equal(vm->s.rip, VM_CODE);
+	if (t->vector && vm->amd) {
+		assert_int_equal(vm->svm_exit.exitcode, SVM_EXIT_EXCP0 + t->vector);
+		assert_int_equal(vm->svm_exit.exitinfo1, t->selector);
+	} else if (t->vector) {
+		assert_int_equal(vm->vmx_exit.intr_info & 0xff, t->vector);
+		assert_int_equal(vm->vmx_exit.intr_error, t->selector);
+	} else if (vm->amd) {
+		assert_int_equal(vm->svm_exit.exitcode, SVM_EXIT_TASK_SWITCH);
+		assert_int_equal(vm->svm_exit.exitinfo1, t->selector);
+		assert_int_equal(vm->svm_exit.exitinfo2, t->source == BY_IRET ? BIT(36) :
+							 t->source == BY_JMP ? BIT(38) : 0);
+	} else {
+		assert_int_equal(vm->vmx_exit.reason, VMX_EXIT_TASK_SWITCH);
+		assert_int_equal(vm->vmx_exit.qualification,
+				 t->selector | (uint64_t)t->source << 30);
+	}
+}
+
+static void task_switches(struct vm *vm)
+{
+	unsigned i;
+
+	for (i = 0; i < ARRAY_SIZE(tasks); i++)
+		task_switch(vm, &tasks[i]);
+}
+
 /* Bytes above the top of a reset processor: nothing there, and nothing of ours breaks. */
 static void reset_vector(struct vm *vm)
 {
@@ -183,7 +268,7 @@ static const struct row {
 	{ "32-bit arithmetic", arithmetic_32 }, { "segment limit", segment_limit },
 	{ "into long mode", into_long_mode }, { "compatibility mode", compatibility },
 	{ "real mode", real_mode }, { "reset vector", reset_vector },
-	{ "five levels", five_levels },
+	{ "five levels", five_levels }, { "task switches", task_switches },
 };
 
 static void table(void **state)
