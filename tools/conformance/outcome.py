@@ -77,8 +77,8 @@ def read_stats(path):
         return None
 
 
-def judge(code, text, stats, guest):
-    """The status of a run that ended by itself."""
+def judge(code, text, stats, guest, partly=False):
+    """The status of a run that ended by itself; @partly: it may say that it skips a part."""
     if code == EXIT_SKIP:
         said = [x for x in text.splitlines() if SKIPPED.search(x)]
         return "skip", tidy(said[-1]) if said else "exit status 4"
@@ -87,7 +87,7 @@ def judge(code, text, stats, guest):
     if USAGE.search(text):
         return "fail", "prints its usage"
     said = SKIPPED.search(text)
-    if said:
+    if said and not partly:
         return "skip", tidy(next(x for x in text.splitlines() if SKIPPED.search(x)))
     if stats is None:
         return "fail", "exit status 0, but softcvm wrote no counters"
@@ -123,7 +123,8 @@ class Runner:
         if code is None:
             status, why = "timeout", "after %d s" % seconds
         else:
-            status, why = judge(code, text, counted, "noguest" not in row.flags)
+            status, why = judge(code, text, counted, "noguest" not in row.flags,
+                                "partly" in row.flags)
         if self.traced and status in ("pass", "skip"):
             calls, found = openings.offences(trace) if os.path.exists(trace) else (0, [])
             if found:
