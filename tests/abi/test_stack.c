@@ -199,16 +199,18 @@ static void on_alarm(int sig)
 static void a_signal(struct flat_guest *g)
 {
 	const struct row row = { "a signal", spin, 0, GUEST_FREE, 0, EINTR, 0 };
-	const struct itimerval soon = { .it_value.tv_usec = 20000 };
+	/* Again and again: one may come before the guest runs. */
+	const struct itimerval often = { { .tv_usec = 20000 }, { .tv_usec = 20000 } };
+	const struct itimerval never = { .it_value.tv_usec = 0 };
 	const struct sigaction handler = { .sa_handler = on_alarm };
 
 	nr_signals = 0;
 	need(!sigaction(SIGALRM, &handler, NULL), "sigaction");
-	for (int i = 0; i < 5; i++) {
-		need(!setitimer(ITIMER_REAL, &soon, NULL), "setitimer");
+	need(!setitimer(ITIMER_REAL, &often, NULL), "setitimer");
+	for (int i = 0; i < 5; i++)
 		run_row(g, &row);
-	}
-	check(&c, nr_signals == 5, "%d handlers ran, not 5", (int)nr_signals);
+	need(!setitimer(ITIMER_REAL, &never, NULL), "setitimer");
+	check(&c, nr_signals > 0, "the handler ran %d times", (int)nr_signals);
 }
 
 static void all_in(unsigned long type, bool has_private)
