@@ -29,15 +29,15 @@
 #define FRESH		0x800000ul	/* slot 1: faults of both kinds */
 #define FRESH_SIZE	(64 * PAGE)
 
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__)
 #define IS_SANITIZED	1
 #elif defined(__has_feature)
-#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+#if __has_feature(address_sanitizer)
 #define IS_SANITIZED	1
 #endif
 #endif
 #ifndef IS_SANITIZED
-#define IS_SANITIZED	0
+#define IS_SANITIZED	USER_UNDER_TSAN
 #endif
 
 /* RDI, RSI and RCX as the row says; every piece ends with an OUT. */

@@ -216,7 +216,9 @@ int main(int argc, char **argv)
 	check(&c, walk(&g, true) == 6 * (NR_PAGES - 4) + 400, "and written, when the monitor lets it");
 	faults_are(&m, "protected, written", 0, 6);
 	check(&c, walk(&g, false) == 7 * (NR_PAGES - 4) + 404, "nothing is lost");
-	a_signal_ends_the_wait(&g, &m);
+	/* Who waits for a page calls no libc: under TSan no signal would reach it. */
+	if (!USER_UNDER_TSAN)
+		a_signal_ends_the_wait(&g, &m);
 	flat_guest_free(&g);
 	return checks_end(&c);
 }
