@@ -310,6 +310,10 @@ static void a_signal_ends_a_wait(void **unused)
 	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | 1 /* UFFD_USER_MODE_ONLY */);
 
 	(void)unused;
+	if (UNDER_TSAN) {
+		print_message("ThreadSanitizer holds signals back until libc is called\n");
+		skip();
+	}
 	if (fd < 0) {
 		print_message("no userfaultfd here (%d)\n", errno);
 		skip();
