@@ -345,6 +345,7 @@ static void ends_without_an_exit(void)
 		struct kvm_msr_entry e;
 	} msrs = { .head.nmsrs = 1, .e = { .index = MSR_PV_EOI, .data = PV_BYTE | 1 } };
 	struct flat_guest g;
+	unsigned port, value;
 
 	make(&g, KERNEL);
 	lapic_put(&g, 0xf0, 0x1ff);
@@ -352,6 +353,14 @@ static void ends_without_an_exit(void)
 	redirect(&g, 4, 0x40);
 	IS(1, kvm_ioctlp(g.vcpu, KVM_SET_MSRS, &msrs), "PV EOI");
 	start(&g, irq_idle, true, 2);
+	/* The first finds pages that are not mapped yet, and their faults are exits. */
+	IS(1, line(&g, 3, 1), "PV EOI");
+	do {
+		port = run(&g, &value);
+	} while (port == 0x12);
+	IS(HANDLER_PORT, port, "PV EOI: the first");
+	IDLE("PV EOI: the first");
+	line(&g, 3, 0);
 	IS(1, line(&g, 3, 1), "PV EOI");
 	TOOK(0x50, "PV EOI");
 	IDLE("PV EOI: the bit was there, no EOI was written");
