@@ -94,6 +94,7 @@ int ioapic_set_irq(struct ioapic *io, unsigned pin, enum irq_source source, bool
 		io->sources[pin] &= ~(uint32_t)BIT(source);
 	n = set_line(io, pin, io->sources[pin]);
 	e = io->pin[pin];
+	(void)e;	/* the second build traces nothing */
 	spin_unlock(&io->lock);
 	TRACE(io->kvm->module->trace, kvm_ioapic_set_irq, pin, e >> 56, (uint8_t)e, e >> 8 & 7,
 	      e & BIT(11), e & BIT(15), e & BIT(16), !n);

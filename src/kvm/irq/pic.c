@@ -47,7 +47,7 @@ static void wake_listener(struct kvm *kvm)
 }
 
 /* What others are told, after the lock is given back. */
-static void pic_unlock(struct pic *s) NO_LOCK_ANALYSIS
+static void pic_unlock(struct pic *s) RELEASE(s->lock) NO_LOCK_ANALYSIS
 {
 	uint16_t acked = s->acked;
 	bool wake = s->wake;
