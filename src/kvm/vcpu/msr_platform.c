@@ -18,7 +18,7 @@
 #define HWCR_IGNORED	0x148ull	/* bits that old guests set */
 #define HWCR_ALLOWED	(BIT(18) | BIT(24))
 #define DE_CFG_LFENCE	BIT(1)
-#define TSC_RATIO_ONE	1ull		/* no scaling, no fraction */
+#define TSC_RATIO_ONE	(1ull << 32)	/* no scaling; 32 bits of fraction, APM vol. 2 15.30.5 */
 
 #define FEAT_CTL_LOCKED	BIT(0)
 #define FEAT_CTL_VMX	(BIT(1) | BIT(2))
