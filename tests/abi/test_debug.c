@@ -26,10 +26,12 @@ __asm__(".pushsection .rodata\n"
 	"debug_hlt:	sti; hlt; done\n"
 	"debug_mov_dr:	mov %rbx, %dr0; mov %dr0, %rcx; mov %dr7, %rdx; done\n"
 	"debug_store:	movl $7, (%rdi); nop; done\n"
+	"debug_load:	mov (%rdi), %ax; done\n"
 	"debug_handler:	pop %rax; done\n"
 	"debug_end:	.popsection\n");
 extern const char debug_code[], debug_int3[], debug_steps[], debug_popf[], debug_rdmsr[],
-	debug_wrmsr[], debug_hlt[], debug_mov_dr[], debug_store[], debug_handler[], debug_end[];
+	debug_wrmsr[], debug_hlt[], debug_mov_dr[], debug_store[], debug_load[], debug_handler[],
+	debug_end[];
 
 #define IDT	GUEST_FREE
 #define AT(label) (GUEST_CODE + (uint64_t)((label) - debug_code))
@@ -321,6 +323,34 @@ static void halting_is_the_guests_own(void)
 	flat_guest_free(&g);
 }
 
+/*
+ * The VMM answers a load, and meanwhile has made another one of its bytes: four
+ * bytes from [BX] instead of two from [RDI].  The answer is not enough for that.
+ */
+static void mode_changes_under_a_load(void)
+{
+	struct flat_guest g;
+	struct kvm_regs r;
+	struct kvm_sregs s;
+
+	make(&g, false);
+	r = flat_guest_regs(&g, debug_load);
+	r.rdi = GUEST_MMIO;
+	r.rbx = GUEST_FREE + 0x1800;
+	flat_guest_set(&g, &r);
+	memcpy(g.low + r.rbx, "wxyz", 4);
+	IS(0, flat_guest_run(&g));
+	IS(KVM_EXIT_MMIO, g.run->exit_reason);
+	IS(2, g.run->mmio.len);
+	IS(0, ioctl(g.vcpu, KVM_GET_SREGS, &s));
+	s.cs.l = s.cs.db = 0;
+	IS(0, ioctl(g.vcpu, KVM_SET_SREGS, &s));
+	IS(0, flat_guest_run(&g));
+	IS(KVM_EXIT_IO, g.run->exit_reason);
+	IS(GUEST_IDLE_PORT, g.run->io.port);
+	flat_guest_free(&g);
+}
+
 int main(int argc, char **argv)
 {
 	c.verbose = argc > 1 && !strcmp(argv[1], "--verbose");
@@ -332,5 +362,6 @@ int main(int argc, char **argv)
 	filters_deny_and_allow();
 	directory_pointers_of_the_vmm();
 	halting_is_the_guests_own();
+	mode_changes_under_a_load();
 	return checks_end(&c);
 }

@@ -152,8 +152,10 @@ bool emu_read(struct x86_exec *x, uint64_t lin, void *data, unsigned n, bool for
 	if (e->needs_memory)
 		return emu_memory(x, lin, data, n, e->access | (for_write ? WALK_WRITE : 0), false);
 	begin_element(e);
+	/* The VMM may have changed the mode, and with it what the bytes mean, before it answered. */
+	if (e->pos + n > m->nr_reads)
+		m->nr_reads = e->pos;
 	if (e->pos < m->nr_reads) {
-		BUG_ON(e->pos + n > m->nr_reads);
 		memcpy(data, m->reads + e->pos, n);
 		e->pos += n;
 		return true;
