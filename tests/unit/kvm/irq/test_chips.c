@@ -417,6 +417,7 @@ static void the_interval_timer_ticks(void **unused)
 {
 	struct pit *pit = s.kvm.irq->pit = pit_create(&s.kvm);
 	struct kvm_pit_state2 st;
+	unsigned count;
 
 	(void)unused;
 	assert_non_null(pit);
@@ -434,7 +435,9 @@ static void the_interval_timer_ticks(void **unused)
 	assert_int_equal(st.channels[0].count, 1193);
 	assert_int_equal(st.channels[0].mode, 2);
 	pit_port_write(pit, 0x43, 0x00);		/* latch */
-	assert_true((pit_port_read(pit, 0x40) | pit_port_read(pit, 0x40) << 8) <= 1193);
+	count = pit_port_read(pit, 0x40);		/* low byte first */
+	count |= (unsigned)pit_port_read(pit, 0x40) << 8;
+	assert_true(count <= 1193);
 	pit_port_write(pit, 0x43, 0xe2);		/* read back the status of 0 */
 	assert_int_equal(pit_port_read(pit, 0x40) & 0x3f, 0x34);
 	/* Channel 2 behind the speaker's port. */
