@@ -84,7 +84,9 @@ MUST_CHECK int abi_mmap_finish(struct abi_file *file, void *at, int prot, off_t 
 int abi_fallocate(struct abi_file *file, int mode, off_t offset, off_t length);
 int abi_ftruncate(struct abi_file *file);
 off_t abi_lseek(struct abi_file *file, int whence);
-/* Overwrites what the kernel said about the descriptor. */
+/* /dev/kvm, a misc device; with <sys/sysmacros.h>. */
+#define ABI_KVM_DEV	makedev(10, 232)
+/* Overwrites what the kernel said about the descriptor: the device, an anonymous inode, a guest_memfd. */
 void abi_fstat(struct abi_file *file, struct stat *st);
 
 /*

@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -374,5 +376,12 @@ off_t abi_lseek(struct abi_file *f, int whence)
 void abi_fstat(struct abi_file *f, struct stat *st)
 {
 	if (f->kind == FILE_GMEM)
-		kvm_gmem_stat(f->gmem, st);
+		return kvm_gmem_stat(f->gmem, st);
+	st->st_size = st->st_blocks = 0;
+	if (f->kind == FILE_SYSTEM) {
+		st->st_mode = S_IFCHR | 0666;
+		st->st_rdev = ABI_KVM_DEV;
+	} else {
+		st->st_mode = 0600;
+	}
 }

@@ -27,7 +27,7 @@ enum kvm_descriptor descriptor_kind(int fd)
 	if (real()->fstat(fd, &st))
 		return DESCRIPTOR_OTHER;
 	if (S_ISCHR(st.st_mode))
-		return st.st_rdev == makedev(10, 232) ? DESCRIPTOR_SYSTEM : DESCRIPTOR_OTHER;
+		return st.st_rdev == ABI_KVM_DEV ? DESCRIPTOR_SYSTEM : DESCRIPTOR_OTHER;
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	n = real()->readlink(link, name, sizeof(name) - 1);
 	name[MAX(n, 0)] = '\0';

@@ -4,6 +4,7 @@
  * mmu_notifier would see them.  mmap, files and userfaultfd are bracketed where
  * they are interposed (map.c, file.c, ioctl.c).
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/userfaultfd.h>
@@ -17,6 +18,7 @@
 #include "os/file.h"
 #include "os/uaccess.h"
 #include "preload/bracket.h"
+#include "preload/name.h"
 #include "preload/real.h"
 
 /* Newer than the headers that we are built with may be. */
@@ -249,6 +251,8 @@ EXPORT int name(const char *path, type length)				\
 	struct stat st;							\
 	int r;								\
 									\
+	if (name_fails(AT_FDCWD, path, EINVAL, 0))			\
+		return -1;						\
 	if (is_of_interest() && bracket_enter(&b))			\
 		begin_stat(&b, !real()->stat(path, &st), &st, length, INT64_MAX); \
 	r = real()->name(path, length);					\

@@ -11,6 +11,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "abi/abi.h"
 #include "os/uaccess.h"
 #include "preload/front.h"
 #include "preload/name.h"
@@ -53,7 +54,7 @@ static inline bool is_ours(int dirfd, const char *path, int flags, int *r)
 
 static bool is_real_device(const struct stat *st)
 {
-	return S_ISCHR(st->st_mode) && st->st_rdev == makedev(10, 232);
+	return S_ISCHR(st->st_mode) && st->st_rdev == ABI_KVM_DEV;
 }
 
 /* A link of any name may lead to a machine's own device: it is never handed out. */

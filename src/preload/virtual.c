@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "abi/abi.h"
 #include "preload/virtual.h"
 
 #include <dirent.h>
@@ -13,8 +14,6 @@
 #include "preload/front.h"
 #include "preload/real.h"
 
-#define KVM_MAJOR	10
-#define KVM_MINOR	232
 #define FILE_BLOCK	4096
 
 /* 0 and @text (of a parameter) when @p is there. */
@@ -201,7 +200,7 @@ int virtual_stat(const struct path_place *p, struct stat *st)
 	switch (p->place) {
 	case PLACE_KVM:
 		st->st_mode = S_IFCHR | 0666;
-		st->st_rdev = makedev(KVM_MAJOR, KVM_MINOR);
+		st->st_rdev = ABI_KVM_DEV;
 		break;
 	case PLACE_PARAMETER:
 		st->st_mode = S_IFREG | 0444;

@@ -115,6 +115,8 @@ static void changes(void)
 	char byte;
 
 	FAILS(EPERM, rmdir(KVM));
+	FAILS(EINVAL, truncate(KVM, 0));
+	FAILS(EINVAL, truncate64(PARAM, 0));
 	FAILS(EPERM, unlinkat(dev, "kvm", AT_REMOVEDIR));
 	FAILS(EPERM, rename(KVM, "/nonexistent/x"));
 	FAILS(EPERM, renameat(dev, "kvm", AT_FDCWD, "/nonexistent/x"));
@@ -301,6 +303,22 @@ static void waiting(void)
 	close(kvm);
 }
 
+/* A device by its descriptor as by its name; VMs are anonymous inodes. */
+static void what_fstat_says(void)
+{
+	struct stat by_name, st;
+	int kvm = open(KVM, O_RDWR), vm = kvm_ioctl(kvm, KVM_CREATE_VM, 0);
+
+	need(kvm >= 0 && vm >= 0 && !stat(KVM, &by_name), "a VM");
+	check(&c, !fstat(kvm, &st) && S_ISCHR(st.st_mode) && st.st_mode == by_name.st_mode &&
+	      st.st_rdev == by_name.st_rdev && !st.st_size, "fstat of /dev/kvm: mode %o", st.st_mode);
+	check(&c, !fstatat(kvm, "", &st, AT_EMPTY_PATH) && S_ISCHR(st.st_mode),
+	      "fstatat of it: mode %o", st.st_mode);
+	check(&c, !fstat(vm, &st) && st.st_mode == 0600 && !st.st_size, "fstat of a VM: mode %o", st.st_mode);
+	close(vm);
+	close(kvm);
+}
+
 int main(int argc, char **argv)
 {
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -311,6 +329,7 @@ int main(int argc, char **argv)
 	c.verbose = argc > 1;
 	aliases();
 	changes();
+	what_fstat_says();
 	through_links();
 	spawned_with_files();
 	inherited();
