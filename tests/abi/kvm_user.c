@@ -31,9 +31,18 @@ bool check(struct checks *c, bool ok, const char *format, ...)
 	return ok;
 }
 
+void check_skip(struct checks *c, const char *what, const char *why)
+{
+	c->skipped++;
+	printf("skip  %s: %s\n", what, why);
+}
+
 int checks_end(const struct checks *c)
 {
-	printf("%d passed, %d failed\n", c->passed, c->failed);
+	printf("%d passed, %d failed", c->passed, c->failed);
+	if (c->skipped)
+		printf(", %d skipped", c->skipped);
+	putchar('\n');
 	return c->failed ? 1 : 0;
 }
 

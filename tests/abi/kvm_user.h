@@ -31,14 +31,16 @@
 
 /* Results of a run of checks; every test program ends with checks_end(). */
 struct checks {
-	int passed, failed;
+	int passed, failed, skipped;
 	bool verbose;
 };
 
 /* One check; a failing one prints a line. Returns @ok. */
 bool check(struct checks *c, bool ok, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-/* Prints `N passed, N failed` as the last line; the program's exit status. */
+/* What this machine cannot show, and why: prints a line. */
+void check_skip(struct checks *c, const char *what, const char *why);
+/* Prints `N passed, N failed[, N skipped]` as the last line; the program's exit status. */
 int checks_end(const struct checks *c);
 
 /* ioctl() with the errno as a negative result, as the kernel's code has it. */

@@ -197,7 +197,7 @@ static void run_row(const struct row *r)
 	char *memory = r->make(r->size);
 
 	if (!memory) {
-		printf("%s: the host has none\n", r->what);
+		check_skip(&c, r->what, "the host has none reserved");
 		return;
 	}
 	world_make(&w, memory, r->size, r->gpa);
@@ -320,7 +320,7 @@ int main(int argc, char **argv)
 	bool thp = has_transparent();
 
 	if (!thp)
-		printf("transparent huge pages: the host gives none\n");
+		check_skip(&c, "transparent huge pages", "the host gives none");
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
 		if (thp || !rows[i].transparent)
 			run_row(&rows[i]);
