@@ -22,7 +22,8 @@ static void do_unmap(void *arg)
 	struct kvm_memory_slot *slot = kvm_gfn_to_memslot(kvm, 0, GFN(u->start));
 
 	write_lock(&kvm->mmu_lock);
-	if (kvm_mmu_unmap_range(kvm, slot, GFN(u->start), GFN(u->end), KVM_FILTER_SHARED))
+	if (kvm_mmu_unmap_range(kvm, slot, GFN(u->start), GFN(u->end), KVM_FILTER_SHARED,
+				false))
 		kvm_flush_remote_tlbs(kvm);
 	write_unlock(&kvm->mmu_lock);
 }
@@ -96,6 +97,120 @@ static void b10_a_yield_owes_no_flush(void **unused)
 	}
 	INTER_END(unmap);
 	inter_always_yield(false);
+	world_destroy(w);
+}
+
+/*
+ * B10 of what has several parts: what was zapped in one is flushed before a
+ * walk of the next yields.  Page 1 of each part, so that there is a yield
+ * before anything of it goes.
+ */
+struct parts {
+	struct world	*w;
+	void		(*fn)(void *);
+	void		*arg;
+	uint64_t	 gfns[2];	/* mapped, one of each part */
+};
+
+static void expect_flushed(struct world *w, uint64_t gfn)
+{
+	for (unsigned i = 0; i < WORLD_VCPUS; i++)
+		if (!kvm_check_request(KVM_REQ_TLB_FLUSH, &w->vcpus[i]->base))
+			fail_msg("the lock is free, frame %#llx is gone, vCPU %u may use it",
+				 (unsigned long long)gfn, i);
+}
+
+static void yield_between_parts(const struct parts *p, uint64_t ec)
+{
+	unsigned gone;
+
+	for (unsigned i = 0; i < 2; i++)
+		world_fault_in(p->w, 0, p->gfns[i], ec);
+	forget_flushes(p->w);
+	inter_always_yield(true);
+	INTER_THREAD(change, p->fn, p->arg);
+	INTER_TO(change, iter_yield);
+	INTER_TO(change, iter_yield);
+	/* Either part may have been the first. */
+	gone = world_is_mapped_anywhere(p->w, p->gfns[0]) ? 1 : 0;
+	assert_true(world_is_mapped_anywhere(p->w, p->gfns[!gone]));
+	assert_false(world_is_mapped_anywhere(p->w, p->gfns[gone]));
+	expect_flushed(p->w, p->gfns[gone]);
+	INTER_END(change);
+	inter_always_yield(false);
+	assert_false(world_is_mapped_anywhere(p->w, p->gfns[!gone]));
+	expect_flushed(p->w, p->gfns[!gone]);
+}
+
+static void add_region(struct region r)
+{
+	do_region(&r);
+	assert_int_equal(r.r, 0);
+}
+
+/* A range of the host's in which private frames lie between shared ones. */
+static void b10_between_shared_frames(void **unused)
+{
+	struct world *w = world_create(true);
+	struct conversion c = { .w = w, .gfn = 5, .n = 1, .attrs = PRIV };
+	struct host_change h = { .w = w, .n = 16, .gone = true };
+	struct parts p = { w, do_host_change, &h, { 1, 9 } };
+
+	world_add_slot(w, 0, 0, 16, NULL);
+	h.memory = world_memory_of(w, 0);
+	do_conversion(&c);
+	assert_int_equal(c.r, 0);
+	yield_between_parts(&p, PFERR_WRITE);
+	world_destroy(w);
+}
+
+/* A range of the host's that two slots have. */
+static void b10_between_slots_of_a_host_change(void **unused)
+{
+	struct world *w = world_create(false);
+	struct host_change h = { .w = w, .n = 16, .gone = true };
+	struct parts p = { w, do_host_change, &h, { 1, 0x101 } };
+
+	world_add_slot(w, 0, 0, 16, NULL);
+	h.memory = world_memory_of(w, 0);
+	add_region((struct region){ .w = w, .slot = 1, .gfn = 0x100, .npages = 16,
+				    .memory = h.memory });
+	yield_between_parts(&p, PFERR_WRITE);
+	world_destroy(w);
+}
+
+/* A hole in a file that two slots have. */
+static void b10_between_slots_of_a_hole(void **unused)
+{
+	struct world *w = world_create(true);
+	struct gmem_file *file = world_gmem(w, 32);
+	struct conversion c = { .w = w, .n = 0x200, .attrs = PRIV };
+	struct hole h = { .file = file, .n = 32 };
+	struct parts p = { w, do_hole, &h, { 1, 0x101 } };
+
+	world_add_slot(w, 0, 0, 16, file);
+	add_region((struct region){ .w = w, .slot = 1, .gfn = 0x100, .npages = 16,
+				    .memory = world_memory(16), .gmem = file,
+				    .gmem_offset = P(16) });
+	do_conversion(&c);
+	assert_int_equal(c.r, 0);
+	yield_between_parts(&p, PFERR_WRITE | PFERR_PRIVATE_ACCESS);
+	assert_int_equal(h.r, 0);
+	kvm_gmem_release(file);
+	world_destroy(w);
+}
+
+/* A conversion over two slots. */
+static void b10_between_slots_of_a_conversion(void **unused)
+{
+	struct world *w = world_create(true);
+	struct conversion c = { .w = w, .n = 0x200, .attrs = PRIV };
+	struct parts p = { w, do_conversion, &c, { 1, 0x101 } };
+
+	world_add_slot(w, 0, 0, 16, NULL);
+	world_add_slot(w, 1, 0x100, 16, NULL);
+	yield_between_parts(&p, PFERR_WRITE);
+	assert_int_equal(c.r, 0);
 	world_destroy(w);
 }
 
@@ -231,6 +346,10 @@ int main(void)
 		cmocka_unit_test(b8_no_entry_is_skipped_after_a_yield),
 		cmocka_unit_test(b9_dying_roots_are_unmapped_too),
 		cmocka_unit_test(b10_a_yield_owes_no_flush),
+		cmocka_unit_test(b10_between_shared_frames),
+		cmocka_unit_test(b10_between_slots_of_a_host_change),
+		cmocka_unit_test(b10_between_slots_of_a_hole),
+		cmocka_unit_test(b10_between_slots_of_a_conversion),
 		cmocka_unit_test(b11_a_dying_root_gets_no_more_entries),
 		cmocka_unit_test(b13_a_prefault_outlives_its_root),
 		cmocka_unit_test(b44_a_lost_exchange_is_looked_at_anew),

@@ -104,7 +104,7 @@ static void invalidate_begin(struct gmem_file *file, uint64_t start, uint64_t en
 		gfn_t to = GFN(base + MIN(end, n->end));
 
 		kvm_mmu_invalidate_range_add(kvm, from, to);
-		flush |= kvm_mmu_unmap_range(kvm, slot, from, to, filter_of(file));
+		flush = kvm_mmu_unmap_range(kvm, slot, from, to, filter_of(file), flush);
 	}
 	if (flush)
 		kvm_flush_remote_tlbs(kvm);

@@ -55,35 +55,36 @@ static bool part_next(struct part_iter *p, struct slot_part *part)
 	return true;
 }
 
-static bool zap(struct kvm *kvm, const struct slot_part *p)
+static bool zap(struct kvm *kvm, const struct slot_part *p, bool flush)
 {
-	return kvm_mmu_unmap_range(kvm, p->slot, p->start, p->end, KVM_FILTER_SHARED);
+	return kvm_mmu_unmap_range(kvm, p->slot, p->start, p->end, KVM_FILTER_SHARED, flush);
 }
 
 /*
  * Where one table has both kinds, only what is shared now.  A gfn that is
  * being converted has no mapping: conversions zap before they change the
  * attribute, and nothing is installed before they end.
+ * @flush is handed on from part to part: a walk that yields flushes for all
+ * before it.
  */
-static bool zap_shared(struct kvm *kvm, const struct slot_part *p)
+static bool zap_shared(struct kvm *kvm, const struct slot_part *p, bool flush)
 {
 	struct slot_part low = *p, high = *p;
 	uint64_t half;
-	bool flush;
 
 	if (!kvm->has_private_mem || kvm->ops->has_mirror ||
 	    kvm_range_has_memory_attributes(kvm, p->start, p->end, KVM_MEMORY_ATTRIBUTE_PRIVATE,
 					    0))
-		return zap(kvm, p);
+		return zap(kvm, p, flush);
 	if (p->end.v - p->start.v == 1 ||
 	    kvm_range_has_memory_attributes(kvm, p->start, p->end, KVM_MEMORY_ATTRIBUTE_PRIVATE,
 					    KVM_MEMORY_ATTRIBUTE_PRIVATE))
-		return false;
+		return flush;
 	/* Split where the most significant bit of the ends differs: at aligned places. */
 	half = 1ull << (63 - __builtin_clzll(p->start.v ^ (p->end.v - 1)));
 	low.end = high.start = GFN(ALIGN_DOWN(p->end.v - 1, half));
-	flush = zap_shared(kvm, &low);
-	return zap_shared(kvm, &high) || flush;
+	flush = zap_shared(kvm, &low, flush);
+	return zap_shared(kvm, &high, flush);
 }
 
 /* Takes the lock at the first part only. */
@@ -105,7 +106,7 @@ NO_LOCK_ANALYSIS static void vm_begin(struct kvm *kvm, const struct kvm_host_cha
 			begun = true;
 		}
 		kvm_mmu_invalidate_range_add(kvm, part.start, part.end);
-		flush |= zap_shared(kvm, &part);
+		flush = zap_shared(kvm, &part, flush);
 	}
 	if (flush)
 		kvm_flush_remote_tlbs(kvm);

@@ -128,7 +128,7 @@ static void add_to_hull(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn
 }
 
 bool kvm_mmu_pre_set_attributes(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t start,
-				gfn_t end, uint64_t attrs)
+				gfn_t end, uint64_t attrs, bool flush)
 {
 	unsigned filter = attrs & KVM_MEMORY_ATTRIBUTE_PRIVATE ? KVM_FILTER_SHARED
 							       : KVM_FILTER_PRIVATE;
@@ -138,10 +138,10 @@ bool kvm_mmu_pre_set_attributes(struct kvm *kvm, struct kvm_memory_slot *slot, g
 	end.v = MIN(end.v, kvm_slot_end(slot).v);
 	kvm_mmu_invalidate_range_add(kvm, start, end);
 	if (!kvm->has_private_mem)
-		return false;
+		return flush;
 	add_to_hull(kvm, slot, start, start, end);
 	add_to_hull(kvm, slot, GFN(end.v - 1), start, end);
-	return kvm_mmu_unmap_range(kvm, slot, start, end, filter);
+	return kvm_mmu_unmap_range(kvm, slot, start, end, filter, flush);
 }
 
 /*

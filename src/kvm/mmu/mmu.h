@@ -57,11 +57,12 @@ void kvm_mmu_invalidate_end(struct kvm *kvm);
 enum kvm_gfn_filter { KVM_FILTER_SHARED = 1, KVM_FILTER_PRIVATE = 2 };
 
 /*
- * Zaps the leaves of @slot within [start, end).  mmu_lock write.  True when
- * the caller owes a remote flush.
+ * Zaps the leaves of @slot within [start, end).  mmu_lock write; may let go of
+ * it, and has flushed then.  @flush: the caller owes a remote flush for what it
+ * zapped since it took the lock.  True when it owes one now.
  */
 MUST_CHECK bool kvm_mmu_unmap_range(struct kvm *kvm, struct kvm_memory_slot *slot,
-				    gfn_t start, gfn_t end, unsigned filter);
+				    gfn_t start, gfn_t end, unsigned filter, bool flush);
 /* Takes the lock, zaps everything of the direct roots, flushes. slots_lock. */
 void kvm_mmu_zap_all_fast(struct kvm *kvm);
 /* Before a slot goes or moves: zap all or its range, as type and quirk say. */
@@ -75,11 +76,12 @@ MUST_CHECK int kvm_mmu_alloc_slot_metadata(struct kvm *kvm, struct kvm_memory_sl
 void kvm_mmu_free_slot_metadata(struct kvm_memory_slot *slot);
 /*
  * Before an attribute change: adds [start, end) in @slot to the hull, with the
- * huge pages that stick out, and zaps what goes.  mmu_lock write, begun.  True
- * when the caller owes a remote flush.
+ * huge pages that stick out, and zaps what goes.  mmu_lock write, begun.
+ * @flush and the answer as for kvm_mmu_unmap_range().
  */
 MUST_CHECK bool kvm_mmu_pre_set_attributes(struct kvm *kvm, struct kvm_memory_slot *slot,
-					   gfn_t start, gfn_t end, uint64_t attrs);
+					   gfn_t start, gfn_t end, uint64_t attrs,
+					   bool flush);
 /* After an attribute change of [start, end) in @slot.  mmu_lock write. */
 void kvm_mmu_update_mixed(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t start, gfn_t end);
 

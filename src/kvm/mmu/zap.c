@@ -74,11 +74,10 @@ unsigned tdp_mmu_filter_to_roots(const struct kvm *kvm, unsigned filter)
 }
 
 bool kvm_mmu_unmap_range(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t start, gfn_t end,
-			 unsigned filter)
+			 unsigned filter, bool flush)
 {
 	unsigned types = tdp_mmu_filter_to_roots(kvm, filter) | TDP_INVALID_ROOTS;
 	struct kvm_mmu_page *root;
-	bool flush = false;
 
 	/* Invalid ones too: who zaps them may not have come that far. */
 	for_each_tdp_mmu_root(root, kvm, slot->as_id, types)
@@ -89,7 +88,7 @@ bool kvm_mmu_unmap_range(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t st
 static void zap_slot(struct kvm *kvm, struct kvm_memory_slot *slot, unsigned filter)
 {
 	write_lock(&kvm->mmu_lock);
-	if (kvm_mmu_unmap_range(kvm, slot, slot->base_gfn, kvm_slot_end(slot), filter))
+	if (kvm_mmu_unmap_range(kvm, slot, slot->base_gfn, kvm_slot_end(slot), filter, false))
 		kvm_flush_remote_tlbs(kvm);
 	write_unlock(&kvm->mmu_lock);
 }

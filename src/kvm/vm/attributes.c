@@ -35,7 +35,7 @@ static void begin(struct kvm *kvm, gfn_t start, gfn_t end, uint64_t attrs)
 	kvm_mmu_invalidate_begin(kvm);
 	for (unsigned as_id = 0; as_id < kvm->nr_address_spaces; as_id++)
 		kvm_for_each_memslot_in_gfn_range(slot, &it, kvm, as_id, start, end)
-			flush |= kvm_mmu_pre_set_attributes(kvm, slot, start, end, attrs);
+			flush = kvm_mmu_pre_set_attributes(kvm, slot, start, end, attrs, flush);
 	if (flush)
 		kvm_flush_remote_tlbs(kvm);
 	write_unlock(&kvm->mmu_lock);

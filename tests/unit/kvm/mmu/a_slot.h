@@ -101,7 +101,8 @@ static inline bool a_unmap(struct a_vm *vm, struct kvm_memory_slot *slot, uint64
 	bool flush;
 
 	write_lock(&vm->kvm.mmu_lock);
-	flush = kvm_mmu_unmap_range(&vm->kvm, slot, GFN(start), GFN(end), KVM_FILTER_SHARED);
+	flush = kvm_mmu_unmap_range(&vm->kvm, slot, GFN(start), GFN(end), KVM_FILTER_SHARED,
+				    false);
 	write_unlock(&vm->kvm.mmu_lock);
 	return flush;
 }

@@ -138,7 +138,8 @@ static bool unmap(struct a_mirror *m, uint64_t start, uint64_t end, unsigned fil
 	bool flush;
 
 	write_lock(&m->vm->kvm.mmu_lock);
-	flush = kvm_mmu_unmap_range(&m->vm->kvm, m->slot, GFN(start), GFN(end), filter);
+	flush = kvm_mmu_unmap_range(&m->vm->kvm, m->slot, GFN(start), GFN(end), filter,
+				    false);
 	write_unlock(&m->vm->kvm.mmu_lock);
 	return flush;
 }

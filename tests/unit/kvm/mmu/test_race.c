@@ -118,7 +118,7 @@ static void zaps(struct storm *s, uint32_t *seed)
 		/* With the huge pages that a fault beside the range could bring. */
 		kvm_mmu_invalidate_range_add(kvm, GFN(ALIGN_DOWN(from.v, 512)),
 					     GFN(ALIGN_UP(to.v, 512)));
-		if (kvm_mmu_unmap_range(kvm, s->slot, from, to, BOTH))
+		if (kvm_mmu_unmap_range(kvm, s->slot, from, to, BOTH, false))
 			kvm_flush_remote_tlbs(kvm);
 		write_unlock(&kvm->mmu_lock);
 		/* Until the end nobody may map anything here. */
@@ -148,7 +148,7 @@ static void storm(bool mirror)
 	assert_true(atomic64_load(&s.fixed) > 100);
 	/* Leaves of 4K alone are left to count; zap them and compare. */
 	write_lock(&vm->kvm.mmu_lock);
-	if (kvm_mmu_unmap_range(&vm->kvm, s.slot, GFN(0), GFN(NR_PAGES), BOTH))
+	if (kvm_mmu_unmap_range(&vm->kvm, s.slot, GFN(0), GFN(NR_PAGES), BOTH, false))
 		kvm_flush_remote_tlbs(&vm->kvm);
 	nothing_is_mapped(&vm->kvm, GFN(0), GFN(NR_PAGES));
 	write_unlock(&vm->kvm.mmu_lock);

@@ -148,7 +148,8 @@ static void the_hull_covers_huge_pages_that_stick_out(void **unused)
 	mutex_lock(&kvm->slots_lock);
 	write_lock(&kvm->mmu_lock);
 	kvm_mmu_invalidate_begin(kvm);
-	flush = kvm_mmu_pre_set_attributes(kvm, s, GFN(BIT(18) + 5), GFN(BIT(18) + 6), PRIV);
+	flush = kvm_mmu_pre_set_attributes(kvm, s, GFN(BIT(18) + 5), GFN(BIT(18) + 6), PRIV,
+					   false);
 	write_unlock(&kvm->mmu_lock);
 	mutex_unlock(&kvm->slots_lock);
 	assert_false(flush);
