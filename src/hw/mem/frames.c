@@ -239,6 +239,17 @@ static bool has_frames(const struct frames *f, uint64_t start, uint64_t end)
 	return found;
 }
 
+/*
+ * Without the lock: surely none.  While links are cut, a frame may be in a
+ * region that no link leads to, so then nothing is sure.
+ */
+static bool has_none(const struct frames *f, uint64_t start, uint64_t end)
+{
+	uint32_t seq = atomic32_load(&f->cut_seq);
+
+	return !(seq & 1) && !has_frames(f, start, end) && atomic32_load(&f->cut_seq) == seq;
+}
+
 static bool region_is_empty(const struct region *r)
 {
 	for (size_t i = 0; i < REGION_WORDS; i++)
@@ -287,7 +298,7 @@ bool frames_retire(struct frames *f, const void *host_ptr, size_t size)
 	struct region *gone = NULL;
 	bool found = false;
 
-	if (!size || !has_frames(f, start, end))
+	if (!size || has_none(f, start, end))
 		return false;
 	mutex_lock(&f->publish_lock);
 	for (uint64_t gb = ALIGN_DOWN(start, REGION_SIZE); gb < end; gb += REGION_SIZE) {
@@ -298,6 +309,8 @@ bool frames_retire(struct frames *f, const void *host_ptr, size_t size)
 			continue;
 		found = true;
 		if (region_is_empty(r)) {
+			if (!gone)
+				atomic32_add(&f->cut_seq, 1);
 			rcu_assign_pointer(*by_host_slot(f, gb), NULL);
 			r->next = gone;
 			gone = r;
@@ -306,6 +319,8 @@ bool frames_retire(struct frames *f, const void *host_ptr, size_t size)
 	if (found)
 		rcu_synchronize();	/* FRAMES-G2 */
 	retire_regions(f, gone);
+	if (gone)
+		atomic32_add(&f->cut_seq, 1);
 	mutex_unlock(&f->publish_lock);
 	return found;
 }

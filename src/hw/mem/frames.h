@@ -55,6 +55,7 @@ struct frames {
 	uint64_t	nr_regions;		/* 2^(phys_bits - 30) */
 	struct region	***by_host;		/* [a] two levels, by host address >> 30 */
 	struct mutex	publish_lock;		/* RANK_HOST: links and unlinks gigabytes */
+	atomic32_t	cut_seq;		/* [a] odd: links of by_host are cut that may come back */
 	struct spinlock	mapping_lock;		/* leaf: what is known of host mappings */
 	atomic64_t	mapping_changes;	/* [a] [m] how often some of it was forgotten */
 	struct spinlock	lock;			/* leaf: the region array and free list */

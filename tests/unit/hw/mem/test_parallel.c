@@ -70,8 +70,8 @@ static void publish_and_retire(void *arg, unsigned who)
 		BUG_ON(!hpa_is_valid(a));
 		rcu_read_lock();
 		BUG_ON(frames_host(f, a) != p);
-		BUG_ON(frames_publish(f, p).v != a.v);
 		rcu_read_unlock();
+		BUG_ON(frames_publish(f, p).v != a.v);
 		if (i % 2)
 			BUG_ON(!frames_retire(f, p, PAGE_SIZE) || frames_host(f, a) == p);
 		else
