@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * view.h - the bytes of a frame as a key sees them (docs/design/encryption.md);
+ * for who runs the program: hw/insn/view.h.
+ *
+ * VIEW-1: of each frame exactly one view is present; a touch of another traps
+ *         and moves the frame there.
+ * VIEW-2: what one key wrote, another key and key 0 read as ciphertext of the
+ *         writer's key at the frame's physical address, decrypted by their own.
+ *
+ * APM vol. 2 15.34: AES in XTS mode, 16-byte blocks, tweaked by the system
+ * physical address; no integrity: a wrong key or a moved page gives garbage.
+ */
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/macros.h"
+
+struct hw;
+
+#define MEM_KEY_BYTES	32	/* AES-128-XTS: two keys of 16 */
+
+/* Who sees memory in the clear: 0 nobody's, else an ASID or HKID. */
+typedef uint16_t keyslot_t;
+
+/*
+ * Puts a key into @slot (1 to config.nr_keys): what the memory controller does
+ * at ACTIVATE.  False: no memory, or the slot is taken.  Any thread.
+ */
+MUST_CHECK bool view_key_install(struct hw *hw, keyslot_t slot, const uint8_t key[MEM_KEY_BYTES]);
+/* Takes it out; what it has written stays ciphertext under it. */
+void view_key_remove(struct hw *hw, keyslot_t slot);
+
+/*
+ * The byte behind @a as @slot sees it, good to the end of the 4 KiB page, for
+ * os/uaccess only; NULL when there is no frame.  @slot 0, and a slot without a
+ * key: the raw byte.  Makes the view present, which may take some
+ * microseconds; later touches bring it back by themselves.  Any thread.
+ */
+uint8_t *view_host(struct hw *hw, hpa_t a, keyslot_t slot);
+
+/*
+ * The secure processor encrypts in place: the raw bytes of [@a, @a + @len)
+ * become @slot's plaintext.  Multiples of 16.  False: no frame, or no memory;
+ * nothing is done then.  view_decrypt: the other way, its plaintext becomes raw.
+ */
+MUST_CHECK bool view_encrypt(struct hw *hw, hpa_t a, size_t len, keyslot_t slot);
+MUST_CHECK bool view_decrypt(struct hw *hw, hpa_t a, size_t len, keyslot_t slot);
+
+/* Copies through a view, over page ends too.  False: a frame is missing. */
+MUST_CHECK bool view_read(struct hw *hw, hpa_t a, keyslot_t slot, void *to, size_t len);
+MUST_CHECK bool view_write(struct hw *hw, hpa_t a, keyslot_t slot, const void *from, size_t len);
