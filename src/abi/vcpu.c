@@ -131,6 +131,28 @@ static long set_lapic(struct ioctl_call *c)
 	return vcpu_set_lapic(vcpu_of(c), &state);
 }
 
+/* As there: without a local APIC it is EINVAL, before the pointer is looked at. */
+static long set_vapic_addr(struct ioctl_call *c)
+{
+	struct vcpu *v = vcpu_of(c);
+	struct kvm_vapic_addr va;
+	long r;
+
+	if (!v->base.lapic)
+		return -EINVAL;
+	if (os_copy_from(&va, (void *)c->arg, sizeof(va)))
+		return -EFAULT;
+	v->base.srcu_idx = srcu_read_lock(&v->base.kvm->srcu);
+	r = vcpu_set_vapic(v, GPA(va.vapic_addr));
+	srcu_read_unlock(&v->base.kvm->srcu, v->base.srcu_idx);
+	return r;
+}
+
+static long tpr_access_reporting(struct ioctl_call *c)
+{
+	return vcpu_report_tpr(vcpu_of(c), c->data);
+}
+
 static long install_cpuid(struct vcpu *v, struct kvm_cpuid_entry2 *e, uint32_t nr, int r)
 {
 	if (!e)
@@ -342,6 +364,8 @@ static const struct ioctl_row rows[] = {
 	ROW(KVM_SET_MP_STATE, 0, set_mp_state),
 	ROW(KVM_GET_LAPIC, 0, get_lapic),
 	ROW(KVM_SET_LAPIC, IOC_RAW, set_lapic),
+	ROW(KVM_TPR_ACCESS_REPORTING, 0, tpr_access_reporting),
+	ROW(KVM_SET_VAPIC_ADDR, IOC_RAW, set_vapic_addr),
 	ROW(KVM_SET_CPUID, IOC_RAW, set_cpuid),
 	ROW(KVM_SET_CPUID2, IOC_RAW, set_cpuid2),
 	ROW(KVM_GET_CPUID2, IOC_RAW, get_cpuid2),

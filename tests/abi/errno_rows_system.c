@@ -153,6 +153,8 @@ const struct pointer_row pointer_rows[] = {
 	{ ON_VCPU, KVM_GET_LAPIC, GOOD(struct kvm_lapic_state, { 0 }), true, EFAULT },
 	{ ON_VCPU, KVM_SET_LAPIC, GOOD(struct kvm_lapic_state, { 0 }), false, EFAULT,
 	  .fill = KVM_GET_LAPIC },
+	{ ON_VCPU, KVM_SET_VAPIC_ADDR, GOOD(struct kvm_vapic_addr, 0), false, EFAULT },
+	{ ON_VCPU, KVM_TPR_ACCESS_REPORTING, GOOD(struct kvm_tpr_access_ctl, 0), true, EFAULT },
 	{ ON_VCPU, KVM_PRE_FAULT_MEMORY, GOOD(struct kvm_pre_fault_memory, .size = PAGE), true, EFAULT,
 	  .cap = KVM_CAP_PRE_FAULT_MEMORY },
 	{ ON_VCPU, KVM_GET_SREGS2, GOOD(struct kvm_sregs2, { 0 }), true, EFAULT },

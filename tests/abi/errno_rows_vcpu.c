@@ -23,6 +23,9 @@ struct sigmask_16 {
 #define NO_SUCH_MSR	0xdeadbeef
 #define APIC_AT		0xfee00000ULL
 
+#define VAPIC(name, at, ...)						\
+	{ name, ON_VCPU, KVM_SET_VAPIC_ADDR, ARG(struct kvm_vapic_addr, at), ##__VA_ARGS__ }
+
 static int immediate_exit(struct machine *m)
 {
 	machine_run(m)->immediate_exit = 1;
@@ -170,6 +173,24 @@ static const struct row rows[] = {
 	{ "a vCPU has a clock rate", ON_VCPU, KVM_GET_TSC_KHZ },
 	{ "no APIC to read, whatever the pointer", ON_BARE_VCPU, KVM_GET_LAPIC, .want = EINVAL },
 	{ "no APIC to write, whatever the pointer", ON_BARE_VCPU, KVM_SET_LAPIC, .want = EINVAL },
+
+	{ "no APIC whose TPR could be elsewhere, whatever the pointer", ON_BARE_VCPU,
+	  KVM_SET_VAPIC_ADDR, .want = EINVAL },
+	VAPIC("the TPR in no slot", ROW_PAGES * PAGE, .want = EINVAL),
+	VAPIC("the TPR over the end of a slot", ROW_PAGES * PAGE - 1, .want = EINVAL),
+	VAPIC("the TPR over the end of memory", ~0ULL, .want = EINVAL),
+	VAPIC("the TPR beyond any address", 1ULL << 63, .want = EINVAL),
+	VAPIC("the TPR at the end of a slot", ROW_PAGES * PAGE - 4),
+	VAPIC("the TPR over two pages", PAGE - 1),
+	VAPIC("the TPR nowhere", 0),
+	{ "flags of TPR reports", ON_VCPU, KVM_TPR_ACCESS_REPORTING,
+	  ARG(struct kvm_tpr_access_ctl, .flags = 1), .want = EINVAL },
+	{ "an upper flag of TPR reports", ON_VCPU, KVM_TPR_ACCESS_REPORTING,
+	  ARG(struct kvm_tpr_access_ctl, .enabled = 1, .flags = 1U << 31), .want = EINVAL },
+	{ "TPR reports on, reserved words filled", ON_VCPU, KVM_TPR_ACCESS_REPORTING,
+	  ARG(struct kvm_tpr_access_ctl, .enabled = ~0U, .reserved = { 1, ~0U }) },
+	{ "TPR reports need no APIC", ON_BARE_VCPU, KVM_TPR_ACCESS_REPORTING,
+	  ARG(struct kvm_tpr_access_ctl, .enabled = 1) },
 
 	PREFAULT(ON_VCPU, "flags", RANGE(.size = PAGE, .flags = 1), .want = EINVAL,
 		 .after = nothing_done),

@@ -219,6 +219,7 @@ enum kvm_request {
 	KVM_REQ_CLOCK_UPDATE,		/* tell the guest */
 	KVM_REQ_STEAL_UPDATE,
 	KVM_REQ_NMI,			/* nmi_queued has grown */
+	KVM_REQ_REPORT_TPR_ACCESS,	/* user space is told of one; run->tpr_access is filled in */
 	NR_KVM_REQUESTS
 };
 

@@ -77,6 +77,19 @@ int kvm_clear_guest(struct kvm *kvm, gpa_t gpa, size_t len)
 	return write_guest(kvm, gpa, NULL, len);
 }
 
+bool kvm_guest_is_writable(struct kvm *kvm, gpa_t gpa, size_t len)
+{
+	uint64_t last = gpa.v + len - 1;
+
+	if (last < gpa.v)
+		return false;
+	for (gfn_t gfn = gpa_to_gfn(gpa); gfn.v <= last >> PAGE_SHIFT; gfn.v++) {
+		if (!usable_slot(kvm, gfn, true))
+			return false;
+	}
+	return true;
+}
+
 #define DEFINE_CAS(bits)						\
 static int cas##bits(void *p, void *old, const void *new)		\
 {									\

@@ -17,6 +17,9 @@ MUST_CHECK int kvm_read_guest(struct kvm *kvm, gpa_t gpa, void *data, size_t len
 MUST_CHECK int kvm_write_guest(struct kvm *kvm, gpa_t gpa, const void *data, size_t len);
 MUST_CHECK int kvm_clear_guest(struct kvm *kvm, gpa_t gpa, size_t len);
 
+/* Every page of [@gpa, @gpa + @len), @len > 0, lies in a slot that may be written. */
+bool kvm_guest_is_writable(struct kvm *kvm, gpa_t gpa, size_t len);
+
 /*
  * Compare-exchange of @size bytes (1, 2, 4, 8) inside one page: atomic, against
  * the guest too.  1: done; 0: lost, *@old has what is there.

@@ -89,6 +89,11 @@ void lapic_set_tpr(struct lapic *apic, uint8_t tpr)
 	lapic_update_ppr(apic);
 }
 
+void lapic_report_tpr(struct lapic *apic, const uint64_t *rip)
+{
+	apic->tpr_rip = rip;
+}
+
 int lapic_has_interrupt(struct lapic *apic)
 {
 	uint32_t ppr;

@@ -103,6 +103,7 @@ struct lapic {
 	atomic32_t	pv_unhalted;	/* [a] kicked by KVM_HC_KICK_CPU */
 	atomic32_t	arb_prio;	/* [a] low-priority interrupts taken */
 	atomic32_t	ioapic_eoi;	/* [a] split: vector + 1 that user space is told of */
+	const uint64_t	*tpr_rip;	/* accesses to the TPR are reported, with this; or NULL */
 	bool		x2apic_cpuid;
 	uint8_t		nr_lvt;		/* 6, or 7 with CMCI */
 	struct lapic_timer timer;
@@ -181,6 +182,12 @@ uint32_t lapic_id(const struct lapic *apic);		/* x2APIC id: the vCPU's */
 bool lapic_test(const struct lapic *apic, uint32_t bitmap, uint8_t vector);
 int lapic_highest(const struct lapic *apic, uint32_t bitmap);	/* -1: none */
 void lapic_set_tpr(struct lapic *apic, uint8_t tpr);
+/*
+ * KVM_TPR_ACCESS_REPORTING: each access to the TPR as a register (not CR8) puts
+ * *@rip into kvm_run and posts KVM_REQ_REPORT_TPR_ACCESS.  NULL: no more.  Lasts
+ * over resets.
+ */
+void lapic_report_tpr(struct lapic *apic, const uint64_t *rip);
 
 /* The vector that may be delivered now, or -1; acknowledging moves it from IRR to ISR. */
 int lapic_has_interrupt(struct lapic *apic);

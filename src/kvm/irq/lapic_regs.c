@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/bits.h"
+#include "kvm/core/request.h"
 #include "kvm/irq/irq.h"
 #include "kvm/irq/lapic_priv.h"
 
@@ -40,6 +41,17 @@ static bool is_readable(const struct lapic *apic, uint32_t reg)
 	}
 }
 
+static void report_tpr(struct lapic *apic, bool is_write)
+{
+	struct kvm_run *run = apic->vcpu->run;
+
+	if (likely(!apic->tpr_rip))
+		return;
+	kvm_make_request(KVM_REQ_REPORT_TPR_ACCESS, apic->vcpu);
+	run->tpr_access.rip = *apic->tpr_rip;
+	run->tpr_access.is_write = is_write;
+}
+
 /* False: no such register. */
 static bool read_reg(struct lapic *apic, uint32_t reg, uint32_t *value)
 {
@@ -47,6 +59,8 @@ static bool read_reg(struct lapic *apic, uint32_t reg, uint32_t *value)
 		return false;
 	if (reg == LAPIC_PPR)
 		lapic_update_ppr(apic);
+	if (reg == LAPIC_TPR)
+		report_tpr(apic, false);
 	if (reg == LAPIC_ARBPRI)
 		*value = 0;
 	else
@@ -140,6 +154,7 @@ static bool write_reg(struct lapic *apic, uint32_t reg, uint32_t value)
 {
 	switch (reg) {
 	case LAPIC_TPR:
+		report_tpr(apic, true);
 		lapic_set_tpr(apic, (uint8_t)value);
 		return true;
 	case LAPIC_EOI:

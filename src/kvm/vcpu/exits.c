@@ -139,6 +139,12 @@ int exit_shutdown(struct vcpu *v)
 	return 0;
 }
 
+int exit_tpr_access(struct vcpu *v)
+{
+	v->base.run->exit_reason = KVM_EXIT_TPR_ACCESS;
+	return 0;
+}
+
 int exit_unexpected(struct vcpu *v, uint64_t reason)
 {
 	struct kvm_run *run = v->base.run;

@@ -28,6 +28,7 @@ int exit_xsetbv(struct vcpu *v);
 int exit_rdpmc(struct vcpu *v);
 int exit_intr(struct vcpu *v);
 int exit_shutdown(struct vcpu *v);
+int exit_tpr_access(struct vcpu *v);
 int exit_io(struct vcpu *v, uint16_t port, uint8_t size, bool in);
 /* MOV to/from CR @nr through GPR @gpr. */
 int exit_cr_write(struct vcpu *v, unsigned nr, unsigned gpr);

@@ -32,5 +32,11 @@ void vcpu_accept_events(struct vcpu *v);
 /* An access to a page that is a device of ours.  False: it is not. */
 bool vcpu_irq_mmio_read(struct vcpu *v, gpa_t gpa, unsigned len, void *data);
 bool vcpu_irq_mmio_write(struct vcpu *v, gpa_t gpa, unsigned len, const void *data);
+/*
+ * The word that KVM_SET_VAPIC_ADDR names: priorities go there before the guest
+ * runs, and the TPR comes back from there after it ran.  SRCU is held.
+ */
+void vcpu_give_vapic(struct vcpu *v);
+void vcpu_take_vapic(struct vcpu *v);
 /* CR8 is the TPR's upper half; after somebody wrote there. */
 void vcpu_tpr_written(struct vcpu *v);

@@ -43,18 +43,20 @@ static int handle_requests(struct vcpu *v, struct cpu *cpu)
 		return 1;
 	if (kvm_check_request(KVM_REQ_VM_DEAD, b))
 		return -EIO;
-	if (kvm_check_request(KVM_REQ_TRIPLE_FAULT, b))
-		return exit_shutdown(v);
 	if (kvm_check_request(KVM_REQ_MASTERCLOCK_UPDATE, b))
 		kvm_update_master_clock(b->kvm);
 	if (kvm_check_request(KVM_REQ_CLOCK_UPDATE, b))
 		vcpu_update_clock(v);
-	if (kvm_check_request(KVM_REQ_STEAL_UPDATE, b))
-		vcpu_record_steal(v);
 	if (kvm_check_request(KVM_REQ_TLB_FLUSH, b)) {
 		KVM_VCPU_COUNT(b, tlb_flush);
 		v->backend->flush_tlb(v, cpu);
 	}
+	if (kvm_check_request(KVM_REQ_REPORT_TPR_ACCESS, b))
+		return exit_tpr_access(v);
+	if (kvm_check_request(KVM_REQ_TRIPLE_FAULT, b))
+		return exit_shutdown(v);
+	if (kvm_check_request(KVM_REQ_STEAL_UPDATE, b))
+		vcpu_record_steal(v);
 	if (kvm_check_request(KVM_REQ_NMI, b))
 		vcpu_process_nmi(v);
 	if (kvm_check_request(KVM_REQ_IOAPIC_EOI_EXIT, b) && !vcpu_exit_ioapic_eoi(v))
@@ -132,6 +134,7 @@ static int enter_guest(struct vcpu *v)
 			return 1;
 		vcpu_prepare_events(v);
 		vcpu_offer_pv_eoi(v);
+		vcpu_give_vapic(v);
 	}
 
 	if (unlikely(atomic32_load_relaxed(&v->base.audit_wanted)))
@@ -140,6 +143,7 @@ static int enter_guest(struct vcpu *v)
 	srcu_read_unlock(&kvm->srcu, v->base.srcu_idx);
 	if (!may_enter(v)) {
 		v->base.srcu_idx = srcu_read_lock(&kvm->srcu);
+		vcpu_take_vapic(v);
 		return 1;
 	}
 	VCPU_TRACE(v, kvm_entry, v->base.id, v->state.rip, 0);
@@ -154,6 +158,7 @@ static int enter_guest(struct vcpu *v)
 	v->base.srcu_idx = srcu_read_lock(&kvm->srcu);
 
 	vcpu_take_pv_eoi(v);
+	vcpu_take_vapic(v);
 	v->has_run = true;
 	KVM_VCPU_COUNT(&v->base, exits);
 	if (VCPU_IS_TRACED(v))

@@ -109,6 +109,7 @@ void vcpu_reset(struct vcpu *v, bool init)
 	}
 	v->events = (struct vcpu_events){ .external_vector = -1 };
 	atomic32_store(&v->base.nmi_queued, 0);
+	v->vapic = GPA(0);
 	if (v->base.lapic)
 		lapic_reset(v->base.lapic, init,
 			    is_bsp(v) && !(kvm->disabled_quirks & KVM_X86_QUIRK_LINT0_REENABLED));

@@ -146,6 +146,7 @@ struct vcpu {
 	struct vcpu_events events;
 	struct vcpu_debug debug;
 	uint64_t	 apic_base;
+	gpa_t		 vapic;		/* KVM_SET_VAPIC_ADDR; 0: none */
 	struct vcpu_msrs msr;
 	struct guest_tsc tsc;
 	struct vcpu_time time;
@@ -221,6 +222,10 @@ uint64_t vcpu_linear_rip(const struct vcpu *v);
 /* The local APIC's registers; v->base.lapic is there. */
 MUST_CHECK int vcpu_get_lapic(const struct vcpu *v, struct kvm_lapic_state *state);
 MUST_CHECK int vcpu_set_lapic(struct vcpu *v, const struct kvm_lapic_state *state);
+/* KVM_SET_VAPIC_ADDR (vapic.c); the same condition, and SRCU.  -EINVAL: no memory there. */
+MUST_CHECK int vcpu_set_vapic(struct vcpu *v, gpa_t gpa);
+/* KVM_TPR_ACCESS_REPORTING.  -EINVAL. */
+MUST_CHECK int vcpu_report_tpr(struct vcpu *v, const struct kvm_tpr_access_ctl *ctl);
 uint32_t vcpu_get_mp_state(struct vcpu *v);
 MUST_CHECK int vcpu_set_mp_state(struct vcpu *v, uint32_t state);
 

@@ -37,18 +37,19 @@ static const struct row {
 	uint64_t    gpa, len;
 	uint32_t    flags;
 	int	    read, write;
+	bool	    slot;		/* there is one, for writing; of host memory it says nothing */
 } rows[] = {
-	{ "a byte",			BASE + 5, 1, 0, 0, 0 },
-	{ "all of a page",		BASE, 4096, 0, 0, 0 },
-	{ "over a page's end",		BASE + 4000, 200, 0, 0, 0 },
-	{ "nothing",			0, 0, 0, 0, 0 },
-	{ "no slot",			0x5000, 8, 0, -EFAULT, -EFAULT },
-	{ "out of the slot",		BASE + 7 * 4096 - 4, 8, 0, -EFAULT, -EFAULT },
-	{ "no host memory",		BASE + 5 * 4096, 8, 0, -EFAULT, -EFAULT },
-	{ "into no host memory",	BASE + 4 * 4096 - 4, 8, 0, -EFAULT, -EFAULT },
-	{ "read-only slot",		BASE, 8, KVM_MEM_READONLY, 0, -EFAULT },
-	{ "slot on its way out",	BASE, 8, KVM_MEMSLOT_INVALID, -EFAULT, -EFAULT },
-	{ "private backing is not seen", BASE, 8, KVM_MEM_GUEST_MEMFD, 0, 0 },
+	{ "a byte",			BASE + 5, 1, 0, 0, 0, true },
+	{ "all of a page",		BASE, 4096, 0, 0, 0, true },
+	{ "over a page's end",		BASE + 4000, 200, 0, 0, 0, true },
+	{ "nothing",			0, 0, 0, 0, 0, true },
+	{ "no slot",			0x5000, 8, 0, -EFAULT, -EFAULT, false },
+	{ "out of the slot",		BASE + 7 * 4096 - 4, 8, 0, -EFAULT, -EFAULT, false },
+	{ "no host memory",		BASE + 5 * 4096, 8, 0, -EFAULT, -EFAULT, true },
+	{ "into no host memory",	BASE + 4 * 4096 - 4, 8, 0, -EFAULT, -EFAULT, true },
+	{ "read-only slot",		BASE, 8, KVM_MEM_READONLY, 0, -EFAULT, false },
+	{ "slot on its way out",	BASE, 8, KVM_MEMSLOT_INVALID, -EFAULT, -EFAULT, false },
+	{ "private backing is not seen", BASE, 8, KVM_MEM_GUEST_MEMFD, 0, 0, true },
 };
 
 static void accesses_go_by_the_slot(void **unused)
@@ -72,6 +73,8 @@ static void accesses_go_by_the_slot(void **unused)
 		if (!got)
 			assert_memory_equal(memory + (r->len ? r->gpa - BASE : 0), buf, r->len);
 		memset(buf, 0, sizeof(buf));
+		if (r->len)
+			assert_int_equal(kvm_guest_is_writable(&vm->kvm, GPA(r->gpa), r->len), r->slot);
 		assert_int_equal(kvm_read_guest(&vm->kvm, GPA(r->gpa), buf, r->len), r->read);
 		if (!got && r->len)
 			assert_int_equal(buf[0], '0');
