@@ -12,6 +12,12 @@ struct machine_piece {
 	size_t			 size;
 };
 
+struct machine_end {
+	struct machine_end	*next;
+	void			(*fn)(void *arg);
+	void			*arg;
+};
+
 static bool config_is_good(const struct hw_config *c)
 {
 	if (c->phys_bits < 36 || c->phys_bits > 52 || !c->nr_cpus || !c->counters)
@@ -57,9 +63,15 @@ enum hw_status hw_create(const struct hw_config *config, struct hw **out)
 void hw_destroy(struct hw *hw)
 {
 	struct machine_piece *p, *next;
+	struct machine_end *e, *next_end;
 
 	if (!hw)
 		return;
+	for (e = hw->ends; e; e = next_end) {
+		next_end = e->next;
+		e->fn(e->arg);
+		free(e);
+	}
 	for (p = hw->pieces; p; p = next) {
 		next = p->next;
 		os_unmap(p->bytes, p->size);
@@ -93,6 +105,17 @@ void *machine_alloc_locked(struct hw *hw, size_t size)
 	p->next = hw->pieces;
 	hw->pieces = p;
 	return p->bytes;
+}
+
+bool machine_at_end_locked(struct hw *hw, void (*fn)(void *), void *arg)
+{
+	struct machine_end *e = malloc(sizeof(*e));
+
+	if (!e)
+		return false;
+	*e = (struct machine_end){ .next = hw->ends, .fn = fn, .arg = arg };
+	hw->ends = e;
+	return true;
 }
 
 const void *peek_phys(struct hw *hw, hpa_t a)

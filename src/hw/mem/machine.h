@@ -18,8 +18,11 @@
 #include "trace/counters.h"
 
 struct cpu;
+struct machine_end;
 struct machine_piece;
+struct psp;
 struct tlb;
+struct tmr;
 
 #define HW_FINDINGS_KEPT	64
 
@@ -28,10 +31,15 @@ struct hw {
 	struct frames		 frames;
 	struct dram		 dram;
 
-	struct mutex		 lock;		/* leaf: cpus, tlbs, pieces */
+	struct mutex		 lock;		/* leaf: cpus, tlbs, pieces, ends, making psp */
 	struct cpu		**cpus;		/* config.nr_cpus, NULL until used */
 	struct tlb		*tlbs;		/* all that exist; the list only grows */
 	struct machine_piece	*pieces;
+	struct machine_end	*ends;
+	struct psp		*psp;		/* NULL until the first command */
+
+	struct tmr		*tmr_storage;	/* the secure processor's alone */
+	atomicptr_t		 tmr;		/* struct tmr, NULL: no SEV-ES */
 
 	struct spinlock		 bus_lock;	/* leaf: LOCK forms over page ends */
 	struct spinlock		 findings_lock;	/* leaf: the two below */
@@ -45,6 +53,13 @@ struct hw {
  * alone on the machine.
  */
 MUST_CHECK void *machine_alloc_locked(struct hw *hw, size_t size) REQUIRES(hw->lock);
+
+/*
+ * @fn runs with @arg when the machine is destroyed, before its memory goes:
+ * for what is not memory of machine_alloc().  The last one first.
+ */
+MUST_CHECK bool machine_at_end_locked(struct hw *hw, void (*fn)(void *), void *arg)
+	REQUIRES(hw->lock);
 
 /* Physical address bits that the processor really has: less what encryption takes. */
 static inline unsigned machine_phys_bits(const struct hw *hw)
