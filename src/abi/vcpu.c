@@ -24,7 +24,7 @@ static struct vcpu *vcpu_of(struct ioctl_call *c)
 static void signals_begin(struct ioctl_call *c, bool is_run)
 {
 	/* One that came after the last run had ended was that run's. */
-	atomic32_store(&vcpu_of(c)->signal, 0);
+	atomic32_store_release(&vcpu_of(c)->signal, 0);
 	atomic64_store(&vcpu_of(c)->runner, sync_thread_self());
 	if (c->abi->run_hook)
 		c->abi->run_hook(vcpu_of(c), is_run);
@@ -34,7 +34,7 @@ static void signals_end(struct ioctl_call *c, bool is_run)
 {
 	if (c->abi->run_hook)
 		c->abi->run_hook(NULL, is_run);
-	atomic64_store(&vcpu_of(c)->runner, 0);
+	atomic64_store_release(&vcpu_of(c)->runner, 0);
 }
 
 static long run(struct ioctl_call *c)

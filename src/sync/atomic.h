@@ -131,12 +131,23 @@ static inline void sync_word32_store(uint32_t *p, uint32_t v)
 }
 
 /*
- * A number that one thread adds to and anybody reads: no bus lock, and no
- * schedule point, because nobody decides by it.
+ * A number that one thread (and its signal handlers) adds to and anybody reads:
+ * one instruction, no bus lock, and no schedule point, because nobody decides
+ * by it.
  */
 static inline void sync_count(uint64_t *p, uint64_t n)
 {
-	__atomic_store_n(p, __atomic_load_n(p, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
+#if UNDER_TSAN
+	__atomic_fetch_add(p, n, __ATOMIC_RELAXED);
+#else
+	__asm__("addq %[n], %[p]" : [p] "+m" (*p) : [n] "er" (n) : "cc");
+#endif
+}
+
+/* The same for a number that several threads add to. */
+static inline void sync_count_shared(uint64_t *p, uint64_t n)
+{
+	__atomic_fetch_add(p, n, __ATOMIC_RELAXED);
 }
 
 static inline uint64_t sync_count_read(const uint64_t *p)

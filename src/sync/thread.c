@@ -60,6 +60,7 @@ static void give_number_back(void *plus_1)
 {
 	unsigned n = (unsigned)(uintptr_t)plus_1 - 1;
 
+	number_plus_1 = 0;	/* a destructor that comes later takes a new one */
 	if (n < NR_DENSE)
 		atomic64_and(&in_use[n / 64], ~(1ull << n % 64));
 }

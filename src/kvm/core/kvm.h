@@ -143,7 +143,6 @@ struct kvm {
 	struct list		 ioeventfds;	/* [S] kvm/vm/ioeventfd.c */
 
 	struct counters		*stat;		/* [a] enum kvm_vm_counter */
-	atomic64_t		 nr_instructions;/* [a] guest instructions retired */
 	struct kvm_irq		*irq;		/* [c] kvm/irq */
 	struct kvm_time		*time;		/* [c] kvm/vcpu/time.h */
 	struct kvm_vm_arch	*arch;		/* kvm/vm */
@@ -202,7 +201,8 @@ struct kvm_vcpu {
 	struct kvm_mmio_cache mmio;	/* [v] */
 	struct kvm_memory_slot *last_slot;	/* [v] hint, of that generation */
 	uint64_t	 last_slot_generation;
-	struct kvm_vcpu_stat stat;	/* its thread counts, anybody reads */
+	uint64_t	 nr_instructions;	/* retired; its thread counts, anybody reads */
+	struct kvm_vcpu_stat stat;	/* the same */
 };
 
 enum kvm_request {

@@ -159,21 +159,40 @@ static int finished(struct vcpu *v, const struct emu *e)
 
 #define SHADOWS	(X86_SHADOW_STI | X86_SHADOW_MOV_SS)
 
+/*
+ * Member by member: an initialiser would clear the registers first, and this is
+ * done twice for a load.
+ */
+static void emu_begin(struct emu *e, struct vcpu *v, const struct emu_insn *in)
+{
+	e->v = v;
+	e->access = v->state.cpl == 3 ? WALK_USER : 0;
+	e->needs_memory = emu_form_needs_memory(&in->form);
+	e->by_element = is_repeated_string(&in->ops[0]);
+	e->gpa = EMULATE_NO_GPA;
+	if (!e->by_element && !emu_form_has_two_operands(&in->form))
+		e->gpa = v->mmio.gpa;
+	e->pos = 0;
+	e->by_stack = e->refused = e->no_memory = e->again = e->has_request = e->done_io = false;
+	e->io = 1;
+	x86_exec_enter(&e->x, &v->state);
+	e->x.stop_iter = 0;
+	e->x.retired = 0;
+	e->x.icpt_value = 0;
+	e->x.event = (struct x86_event){ 0 };
+	e->x.vendor_amd = v->backend == &svm_backend;
+	e->x.r[X86_OFF_BASE / 8] = e->x.rip;
+}
+
 static int execute(struct vcpu *v, const struct emu_insn *in)
 {
-	struct emu e = { .v = v, .access = v->state.cpl == 3 ? WALK_USER : 0, .io = 1,
-			 .needs_memory = emu_form_needs_memory(&in->form),
-			 .by_element = is_repeated_string(&in->ops[0]), .gpa = EMULATE_NO_GPA };
 	uint8_t shadow = v->state.shadow;
+	struct emu e;
 	int ret;
 
-	if (!e.by_element && !emu_form_has_two_operands(&in->form))
-		e.gpa = v->mmio.gpa;
 	v->next_rip = v->state.rip + in->ops[0].len;
 	v->state.shadow &= (uint8_t)~SHADOWS;
-	x86_exec_enter(&e.x, &v->state);
-	e.x.vendor_amd = v->backend == &svm_backend;
-	e.x.r[X86_OFF_BASE / 8] = e.x.rip;
+	emu_begin(&e, v, in);
 	ret = in->ops[0].fn(&e.x, in->ops);
 	if (ret == X86_STOP)
 		e.x.rip = e.x.r[X86_OFF_BASE / 8];

@@ -20,7 +20,7 @@ static struct counters *counters_of(struct vcpu *v)
 
 void vcpu_count_instruction(struct vcpu *v)
 {
-	atomic64_add(&v->base.kvm->nr_instructions, 1);
+	sync_count(&v->base.nr_instructions, 1);
 	counter_add(counters_of(v), COUNTER_GUEST_INSTRUCTIONS, 1);
 	v->debug.stepped = v->debug.armed || (v->state.rflags & X86_FLAGS_TF);
 }

@@ -2,9 +2,9 @@
 /*
  * load.h - vCPU threads borrow logical processors.
  *
- * One pool a machine.  A thread that finds none free waits; meanwhile the
- * runners are kicked every few milliseconds, in turn, and give theirs up at
- * the next exit (the scheduler's tick).  RANK_LP_POOL.
+ * One pool a machine.  A thread that finds none free waits in a queue; meanwhile
+ * those who have had theirs for some milliseconds are kicked, and hand it to the
+ * first of the queue (the scheduler's tick).  RANK_LP_POOL.
  */
 #pragma once
 #include <stdbool.h>
@@ -21,5 +21,5 @@ void lp_pool_destroy(struct lp_pool *pool);
 /* May sleep.  The vCPU's last processor is preferred: its TLB is warm. */
 void vcpu_load(struct vcpu *v);
 void vcpu_put(struct vcpu *v);
-/* True when somebody waits for a processor: put and load again. */
+/* True when the slice is over and somebody waits for a processor: put and load again. */
 bool vcpu_should_yield(const struct vcpu *v);

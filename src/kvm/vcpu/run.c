@@ -163,7 +163,7 @@ static int enter_guest(struct vcpu *v)
 	KVM_VCPU_COUNT(&v->base, exits);
 	if (VCPU_IS_TRACED(v))
 		trace_exit(v);
-	atomic64_add(&kvm->nr_instructions, cpu_instructions(cpu) - before);
+	sync_count(&b->nr_instructions, cpu_instructions(cpu) - before);
 	return after_exit(v, v->backend->handle_exit(v));
 }
 
@@ -340,7 +340,7 @@ int vcpu_run(struct vcpu *v)
 		   r < 0 ? -r : (int)v->base.run->exit_reason);
 	srcu_read_unlock(&kvm->srcu, v->base.srcu_idx);
 	vcpu_put(v);
-	atomic32_store(&v->signal, 0);
+	atomic32_store_release(&v->signal, 0);
 	counter_add(kvm->module->counters, COUNTER_EXITS_TO_USER, 1);
 	return r;
 }

@@ -46,6 +46,7 @@ static struct mode mode_of(const struct x86_state *s)
 struct walk {
 	struct vcpu	*v;
 	unsigned	 access;
+	uint64_t	 reserved_address;	/* above the guest's MAXPHYADDR */
 	bool		 user, write, exec;	/* what all levels allow */
 	unsigned	 nr;			/* entries on the way, root first */
 	gpa_t		 at[MAX_LEVELS];
@@ -91,16 +92,16 @@ static bool is_leaf(const struct vcpu *v, const struct mode *m, unsigned level, 
 }
 
 /* What each mode reserves in an entry that is present: SDM vol. 3A 4.3 to 4.5. */
-static uint64_t reserved_bits(const struct vcpu *v, const struct mode *m, unsigned level,
+static uint64_t reserved_bits(const struct walk *w, const struct mode *m, unsigned level,
 			      bool leaf)
 {
-	uint64_t bits = vcpu_reserved_gpa_bits(v) & PTE_ADDR;
+	uint64_t bits = w->reserved_address;
 
 	if (m->entry_size == 4)		/* PSE-36 keeps bit 21 */
 		return leaf && level == 2 ? BIT(21) : 0;
 	if (m->levels == 3)
 		bits |= BITS(62, 52);
-	if (!(v->state.efer & X86_EFER_NX))
+	if (!(w->v->state.efer & X86_EFER_NX))
 		bits |= PTE_NX;
 	if (m->levels == 3 && level == 3)
 		return bits | PTE_NX | BITS(8, 5) | BITS(2, 1);
@@ -167,7 +168,7 @@ static enum walk_answer step(struct walk *w, const struct mode *m, unsigned leve
 	if (!(pte & PTE_P))
 		return fail(w, linear, 0, fault);
 	*done = is_leaf(w->v, m, level, pte);
-	if (pte & reserved_bits(w->v, m, level, *done))
+	if (pte & reserved_bits(w, m, level, *done))
 		return fail(w, linear, PFERR_PRESENT | PFERR_RSVD, fault);
 	narrow(w, m, level, pte);
 	w->at[w->nr] = at;
@@ -179,7 +180,7 @@ enum walk_answer vcpu_walk(struct vcpu *v, uint64_t linear, unsigned access, gpa
 			   struct vcpu_walk_fault *fault)
 {
 	struct mode m = mode_of(&v->state);
-	struct walk w;
+	struct walk w;		/* but for the entries, set below */
 	unsigned level;
 	bool done;
 
@@ -189,8 +190,12 @@ enum walk_answer vcpu_walk(struct vcpu *v, uint64_t linear, unsigned access, gpa
 		*gpa = GPA(linear);
 		return WALK_OK;
 	}
+	w.v = v;
+	w.access = access;
+	w.reserved_address = vcpu_reserved_gpa_bits(v) & PTE_ADDR;
 	do {
-		w = (struct walk){ v, access, true, true, true, 0, { { 0 } }, { 0 } };
+		w.user = w.write = w.exec = true;
+		w.nr = 0;
 		done = false;
 		for (level = m.levels; !done; level--) {
 			enum walk_answer a = step(&w, &m, level, linear, &done, fault);

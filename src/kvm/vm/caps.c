@@ -83,8 +83,11 @@ static int smaller_maxphyaddr(const struct kvm_module *module, const struct kvm 
 
 static int instructions(const struct kvm_module *module, const struct kvm *kvm)
 {
-	uint64_t n = kvm ? atomic64_load(&((struct kvm *)kvm)->nr_instructions) : 0;
+	uint32_t nr_vcpus = kvm ? atomic32_load_acquire(&kvm->nr_vcpus) : 0;
+	uint64_t n = 0;
 
+	for (uint32_t i = 0; i < nr_vcpus; i++)
+		n += sync_count_read(&kvm_get_vcpu((struct kvm *)kvm, i)->nr_instructions);
 	return MIN(n, (uint64_t)INT_MAX);
 }
 
