@@ -151,12 +151,14 @@ const struct x86_x87_row *x86_x87_row(unsigned nr);
  * The state images.  The caller has checked CR0.TS, alignment, CPL and that
  * all bytes are accessible; these only translate.  FXSAVE: 512 bytes.  XSAVE
  * (standard format): @rfbm is EDX:EAX & XCR0; the header's XSTATE_BV is updated
- * as the manual says; x86_xsave_size(xcr0) bytes.  The load functions answer 0
+ * as the manual says; x86_xsave_size(rfbm) bytes.  The load functions answer 0
  * or X86_GP and have then changed nothing.  @nr, @nr_xmm: vector registers, 8
  * outside 64-bit mode; the others and their place in the image are left alone.
  */
 #define X86_FXSAVE_SIZE 512
-size_t x86_xsave_size(uint64_t xcr0);
+#define X86_XSAVE_MAX	832
+#define X86_MXCSR_INIT	0x1f80u
+size_t x86_xsave_size(uint64_t components);
 /* XINUSE: the components that are not in their initial state. */
 uint64_t x86_xinuse(const struct x86_fpu *fpu);
 void x86_fxsave(const struct x86_fpu *fpu, uint8_t *image, bool rex_w, unsigned nr_xmm);

@@ -29,9 +29,11 @@
 #define AT_YMM_HI	576
 #define MXCSR_MASK	0xffffu
 
-size_t x86_xsave_size(uint64_t xcr0)
+static_assert(X86_XSAVE_MAX == AT_YMM_HI + sizeof(((struct x86_fpu *)0)->ymm_hi), "AVX is last");
+
+size_t x86_xsave_size(uint64_t components)
 {
-	return AT_YMM_HI + (xcr0 & XSTATE_AVX ? sizeof(((struct x86_fpu *)0)->ymm_hi) : 0);
+	return AT_YMM_HI + (components & XSTATE_AVX ? sizeof(((struct x86_fpu *)0)->ymm_hi) : 0);
 }
 
 static void put_x87(const struct x86_fpu *fpu, uint8_t *image, bool rex_w)

@@ -7,6 +7,7 @@
 
 #include "base/macros.h"
 #include "model/insn/undefined.h"
+#include "model/insn/xsave.h"
 
 #define FLAGS_COMPARED	(X86_FLAGS_STATUS | X86_FLAGS_DF | X86_FLAGS_TF | X86_FLAGS_AC | \
 			 X86_FLAGS_NT | X86_FLAGS_ID)
@@ -34,10 +35,6 @@ void default_fx(uint8_t *fx)
 	fx[24] = 0x80;
 	fx[25] = 0x1f;
 }
-
-/* What the instruction stored at its memory operand, in both memories: bytes that do not count. */
-static void forget_memory(const struct insn *i, const struct world *before, unsigned offset,
-			  unsigned size);
 
 /* INT3, INTO and INT1 are traps for Linux; the model stops before their delivery. */
 static void after_trap(const struct insn *i, const struct world *before, struct world *model)
@@ -132,6 +129,8 @@ static void take_out(const struct insn *i, const struct world *before, struct wo
 			memcpy(model->r, real->r, sizeof(model->r));
 	}
 
+	if (undefined_faulting_compare(i, before, real))
+		flags |= X86_FLAGS_STATUS;
 	real->flags &= ~flags;
 	model->flags &= ~flags;
 	/* A far CALL may have pushed before it finds the target bad. */
@@ -173,7 +172,7 @@ static void take_out_memory(const struct insn *i, const struct world *before)
 	}
 }
 
-static uint64_t linear_of(const struct insn *i, const struct world *w)
+uint64_t linear_of(const struct insn *i, const struct world *w)
 {
 	const ZydisDecodedOperandMem *m = &i->o[0].mem;
 	uint64_t ea = m->disp.has_displacement ? (uint64_t)m->disp.value : 0, base = 0;
@@ -197,8 +196,8 @@ static uint64_t linear_of(const struct insn *i, const struct world *w)
 	return i->mode == X86_MODE_64 ? ea + base : (uint32_t)(ea + base);
 }
 
-static void forget_memory(const struct insn *i, const struct world *before, unsigned offset,
-			  unsigned size)
+void forget_memory(const struct insn *i, const struct world *before, unsigned offset,
+		   unsigned size)
 {
 	uint64_t at = linear_of(i, before) + offset - WORLD_BASE;
 
@@ -241,6 +240,7 @@ bool compare_worlds(const struct insn *i, const struct world *before, struct wor
 	normal_fault(model);
 	take_out(i, before, real, model);
 	take_out_memory(i, before);
+	xsave_take_out(i, before, real, model);
 	return real->vector == model->vector && real->error == model->error &&
 	       real->cr2 == model->cr2 && real->rip == model->rip && real->flags == model->flags &&
 	       !memcmp(real->r, model->r, sizeof(real->r)) &&

@@ -15,5 +15,10 @@ bool compare_worlds(const struct insn *i, const struct world *before, struct wor
 		    struct world *model);
 void compare_report(const struct insn *i, const struct world *before, const struct world *real,
 		    const struct world *model);
+/* Of the first operand, which is memory. */
+uint64_t linear_of(const struct insn *i, const struct world *w);
+/* What the instruction stored at its memory operand: bytes that do not count. */
+void forget_memory(const struct insn *i, const struct world *before, unsigned offset,
+		   unsigned size);
 /* Makes the memories equal again. */
 void repair_worlds(void);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/macros.h"
+#include "model/insn/xsave.h"
 
 static uint64_t rnd(uint64_t n)
 {
@@ -316,17 +317,21 @@ static void poke(uint64_t linear, const uint8_t *p, unsigned n)
 static bool loads_mxcsr(const struct insn *i)
 {
 	return i->in.mnemonic == ZYDIS_MNEMONIC_LDMXCSR || i->in.mnemonic == ZYDIS_MNEMONIC_FXRSTOR ||
-	       i->in.mnemonic == ZYDIS_MNEMONIC_FXRSTOR64;
+	       i->in.mnemonic == ZYDIS_MNEMONIC_FXRSTOR64 ||
+	       i->in.mnemonic == ZYDIS_MNEMONIC_XRSTOR || i->in.mnemonic == ZYDIS_MNEMONIC_XRSTOR64;
 }
 
 static void poke_data(const struct aim *a)
 {
-	unsigned n = MIN(a->size ? a->size : 16, 512u);
-	uint8_t data[512];
+	unsigned n = MIN(a->size ? a->size : 16, (unsigned)XSAVE_SIZE);
+	uint8_t data[XSAVE_SIZE];
 
 	if (a->target - WORLD_BASE >= WORLD_SIZE)
 		return;
-	random_data(data, n);
+	if (n == XSAVE_SIZE)
+		xsave_random_area(data);
+	else
+		random_data(data, n);
 	if (loads_mxcsr(a->i))
 		memset(data + (n > 4 ? 26 : 2), rnd(4) ? 0 : 0x10, 2);
 	poke(a->target, data, n);
@@ -343,6 +348,8 @@ static void aim_new(struct aim *a, unsigned size)
 {
 	a->size = size;
 	a->target = pick_target(a->i, size);
+	if (size == XSAVE_SIZE && rnd(16))
+		a->target &= ~63ull;
 	if (rnd(4) || loads_mxcsr(a->i) || random_without_cs64)
 		poke_data(a);
 }
@@ -399,7 +406,7 @@ static void aim_all(struct aim *a)
 	for (n = 0; n < a->i->in.operand_count_visible; n++)
 		if (a->i->o[n].type == ZYDIS_OPERAND_TYPE_MEMORY &&
 		    a->i->o[n].visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT) {
-			aim_new(a, a->i->o[n].size / 8u);
+			aim_new(a, xsave_is_area(a->i) ? XSAVE_SIZE : a->i->o[n].size / 8u);
 			aim_operand(a, n);
 		}
 }
@@ -410,7 +417,7 @@ static bool uses_vectors(const struct insn *i)
 	case ZYDIS_ISA_EXT_MMX: case ZYDIS_ISA_EXT_SSE: case ZYDIS_ISA_EXT_SSE2:
 	case ZYDIS_ISA_EXT_SSE3: case ZYDIS_ISA_EXT_SSSE3: case ZYDIS_ISA_EXT_SSE4:
 	case ZYDIS_ISA_EXT_AES: case ZYDIS_ISA_EXT_SHA: case ZYDIS_ISA_EXT_PCLMULQDQ:
-	case ZYDIS_ISA_EXT_X87: case ZYDIS_ISA_EXT_XSAVE: case ZYDIS_ISA_EXT_AVX:
+	case ZYDIS_ISA_EXT_X87: case ZYDIS_ISA_EXT_XSAVE: case ZYDIS_ISA_EXT_XSAVEOPT: case ZYDIS_ISA_EXT_AVX:
 		return true;
 	default:
 		return i->in.meta.category == ZYDIS_CATEGORY_X87_ALU;
@@ -486,6 +493,7 @@ void generate_world(struct insn *i, struct world *w)
 	if (uses_vectors(i))
 		random_fx(w->fx, w->ymm);
 	special_registers(i, w);
+	xsave_registers(i, w);
 	patch_pointer(i);
 	aim_all(&a);
 	for (k = 0; k < 16 && i->mode != X86_MODE_64; k++)

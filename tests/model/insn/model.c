@@ -4,6 +4,7 @@
  * GDT and LDT are as Linux has them for this program.
  */
 #include "model/insn/world.h"
+#include "model/insn/xsave.h"
 
 #include <string.h>
 
@@ -89,7 +90,7 @@ void model_init(void)
 	make_descriptors();
 	vm.s.cr0 |= X86_CR0_MP | X86_CR0_AM;
 	vm.s.cr4 |= X86_CR4_FSGSBASE | X86_CR4_OSXSAVE | X86_CR4_DE;
-	vm.s.xcr0 = 7;
+	vm.s.xcr0 = xsave_host_xcr0() & 7;
 	vm.s.cpl = 3;
 	vm.s.gdtr = (struct x86_table){ GDT_LIMIT, KERNEL + VM_GDT };
 	vm.s.idtr = (struct x86_table){ 0xfff, KERNEL + VM_IDT };

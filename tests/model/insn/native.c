@@ -191,7 +191,7 @@ void native_run(struct world *w)
 	greg_t *g = uc->uc_mcontext.gregs;
 	struct frame_sel sel = { w->sel[X86_CS], 0, 0, w->sel[X86_SS] };
 	uint8_t *fx = (uint8_t *)uc->uc_mcontext.fpregs;
-	uint64_t in_use = has_avx ? 7 : 3;
+	uint64_t in_use = w->in_use & (has_avx ? 7 : 3);
 	unsigned i;
 
 	for (i = 0; i < 16; i++)

@@ -89,6 +89,23 @@ uint64_t undefined_flags(const struct insn *i, const struct world *before)
 	return 0;
 }
 
+static bool is_memory_fault(const struct world *w)
+{
+	return w->vector == X86_PF || w->vector == X86_AC || w->vector == X86_GP || w->vector == X86_SS_FAULT ||
+	       w->vector == X86_NP || w->vector == X86_TS;
+}
+
+bool undefined_faulting_compare(const struct insn *i, const struct world *before,
+				const struct world *real)
+{
+	const uint64_t repeats = ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE;
+
+	/* of the string instructions these prefixes belong to CMPS and SCAS only */
+	return i->in.meta.category == ZYDIS_CATEGORY_STRINGOP && (i->in.attributes & repeats) &&
+	       is_memory_fault(real) && real->rip == before->rip &&
+	       !((real->flags ^ before->flags) & X86_FLAGS_STATUS);
+}
+
 /* SHLD and SHRD by more than 16 bits of 16 (SDM 2B); BSWAP of 16 bits (SDM 2A). */
 bool undefined_result(const struct insn *i, const struct world *before)
 {
@@ -113,6 +130,10 @@ static bool has_many_faults(ZydisMnemonic m)
 	case ZYDIS_MNEMONIC_FLDENV: case ZYDIS_MNEMONIC_FNSTENV: case ZYDIS_MNEMONIC_FNSAVE:
 	case ZYDIS_MNEMONIC_FRSTOR: case ZYDIS_MNEMONIC_FXSAVE: case ZYDIS_MNEMONIC_FXSAVE64:
 	case ZYDIS_MNEMONIC_FXRSTOR: case ZYDIS_MNEMONIC_FXRSTOR64:
+	/* "may access any byte" of the components it works on, in any order: SDM vol. 1 13.13 */
+	case ZYDIS_MNEMONIC_XSAVE: case ZYDIS_MNEMONIC_XSAVE64:
+	case ZYDIS_MNEMONIC_XSAVEOPT: case ZYDIS_MNEMONIC_XSAVEOPT64:
+	case ZYDIS_MNEMONIC_XRSTOR: case ZYDIS_MNEMONIC_XRSTOR64:
 	case ZYDIS_MNEMONIC_FLD: case ZYDIS_MNEMONIC_FSTP: case ZYDIS_MNEMONIC_FBLD:
 	case ZYDIS_MNEMONIC_FBSTP: case ZYDIS_MNEMONIC_MASKMOVDQU:
 	case ZYDIS_MNEMONIC_LDS: case ZYDIS_MNEMONIC_LES: case ZYDIS_MNEMONIC_LSS:
@@ -121,12 +142,6 @@ static bool has_many_faults(ZydisMnemonic m)
 	default:
 		return false;
 	}
-}
-
-static bool is_memory_fault(const struct world *w)
-{
-	return w->vector == X86_PF || w->vector == X86_AC || w->vector == X86_GP || w->vector == X86_SS_FAULT ||
-	       w->vector == X86_NP || w->vector == X86_TS;
 }
 
 /* Opcodes that end before their ModRM byte on one vendor's, and are #UD in any case. */

@@ -16,5 +16,12 @@ uint64_t undefined_flags(const struct insn *i, const struct world *before);
  */
 bool undefined_fault(const struct insn *i, const struct world *before, const struct world *real,
 		     const struct world *model);
+/*
+ * @i is a repeated CMPS or SCAS whose fault left the status flags as they were
+ * before it: SDM vol. 2B REP says so, APM vol. 3 nothing, and AMD's processors do it
+ * for some alignments and show the last comparison's for others.
+ */
+bool undefined_faulting_compare(const struct insn *i, const struct world *before,
+				const struct world *real);
 /* The first operand's new value is undefined too. */
 bool undefined_result(const struct insn *i, const struct world *before);

@@ -56,6 +56,7 @@ struct world {
 	uint64_t	fs_base, gs_base;
 	uint8_t		fx[512];	/* FXSAVE64's layout */
 	uint8_t		ymm[256];	/* upper halves; zeros where this machine has none */
+	uint64_t	in_use;		/* of x87, SSE and AVX; the others are not loaded but initial */
 	/* after a run */
 	int		vector;		/* -1: something else, see @what */
 	uint64_t	error, cr2;

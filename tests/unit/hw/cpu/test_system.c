@@ -233,6 +233,49 @@ static void rep_strings(struct vm *vm)
 	assert_int_equal(vm->s.gpr[X86_RCX], 0);
 }
 
+CODE(c_cmps, "xor %eax,%eax; mov $0x40ff0,%esi; mov $0x40ff0,%edi; mov $0x20,%ecx; stc;"
+     "repe cmpsb; hlt");
+
+/* Of equal strings that run into a page that is not there: SDM vol. 2B, REP, or AMD's way. */
+static void compares_that_fault(struct vm *vm)
+{
+	const uint64_t status = X86_FLAGS_ZF | X86_FLAGS_CF | X86_FLAGS_PF;
+
+	LOAD(c_cmps);
+	*vm_pte(vm, 0x41000) = 0;
+	vm->svm.intercept_exceptions = vm->vmx.exception_bitmap = 1u << X86_PF;
+	assert_int_equal(vm_run(vm), VM_EXCEPTION);
+	assert_int_equal(vm->s.gpr[X86_RCX], 0x10);
+	assert_int_equal(vm->s.gpr[X86_RSI], 0x41000);
+	assert_int_equal(vm->s.rflags & status, vm->amd ? X86_FLAGS_ZF | X86_FLAGS_PF : status);
+	*vm_pte(vm, 0x41000) = 0x41000 | 7;
+	assert_int_equal(vm_run(vm), VM_HLT);
+	assert_int_equal(vm->s.rflags & status, X86_FLAGS_ZF | X86_FLAGS_PF);
+}
+
+CODE(c_xsave, "mov $0x40dc0,%edi; mov $3,%eax; xor %edx,%edx; xsave (%rdi); xrstor (%rdi);"
+     "mov $4,%eax; xsaveopt (%rdi); hlt");
+CODE(c_xgetbv, "mov $1,%ecx; xgetbv; mov %eax,%esi; movl $0x1fa0,0x40000; ldmxcsr 0x40000; xgetbv;"
+     "hlt");
+
+/* What is not asked for is not touched; MXCSR is SSE's for XGETBV. */
+static void state_areas(struct vm *vm)
+{
+	LOAD(c_xsave);
+	*vm_pte(vm, 0x41000) = 0;
+	vm->s.cr4 |= X86_CR4_OSXSAVE;
+	vm->s.xcr0 = 7;
+	vm->svm.intercept_exceptions = vm->vmx.exception_bitmap = 1u << X86_PF;
+	assert_int_equal(vm_run(vm), VM_EXCEPTION);
+	assert_int_equal(vm->s.gpr[X86_RAX], 4);
+	*vm_pte(vm, 0x41000) = 0x41000 | 7;
+	assert_int_equal(vm_run(vm), VM_HLT);
+	LOAD(c_xgetbv);
+	assert_int_equal(vm_run(vm), VM_HLT);
+	assert_int_equal(vm->s.gpr[X86_RSI], 0);
+	assert_int_equal(vm->s.gpr[X86_RAX], 2);
+}
+
 static const struct row {
 	const char *name;
 	void (*fn)(struct vm *vm);
@@ -241,6 +284,7 @@ static const struct row {
 	{ "port bitmap", port_bitmap }, { "CR0 exits", cr0_exits }, { "CR0 written", cr0_written },
 	{ "CR3 switches", cr3_switches }, { "tables", tables }, { "selectors", selectors },
 	{ "bases", bases }, { "repeated strings", rep_strings },
+	{ "compares that fault", compares_that_fault }, { "state areas", state_areas },
 };
 
 static void table(void **state)
