@@ -10,7 +10,6 @@
 #define LAST_EXTENDED	0x80000021u
 #define SIGNATURE	0x00a00f11u
 #define NR_ASIDS	0x8000u
-#define NR_SEV_ASIDS	509u
 #define NR_VMPLS	4u
 
 static const char brand[] = "SoftCVM modelled AMD processor";
@@ -39,16 +38,21 @@ static struct cpuid_regs svm_features(void)
 				    .edx = BIT(0) | BIT(3) | BIT(6) | BIT(7) };
 }
 
-/* Memory encryption, when the machine has a C-bit: SME, SEV, SEV-ES, SNP, VMPLs. */
+/*
+ * Memory encryption, when the machine has a C-bit: SME, SEV, SEV-ES, SNP, VMPLs,
+ * coherency, DebugSwap.
+ */
 static struct cpuid_regs encryption(const struct hw_config *c)
 {
+	struct hw_config w = hw_config_whole(c);
+
 	if (!c->c_bit)
 		return (struct cpuid_regs){ 0 };
 	return (struct cpuid_regs){
-		.eax = BIT(0) | BIT(1) | BIT(3) | BIT(4) | BIT(5),
+		.eax = BIT(0) | BIT(1) | BIT(3) | BIT(4) | BIT(5) | BIT(10) | BIT(14),
 		.ebx = c->c_bit | (uint32_t)c->phys_reduction << 6 | NR_VMPLS << 12,
-		.ecx = NR_SEV_ASIDS,
-		.edx = NR_SEV_ASIDS / 5 + 1,	/* first ASID for plain SEV */
+		.ecx = w.nr_keys,
+		.edx = w.min_sev_asid,
 	};
 }
 

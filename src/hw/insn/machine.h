@@ -20,7 +20,14 @@ struct hw_config {
 	uint8_t		 c_bit;		/* AMD: position of the C-bit, 0: no memory encryption */
 	unsigned	 nr_cpus;	/* logical processors, at least 1 */
 	struct counters	*counters;	/* outlives the machine */
+	uint16_t	 nr_keys;	/* guest keys; AMD: the ASIDs that can have one; 0: 509,
+					 * or none without a C-bit */
+	uint16_t	 min_sev_asid;	/* AMD: the lowest for SEV without SEV-ES, 1 to nr_keys + 1;
+					 * 0: a fifth is below */
 };
+
+/* @c with the numbers that 0 stands for: what hw_create() makes of it. */
+struct hw_config hw_config_whole(const struct hw_config *c);
 
 enum hw_status { HW_OK, HW_NO_MEMORY, HW_BAD_CONFIG };
 

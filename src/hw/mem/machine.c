@@ -18,6 +18,21 @@ struct machine_end {
 	void			*arg;
 };
 
+#define MILAN_NR_KEYS	509u
+
+struct hw_config hw_config_whole(const struct hw_config *c)
+{
+	struct hw_config w = *c;
+
+	if (c->vendor != HW_VENDOR_AMD || !c->c_bit)
+		return w;
+	if (!w.nr_keys)
+		w.nr_keys = MILAN_NR_KEYS;
+	if (!w.min_sev_asid)
+		w.min_sev_asid = (uint16_t)(w.nr_keys / 5 + 1);
+	return w;
+}
+
 static bool config_is_good(const struct hw_config *c)
 {
 	if (c->phys_bits < 36 || c->phys_bits > 52 || !c->nr_cpus || !c->counters)
@@ -25,6 +40,10 @@ static bool config_is_good(const struct hw_config *c)
 	if (c->vendor == HW_VENDOR_INTEL)
 		return !c->c_bit && !c->phys_reduction;
 	if (c->vendor != HW_VENDOR_AMD)
+		return false;
+	if (!c->c_bit && (c->nr_keys || c->min_sev_asid))
+		return false;
+	if (c->min_sev_asid > c->nr_keys + 1u)
 		return false;
 	return c->phys_bits - c->phys_reduction >= 36 && c->c_bit < 52 &&
 	       (!c->c_bit || c->c_bit >= c->phys_bits - c->phys_reduction);
@@ -37,18 +56,19 @@ static size_t hw_storage(void)
 
 enum hw_status hw_create(const struct hw_config *config, struct hw **out)
 {
+	struct hw_config whole = hw_config_whole(config);
 	struct hw *hw;
 
-	if (!config_is_good(config))
+	if (!config_is_good(&whole))
 		return HW_BAD_CONFIG;
 	hw = os_map_private(hw_storage(), PAGE_SIZE);
 	if (!hw)
 		return HW_NO_MEMORY;
-	hw->config = *config;
+	hw->config = whole;
 	mutex_init(&hw->lock, "hw.lock", RANK_LEAF);
 	spin_init(&hw->findings_lock, "hw.findings_lock", RANK_LEAF);
 	spin_init(&hw->bus_lock, "hw.bus_lock", RANK_LEAF);
-	hw->cpus = calloc(config->nr_cpus, sizeof(*hw->cpus));
+	hw->cpus = calloc(whole.nr_cpus, sizeof(*hw->cpus));
 	if (!hw->cpus || !frames_init(&hw->frames, machine_phys_bits(hw))) {
 		free(hw->cpus);
 		os_unmap(hw, hw_storage());
