@@ -7,11 +7,14 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROWS = os.path.join(HERE, "rows")
 EXPECTATIONS = os.path.join(HERE, "expectations")
 CLASSES = ("ci", "long", "out")
-FLAGS = ("required", "noguest", "partly", "alone", "root", "hugepages", "nx", "amd", "intel")
+FLAGS = ("required", "noguest", "partly", "alone", "root", "hugepages", "nx", "qemu", "amd",
+         "intel")
 # What `softcvm exec` is told for a flag; the kernel's script writes these to /sys/module.
 OPTIONS = {"nx": ["--param", "kvm.nx_huge_pages=Y",
                   "--param", "kvm.nx_huge_pages_recovery_ratio=1",
                   "--param", "kvm.nx_huge_pages_recovery_period_ms=100"]}
+# A flag, and the program without which the row is not run.
+NEEDS = {"qemu": "qemu-system-x86_64"}
 CPUS = ("amd", "intel")
 EXPECTED = ("pass", "skip", "not-yet")
 
