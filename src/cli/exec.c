@@ -89,6 +89,26 @@ static bool takes_value(const char *key)
 	return does;
 }
 
+int exec_option_words(const char *word)
+{
+	static const char *const alone[] = { "quiet", "audit", "host-cpuid", "trace" };
+	const char *key = word + 2, *eq = strchr(key, '=');
+	char name[32];
+	size_t n = eq ? (size_t)(eq - key) : strlen(key);
+
+	for (size_t i = 0; i < ARRAY_SIZE(alone); i++) {
+		if (!strcmp(key, alone[i]))
+			return 1;
+	}
+	if (n >= sizeof(name))
+		return 0;
+	memcpy(name, key, n);
+	name[n] = '\0';
+	if (eq && !strcmp(name, "trace"))
+		return 1;
+	return !takes_value(name) ? 0 : eq ? 1 : 2;
+}
+
 /* --KEY VALUE and --KEY=VALUE; *at moves to the last word that was used. */
 static int parse_option(struct request *r, char **argv, int *at)
 {

@@ -15,14 +15,20 @@
 #include "base/macros.h"
 
 #define LIBRARY	"libsoftcvm-preload.so"
+#define RUNNER	"softcvm-run"
 
 /* Beside the build's own folder, or in the installed one. */
 static const char *const places[] = {
 	"../preload/" LIBRARY, "../" SOFTCVM_LIBDIR "/softcvm/" LIBRARY,
-	"../lib/softcvm/" LIBRARY, "../lib64/softcvm/" LIBRARY, "../lib/*/softcvm/" LIBRARY,
+	"../lib/softcvm/" LIBRARY, "../lib64/softcvm/" LIBRARY, "../lib/*/softcvm/" LIBRARY, NULL,
+};
+static const char *const runner_places[] = {
+	"../vmm/" RUNNER, "../" SOFTCVM_LIBDIR "/softcvm/" RUNNER,
+	"../lib/softcvm/" RUNNER, "../lib64/softcvm/" RUNNER, "../lib/*/softcvm/" RUNNER, NULL,
 };
 
-static char *find_library(void)
+/* The first of @where that is there; the list ends with NULL. */
+static char *find(const char *const *where)
 {
 	char self[PATH_MAX], pattern[PATH_MAX + 128], *found = NULL;
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -33,17 +39,16 @@ static char *find_library(void)
 	self[n] = '\0';
 	slash = strrchr(self, '/');
 	*slash = '\0';
-	for (size_t i = 0; i < ARRAY_SIZE(places) && !found; i++) {
+	for (; *where && !found; where++) {
 		glob_t g;
 
-		snprintf(pattern, sizeof(pattern), "%s/%s", self, places[i]);
+		snprintf(pattern, sizeof(pattern), "%s/%s", self, *where);
 		if (!glob(pattern, 0, NULL, &g))
 			found = realpath(g.gl_pathv[0], NULL);
 		globfree(&g);
 	}
 	return found;
 }
-
 
 /* Spaces and colons part names in LD_PRELOAD; $ORIGIN and others are replaced there. */
 static bool is_nameable(const char *path)
@@ -114,7 +119,7 @@ static char *name_by_link(const char *library)
 
 char *library_name(void)
 {
-	char *library = find_library(), *link;
+	char *library = find(places), *link;
 
 	if (!library)
 		log_error(LIBRARY " is neither beside this program nor installed");
@@ -123,4 +128,13 @@ char *library_name(void)
 	link = name_by_link(library);
 	free(library);
 	return link;
+}
+
+char *runner_name(void)
+{
+	char *runner = find(runner_places);
+
+	if (!runner)
+		log_error(RUNNER " is neither beside this program nor installed");
+	return runner;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * library.h - where the library is that `softcvm exec` puts into programs.
+ * library.h - what lies beside this program: the library that `softcvm exec` puts
+ * into programs, and the VMM of `softcvm run`.
  */
 #pragma once
 
@@ -11,3 +12,6 @@
  * once and stays.
  */
 char *library_name(void);
+
+/* The path of softcvm-run, owned by the caller, or NULL; the reason has then been printed. */
+char *runner_name(void);

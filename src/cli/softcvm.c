@@ -10,6 +10,7 @@
 
 const struct verb verbs[] = {
 	{ "exec", "[OPTIONS] -- PROGRAM [ARGS]", "run PROGRAM with a software /dev/kvm", verb_exec },
+	{ "run", "[OPTIONS] IMAGE", "run a guest: a small VMM on exec's machine, or on a real /dev/kvm", verb_run },
 	{ "--print-capabilities", "", "what this build can do, as JSON", verb_capabilities },
 	{ NULL, NULL, NULL, NULL },
 };
@@ -32,7 +33,20 @@ static const char options[] =
 	"  --stats FILE           write counters there at the end, as JSON\n"
 	"  --quiet                no line on standard error at the start\n"
 	"\n"
-	"Exit status: that of PROGRAM; 126 it cannot be run this way, 127 it was not found,\n"
+	"options of run, beside those of exec:\n"
+	"  --type T               default, sw-protected, sev or sev-es; sev ones on --cpu amd\n"
+	"  --memory SIZE          of RAM, as 64M (default) or 4G\n"
+	"  --vcpus N              virtual processors (default: 1)\n"
+	"  --irqchip              interrupt controllers in the kernel; always so from 2 vCPUs on\n"
+	"  --policy N             the SEV policy\n"
+	"  --measurement          print the launch measurement\n"
+	"  --device PATH          a real device, as /dev/kvm, and none of exec's options\n"
+	"  --json                 tell the end as a JSON object\n"
+	"\n"
+	"Exit status of run: the guest's; 124 it ended without one, 125 the machine failed,\n"
+	"126 IMAGE cannot be loaded, 127 it was not found, 2 wrong usage.\n"
+	"\n"
+	"Exit status of exec: that of PROGRAM; 126 it cannot be run this way, 127 it was not found,\n"
 	"2 wrong usage.\n";
 
 int usage_error(const char *fmt, ...)

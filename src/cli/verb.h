@@ -20,7 +20,11 @@ struct verb {
 extern const struct verb verbs[];		/* ends with a row without name */
 
 int verb_exec(int argc, char **argv);
+int verb_run(int argc, char **argv);
 int verb_capabilities(int argc, char **argv);
+
+/* Words that exec's option takes, value included: 1 or 2; 0: exec has no such option. */
+int exec_option_words(const char *word);
 
 /* One line on standard error and a hint; EXIT_USAGE. */
 int usage_error(const char *fmt, ...) PRINTF(1, 2);

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * ghcb.c - speaking with the hypervisor: by the MSR alone, and by the shared page.
+ *
+ * What the hypervisor leaves in the page is not trusted further than it has to be: a field counts
+ * only with its valid bit, and an answer that breaks the protocol ends the guest.
+ */
+#include "ghcb.h"
+
+/* MSR protocol: bits 11:0. */
+#define MSR_SEV_INFO		0x001u
+#define MSR_SEV_INFO_REQUEST	0x002u
+#define MSR_TERMINATE		0x100u
+
+#define RESULT_EXCEPTION	1u		/* EXITINFO1: EXITINFO2 has an event */
+
+static struct ghcb block __attribute__((aligned(4096)));
+static unsigned version;			/* 0: not begun */
+
+static uint64_t msr_call(uint64_t request)
+{
+	guest_wrmsr(MSR_GHCB, request);
+	__asm__ volatile("rep; vmmcall" ::: "memory");
+	return guest_rdmsr(MSR_GHCB);
+}
+
+void guest_terminate(unsigned set, unsigned reason)
+{
+	for (;;)
+		msr_call(MSR_TERMINATE | (uint64_t)(set & 0xf) << 12 | (uint64_t)(reason & 0xff) << 16);
+}
+
+unsigned guest_ghcb_version(void)
+{
+	return version;
+}
+
+void guest_ghcb_begin(void)
+{
+	uint64_t info = msr_call(MSR_SEV_INFO_REQUEST);
+	unsigned most = (unsigned)(info >> 48), least = (unsigned)(info >> 32 & 0xffff);
+
+	if ((info & 0xfff) != MSR_SEV_INFO || least > 2 || !most)
+		guest_terminate(0, 1);
+	/* The hypervisor's word about the encryption bit is compared, not believed. */
+	if (!guest_c_bit || guest_c_bit >> (info >> 24 & 0x3f) != 1)
+		guest_terminate(0, 0);
+	guest_share(&block);
+	version = most < 2 ? most : 2;
+}
+
+void ghcb_clear(void)
+{
+	memset(block.valid, 0, sizeof(block.valid));
+}
+
+void ghcb_set(enum ghcb_field field, uint64_t value)
+{
+	memcpy(block.fields + field, &value, sizeof(value));
+	block.valid[field / 64] |= (uint8_t)(1u << field / 8 % 8);
+}
+
+uint64_t ghcb_get(enum ghcb_field field)
+{
+	uint64_t value;
+
+	if (!(block.valid[field / 64] >> field / 8 % 8 & 1))
+		guest_terminate(0, 0);
+	memcpy(&value, block.fields + field, sizeof(value));
+	return value;
+}
+
+uint8_t *ghcb_buffer(void)
+{
+	return block.buffer;
+}
+
+void ghcb_use_buffer(void)
+{
+	ghcb_set(GHCB_SCRATCH, (uintptr_t)block.buffer);
+}
+
+void ghcb_call(uint64_t code, uint64_t info1, uint64_t info2)
+{
+	uint64_t result, event;
+
+	if (!version)
+		guest_terminate(0, 0);
+	ghcb_set(GHCB_EXITCODE, code);
+	ghcb_set(GHCB_EXITINFO1, info1);
+	ghcb_set(GHCB_EXITINFO2, info2);
+	block.version = (uint16_t)version;
+	block.usage = 0;
+	guest_wrmsr(MSR_GHCB, (uintptr_t)&block);
+	__asm__ volatile("rep; vmmcall" ::: "memory");
+	result = ghcb_get(GHCB_EXITINFO1) & 0xffffffff;
+	event = ghcb_get(GHCB_EXITINFO2);
+	if (result == RESULT_EXCEPTION)
+		guest_panic("the hypervisor answers 0x%lx with exception %lu", code, event & 0xff);
+	if (result)
+		guest_terminate(0, 0);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * smp.c - another processor by INIT and SIPI; not in SEV-ES guests, whose processors have a
+ * launched state of their own.
+ */
+#include "guest.h"
+
+#define APIC		0xfee00000ull
+#define APIC_SPURIOUS	0xf0
+#define APIC_ICR_LOW	0x300
+#define APIC_ICR_HIGH	0x310
+#define APIC_ENABLE	0x100u
+#define ICR_INIT	0x4500u			/* assert */
+#define ICR_SIPI	0x4600u
+#define TRAMPOLINE	0x8000ull		/* 4 KiB below 1 MiB; the vector is its number */
+
+extern const char guest_trampoline[], guest_trampoline_end[];
+void guest_cpu_begin(void);
+void guest_cpu_traps(void);
+
+uint64_t guest_cpu_stack;			/* read by start.S */
+static void (*run_there)(void);
+static volatile bool arrived;
+
+void guest_cpu_begin(void)
+{
+	void (*run)(void) = run_there;
+
+	guest_cpu_traps();
+	arrived = true;
+	run();
+	for (;;)
+		__asm__ volatile("cli; hlt");
+}
+
+static void send(unsigned apic_id, uint32_t what)
+{
+	guest_write32(APIC + APIC_ICR_HIGH, apic_id << 24);
+	guest_write32(APIC + APIC_ICR_LOW, what);
+}
+
+void guest_cpu_start(unsigned apic_id, void (*run)(void))
+{
+	if (guest_sev_status & SEV_STATUS_SEV_ES)
+		guest_panic("no second processor in SEV-ES guests");
+	memcpy((void *)TRAMPOLINE, guest_trampoline, (size_t)(guest_trampoline_end - guest_trampoline));
+	guest_map(APIC, APIC, GUEST_MAP_SHARED);
+	guest_write32(APIC + APIC_SPURIOUS, APIC_ENABLE | 0xff);
+	guest_cpu_stack = (uintptr_t)guest_page() + GUEST_PAGE;
+	run_there = run;
+	arrived = false;
+	send(apic_id, ICR_INIT);
+	send(apic_id, ICR_SIPI | TRAMPOLINE >> 12);
+	while (!arrived)
+		__asm__ volatile("pause" ::: "memory");
+}

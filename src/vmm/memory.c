@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * memory.c - the guest's RAM: slots, its private side, conversion.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include "vmm/vmm.h"
+
+static int create_gmem(struct vmm *vmm, uint64_t size)
+{
+	struct kvm_create_guest_memfd gmem = { .size = size };
+
+	return VMM_IOCTL(vmm->vm, KVM_CREATE_GUEST_MEMFD, &gmem);
+}
+
+static void set_slot(struct vmm *vmm, unsigned slot)
+{
+	const struct vmm_ram *ram = &vmm->ram[slot];
+	struct kvm_userspace_memory_region2 region = {
+		.slot = slot, .guest_phys_addr = ram->at.gpa, .memory_size = ram->at.size,
+		.userspace_addr = (uintptr_t)ram->host,
+	};
+
+	if (ram->gmem < 0) {		/* the first members are those of the older call */
+		VMM_IOCTL(vmm->vm, KVM_SET_USER_MEMORY_REGION, &region);
+		return;
+	}
+	region.flags = KVM_MEM_GUEST_MEMFD;
+	region.guest_memfd = (unsigned)ram->gmem;
+	VMM_IOCTL(vmm->vm, KVM_SET_USER_MEMORY_REGION2, &region);
+}
+
+static void add_ram(struct vmm *vmm, uint64_t gpa, uint64_t size)
+{
+	struct vmm_ram *ram = &vmm->ram[vmm->nr_ram];
+	void *host = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (host == MAP_FAILED)
+		vmm_die(VMM_EXIT_MACHINE, "mmap of 0x%llx bytes: %s", (unsigned long long)size,
+			vmm_errno_name(errno));
+	*ram = (struct vmm_ram){ .at = { gpa, size }, .host = host, .gmem = -1 };
+	if (vmm->options.type->private_memory)
+		ram->gmem = create_gmem(vmm, size);
+	set_slot(vmm, vmm->nr_ram++);
+}
+
+void vmm_memory_create(struct vmm *vmm)
+{
+	uint64_t size = vmm->options.memory;
+	uint64_t low = size < VMM_LOW_RAM_END ? size : VMM_LOW_RAM_END;
+
+	add_ram(vmm, 0, low);
+	if (size > low)
+		add_ram(vmm, VMM_HIGH_RAM, size - low);
+}
+
+static const struct vmm_ram *ram_of(const struct vmm *vmm, uint64_t gpa, uint64_t size)
+{
+	for (unsigned i = 0; i < vmm->nr_ram; i++) {
+		const struct vmm_range *at = &vmm->ram[i].at;
+
+		if (gpa >= at->gpa && size <= at->size && gpa - at->gpa <= at->size - size)
+			return &vmm->ram[i];
+	}
+	return NULL;
+}
+
+uint8_t *vmm_memory_at(const struct vmm *vmm, uint64_t gpa, uint64_t size)
+{
+	const struct vmm_ram *ram = ram_of(vmm, gpa, size);
+
+	return ram ? ram->host + (gpa - ram->at.gpa) : NULL;
+}
+
+static int set_attributes(struct vmm *vmm, uint64_t gpa, uint64_t size, bool to_private)
+{
+	struct kvm_memory_attributes a = { .address = gpa, .size = size,
+		.attributes = to_private ? KVM_MEMORY_ATTRIBUTE_PRIVATE : 0 };
+
+	return ioctl(vmm->vm, KVM_SET_MEMORY_ATTRIBUTES, &a) ? errno : 0;
+}
+
+void vmm_memory_make_private(struct vmm *vmm)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < vmm->nr_ram && !err; i++)
+		err = set_attributes(vmm, vmm->ram[i].at.gpa, vmm->ram[i].at.size, true);
+	for (size_t i = 0; i < vmm->image.nr_loaded && !err; i++)
+		err = set_attributes(vmm, vmm->image.loaded[i].gpa, vmm->image.loaded[i].size, false);
+	if (err)
+		vmm_die(VMM_EXIT_MACHINE, "KVM_SET_MEMORY_ATTRIBUTES: %s", vmm_errno_name(err));
+}
+
+/* The side that is no longer used is given back: its next use begins with zeros. */
+int vmm_memory_convert(struct vmm *vmm, uint64_t gpa, uint64_t size, bool to_private)
+{
+	const struct vmm_ram *ram = ram_of(vmm, gpa, size);
+	int err;
+
+	if (!vmm->options.type->private_memory || (gpa | size) % VMM_PAGE || !size)
+		return EINVAL;
+	err = set_attributes(vmm, gpa, size, to_private);
+	if (err || !ram)
+		return err;
+	if (to_private)
+		return madvise(ram->host + (gpa - ram->at.gpa), size, MADV_DONTNEED) ? errno : 0;
+	return fallocate(ram->gmem, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			 (off_t)(gpa - ram->at.gpa), (off_t)size) ? errno : 0;
+}
