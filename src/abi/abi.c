@@ -77,6 +77,12 @@ out_trace:
 	return r;
 }
 
+static void destroy_counters(struct abi *abi)
+{
+	if (!abi->config.counters)
+		counters_destroy(abi->module.counters);
+}
+
 int abi_create(const struct abi_config *config, struct abi **out)
 {
 	struct abi *abi = calloc(1, sizeof(*abi));
@@ -90,7 +96,7 @@ int abi_create(const struct abi_config *config, struct abi **out)
 		return -ENOMEM;
 	}
 	abi->config = *config;
-	abi->module.counters = counters_create(NR_COUNTERS);
+	abi->module.counters = config->counters ? config->counters : counters_create(NR_COUNTERS);
 	r = abi->module.counters ? fd_table_init(&abi->table) : -ENOMEM;
 	if (r)
 		goto out_free;
@@ -105,7 +111,7 @@ int abi_create(const struct abi_config *config, struct abi **out)
 out_table:
 	fd_table_fini(&abi->table);
 out_free:
-	counters_destroy(abi->module.counters);
+	destroy_counters(abi);
 	os_unmap(abi->pid, PAGE_SIZE);
 	free(abi);
 	return r;
@@ -144,7 +150,7 @@ void abi_destroy(struct abi *abi)
 	kvm_module_unload(&abi->module);
 	hw_destroy(abi->module.hw);
 	trace_destroy(abi->module.trace);
-	counters_destroy(abi->module.counters);
+	destroy_counters(abi);
 	os_unmap(abi->pid, PAGE_SIZE);
 	free(abi);
 }

@@ -28,6 +28,7 @@ struct abi_config {
 	bool			audit;		/* VMs, whatever the build says */
 	bool			sw_separate;	/* SW_PROTECTED VMs have separate tables */
 	struct trace_config	trace;		/* its file's name outlives the machine */
+	struct counters		*counters;	/* the caller's, outlive the machine; NULL: its own */
 };
 
 /* This processor's vendor and width, one logical processor a host one, Linux 6.12. */

@@ -43,7 +43,7 @@ static long create_vcpu(struct ioctl_call *c)
 	fd = os_shared_memfd("kvm-vcpu", RUN_BYTES, true);
 	if (fd < 0)
 		return fd;
-	pages = os_map_shared(fd, RUN_BYTES);
+	pages = os_map_shared(fd, 0, RUN_BYTES);
 	r = pages ? kvm_vm_create_vcpu(c->file->kvm, c->arg, pages, &v) : -ENOMEM;
 	if (r) {
 		if (pages)

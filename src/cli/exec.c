@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * exec.c - `softcvm exec`: checks everything first, then becomes the program.
+ * exec.c - `softcvm exec`: checks everything first, then becomes the program
+ * (--stats: its parent).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "cli/child.h"
 #include "cli/library.h"
 #include "cli/verb.h"
 #include "preload/config.h"
@@ -230,24 +232,56 @@ static int empty_file(const char *path)
 	return 0;
 }
 
+static int make_files(const struct request *r)
+{
+	const char *what = r->trace_file;
+	int err = what ? empty_file(what) : 0;
+
+	if (!err && r->stats) {
+		what = r->stats;
+		err = stats_create(what);
+	}
+	if (err)
+		log_error("%s: %s", what, strerror(-err));
+	return err ? 1 : 0;
+}
+
 static int become(const struct request *r)
 {
 	int err;
 
-	if (r->trace_file && (err = empty_file(r->trace_file))) {
-		log_error("%s: %s", r->trace_file, strerror(-err));
-		return 1;
-	}
-	if (r->stats && (err = stats_create(r->stats))) {
-		log_error("%s: %s", r->stats, strerror(-err));
-		return 1;
-	}
-	if (!r->quiet)
-		fputs("softcvm: software model, NOT confidential\n", stderr);
 	execvp(r->program[0], r->program);
 	err = errno;
 	log_error("%s: %s", r->program[0], strerror(err));
 	return err == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
+}
+
+/* The counters of those that a signal ends are summed by us, at the program's end. */
+static int run_counted(const struct request *r)
+{
+	int status, n = child_run(&status), err;
+
+	if (!n)
+		return become(r);
+	if (n < 0) {
+		log_error("no process: %s", strerror(-n));
+		return 1;
+	}
+	err = stats_collect(r->stats);
+	if (err)
+		log_warn("%s: %s", r->stats, strerror(-err));
+	return child_die_as(status);
+}
+
+static int run(const struct request *r)
+{
+	int status = make_files(r);
+
+	if (status)
+		return status;
+	if (!r->quiet)
+		fputs("softcvm: software model, NOT confidential\n", stderr);
+	return r->stats ? run_counted(r) : become(r);
 }
 
 int verb_exec(int argc, char **argv)
@@ -269,7 +303,7 @@ int verb_exec(int argc, char **argv)
 		status = library ? set_environment(&r, library) : EXIT_NOT_EXECUTABLE;
 	}
 	if (!status)
-		status = become(&r);
+		status = run(&r);
 	free(library);
 	free(r.config);
 	free(r.stats);

@@ -312,7 +312,7 @@ int os_populate(void *p, size_t size)
 }
 
 /* There is no file system behind the arena. */
-void *os_map_shared(int fd, size_t size)
+void *os_map_shared(int fd, uint64_t offset, size_t size)
 {
 	return NULL;
 }

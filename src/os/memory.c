@@ -95,9 +95,9 @@ void os_holds_none(void *p, size_t size)
 	__lsan_unregister_root_region(p, size);
 }
 
-void *os_map_shared(int fd, size_t size)
+void *os_map_shared(int fd, uint64_t offset, size_t size)
 {
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)offset);
 
 	return p == MAP_FAILED ? NULL : p;
 }

@@ -8,6 +8,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/macros.h"
 
@@ -36,8 +37,8 @@ MUST_CHECK void *os_map_wiped_on_fork(size_t size);
 void os_holds_pointers(void *p, size_t size);
 void os_holds_none(void *p, size_t size);
 
-/* A shared mapping of @fd from its beginning; NULL when there is none. */
-MUST_CHECK void *os_map_shared(int fd, size_t size);
+/* A shared mapping of @fd from byte @offset (whole pages) on; NULL when there is none. */
+MUST_CHECK void *os_map_shared(int fd, uint64_t offset, size_t size);
 
 /* Shared anonymous memory, inherited by a forked child.  NULL: none. */
 MUST_CHECK void *os_map_shared_anonymous(size_t size);

@@ -7,6 +7,7 @@
 #include "os/process.h"
 #include "preload/config.h"
 #include "preload/front.h"
+#include "preload/stats.h"
 
 atomicptr_t front_machine_made;
 
@@ -15,6 +16,7 @@ enum { NOT_YET, BEING_MADE, MADE, FAILED };
 static atomic32_t state;		/* one of the above; waiters sleep on it */
 static int failure;			/* of FAILED */
 static char *config_text;		/* what the environment said */
+static struct stats_slot *stats;
 static char *stats_path;
 static bool wants_audit;
 
@@ -40,6 +42,9 @@ static int make(struct abi **out)
 		log_error("%s", why);
 		return r == -ENOMEM ? r : -ENODEV;
 	}
+	if (config.stats && !stats)
+		stats = stats_slot_claim(config.stats);
+	config.abi.counters = stats_slot_counters(stats);
 	r = abi_create(&config.abi, out);
 	if (r) {
 		log_error("no machine: %s", r == -ENOMEM ? "out of memory" :
@@ -103,8 +108,9 @@ const char *front_config_text(void)
 	return config_text ? config_text : "";
 }
 
-const char *front_stats_path(void)
+const char *front_stats(struct stats_slot **slot)
 {
+	*slot = stats;
 	return stats_path;
 }
 

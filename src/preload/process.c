@@ -15,37 +15,20 @@
 #include "preload/stats.h"
 #include "trace/counters.h"
 
-/* What the counters said when they were last written, or when a child began. */
-static struct stats written;
 static atomic32_t is_writing;
-
-static void read_counters(struct stats *s)
-{
-	struct abi *abi = front_machine();
-
-	for (int i = 0; i < NR_COUNTERS; i++)
-		s->value[i] = abi ? counter_read(abi_counters(abi), i) : 0;
-}
 
 /* At the end of a process, whatever end it is: what has been counted since the last time. */
 static void write_counters(void)
 {
-	const char *path = front_machine() ? front_stats_path() : NULL;
-	struct stats now, more;
-	uint64_t any = 0;
+	struct stats_slot *slot;
+	const char *path = front_machine() ? front_stats(&slot) : NULL;
 	int r;
 
 	if (!path || front_is_vfork_child() || atomic32_xchg(&is_writing, 1))
 		return;
-	read_counters(&now);
-	for (int i = 0; i < NR_COUNTERS; i++) {
-		more.value[i] = now.value[i] - written.value[i];
-		any |= more.value[i];
-	}
-	r = any ? stats_add(path, &more) : 0;
+	r = slot ? stats_publish(path, slot) : -ENOMEM;
 	if (r)
 		log_warn("%s: no counters written (error %d)", path, -r);
-	written = now;
 	atomic32_store_release(&is_writing, 0);
 }
 
@@ -88,9 +71,19 @@ static void report_audit(void)
 		(unsigned long long)counter_read(c, COUNTER_AUDIT_FINDINGS));
 }
 
+static void count_by_itself(void)
+{
+	struct stats_slot *slot;
+	const char *path = front_stats(&slot);
+	int r = slot ? stats_slot_renew(path, slot) : 0;
+
+	if (r)
+		log_warn("%s: a child's counters are its parent's (error %d)", path, -r);
+}
+
 static void in_child(void)
 {
-	read_counters(&written);
+	count_by_itself();
 	atomic32_store(&is_writing, 0);
 	front_machine_in_child();
 	if (front_machine())

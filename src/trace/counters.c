@@ -24,23 +24,41 @@ struct counters {
 	uint64_t	value[] CACHE_ALIGNED;
 };
 
-struct counters *counters_create(unsigned nr_values)
+static size_t size_of(unsigned nr_shared, unsigned nr_values)
 {
 	unsigned stride = ALIGN_UP(nr_values, (unsigned)IN_A_LINE);
+
+	return sizeof(struct counters) + (NR_OWN + nr_shared) * stride * sizeof(uint64_t);
+}
+
+struct counters *counters_place(void *at, size_t size, unsigned nr_values)
+{
+	struct counters *c = at;
 	unsigned nr = 1;
-	struct counters *c;
+
+	if (size_of(nr, nr_values) > size)
+		return NULL;
+	while (size_of(nr * 2, nr_values) <= size)
+		nr *= 2;
+	c->nr_shared = nr;
+	c->stride = ALIGN_UP(nr_values, (unsigned)IN_A_LINE);
+	return c;
+}
+
+struct counters *counters_create(unsigned nr_values)
+{
+	unsigned nr = 1;
 	size_t size;
+	void *at;
 
 	while (nr < os_nr_cpus() * 2)
 		nr *= 2;
-	size = ALIGN_UP(sizeof(*c) + (NR_OWN + nr) * stride * sizeof(uint64_t), 64);
-	c = aligned_alloc(64, size);
-	if (!c)
+	size = ALIGN_UP(size_of(nr, nr_values), (size_t)64);
+	at = aligned_alloc(64, size);
+	if (!at)
 		return NULL;
-	memset(c, 0, size);
-	c->nr_shared = nr;
-	c->stride = stride;
-	return c;
+	memset(at, 0, size);
+	return counters_place(at, size, nr_values);
 }
 
 void counters_destroy(struct counters *c)

@@ -4,6 +4,7 @@
  * thread without sharing cache lines, read by anyone above.
  */
 #pragma once
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/macros.h"
@@ -44,6 +45,13 @@ struct counters;		/* one shard (cache lines of its own) a thread */
 /* @nr numbers, all 0.  Owned by the caller; NULL when out of memory. */
 MUST_CHECK struct counters *counters_create(unsigned nr);
 void counters_destroy(struct counters *c);
+
+/*
+ * The same in @size bytes of zeroed memory of the caller's, aligned to a cache
+ * line; NULL when it is too small.  Others may read it there, a process after
+ * the end of ours too; one process at a time adds.  Gone with the memory.
+ */
+struct counters *counters_place(void *at, size_t size, unsigned nr);
 
 /* Any thread, async-signal-safe, wait-free.  @id: enum counter_id in a machine's. */
 void counter_add(struct counters *c, unsigned id, uint64_t n);

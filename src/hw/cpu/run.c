@@ -143,9 +143,20 @@ static ALWAYS_INLINE bool needs_step(const struct cpu *cpu)
 	       (s->rflags & (X86_FLAGS_TF | X86_FLAGS_RF)) | (s->dr7 & CPU_DR7_ENABLES);
 }
 
+/* A guest that never leaves is counted all the same: so many blocks behind at most. */
+#define COUNT_EVERY	1024
+
+static NOINLINE void count_retired(struct cpu *cpu)
+{
+	counter_add(cpu->hw->config.counters, COUNTER_GUEST_INSTRUCTIONS,
+		    cpu->x.retired - cpu->counted);
+	cpu->counted = cpu->x.retired;
+}
+
 void cpu_run(struct cpu *cpu, const struct x86_event *inject)
 {
 	struct x86_exec *x = &cpu->x;
+	unsigned uncounted = COUNT_EVERY;
 	struct block *b;
 
 	if (inject && !cpu_deliver(cpu, *inject))
@@ -154,6 +165,10 @@ void cpu_run(struct cpu *cpu, const struct x86_event *inject)
 		if (unlikely(atomic32_load_relaxed(&cpu->kick))) {
 			cpu_leave(cpu, CPU_KICK);
 			return;
+		}
+		if (unlikely(!--uncounted)) {
+			count_retired(cpu);
+			uncounted = COUNT_EVERY;
 		}
 		if (unlikely(needs_step(cpu))) {
 			if (!step(cpu))
@@ -201,9 +216,7 @@ void cpu_end(struct cpu *cpu)
 		collect_bytes(cpu);
 	mmu_leave(&cpu->mmu);
 	x86_exec_leave(&cpu->x);
-	counter_add(cpu->hw->config.counters, COUNTER_GUEST_INSTRUCTIONS,
-		    cpu->x.retired - cpu->counted);
+	count_retired(cpu);
 	counter_add(cpu->hw->config.counters, COUNTER_GUEST_ENTRIES, 1);
-	cpu->counted = cpu->x.retired;
 	cpu->code.page = 0;
 }
