@@ -41,15 +41,6 @@ bool emu_intercept(struct x86_exec *x, enum x86_intercept what, uint64_t info)
 	return true;
 }
 
-static int write_cr0(struct vcpu *v, uint64_t value)
-{
-	if (vcpu_set_cr0(v, value))
-		vcpu_inject_gp(v);
-	else
-		vcpu_skip_instruction(v);
-	return 1;
-}
-
 static int invalidate(struct vcpu *v)
 {
 	kvm_make_request(KVM_REQ_TLB_FLUSH, &v->base);
@@ -77,7 +68,7 @@ int emu_carry_out(struct emu *e)
 		return exit_cr_write(v, info & 15, info >> 8 & 15);
 	case X86_ICPT_CLTS:
 	case X86_ICPT_LMSW:
-		return write_cr0(v, e->x.icpt_value);
+		return vcpu_complete_insn_gp(v, vcpu_set_cr0(v, e->x.icpt_value));
 	case X86_ICPT_INVLPG:
 		return invalidate(v);
 	case X86_ICPT_RDPMC:

@@ -35,6 +35,15 @@ void vcpu_skip_instruction(struct vcpu *v)
 	v->state.rflags &= ~X86_FLAGS_RF;
 }
 
+int vcpu_complete_insn_gp(struct vcpu *v, bool refused)
+{
+	if (refused)
+		vcpu_inject_gp(v);
+	else
+		vcpu_skip_instruction(v);
+	return 1;
+}
+
 static void set_gpr32(struct vcpu *v, enum x86_gpr r, uint32_t value)
 {
 	v->state.gpr[r] = value;
@@ -102,11 +111,8 @@ int exit_xsetbv(struct vcpu *v)
 {
 	uint64_t value = (uint32_t)v->state.gpr[X86_RAX] | v->state.gpr[X86_RDX] << 32;
 
-	if ((uint32_t)v->state.gpr[X86_RCX] || v->state.cpl || !vcpu_set_xcr0(v, value))
-		vcpu_inject_gp(v);
-	else
-		vcpu_skip_instruction(v);
-	return 1;
+	return vcpu_complete_insn_gp(v, (uint32_t)v->state.gpr[X86_RCX] || v->state.cpl ||
+					!vcpu_set_xcr0(v, value));
 }
 
 /* Nothing waits, nothing is told: as NOP, unless the guest knows that there is none. */
@@ -173,11 +179,7 @@ int exit_cr_write(struct vcpu *v, unsigned nr, unsigned gpr)
 	default:
 		return exit_undefined(v);
 	}
-	if (bad)
-		vcpu_inject_gp(v);
-	else
-		vcpu_skip_instruction(v);
-	return 1;
+	return vcpu_complete_insn_gp(v, bad);
 }
 
 int exit_cr_read(struct vcpu *v, unsigned nr, unsigned gpr)

@@ -15,6 +15,9 @@ void vcpu_count_instruction(struct vcpu *v);
 /* RIP past the instruction, counted; the interrupt shadow ends. */
 void vcpu_skip_instruction(struct vcpu *v);
 
+/* The instruction has been carried out, or @refused: #GP(0).  1. */
+int vcpu_complete_insn_gp(struct vcpu *v, bool refused);
+
 int exit_cpuid(struct vcpu *v);
 int exit_hlt(struct vcpu *v);
 int exit_rdmsr(struct vcpu *v);

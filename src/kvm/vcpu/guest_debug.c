@@ -148,22 +148,13 @@ int exit_breakpoint(struct vcpu *v)
 	return tell_user(v, X86_BP);
 }
 
-static int finish(struct vcpu *v, bool refused)
-{
-	if (refused)
-		vcpu_inject_gp(v);
-	else
-		vcpu_skip_instruction(v);
-	return 1;
-}
-
 int exit_dr_write(struct vcpu *v, unsigned nr, unsigned gpr)
 {
 	uint64_t value = v->state.gpr[gpr];
 
 	if (!x86_in_64bit_mode(&v->state))
 		value &= 0xffffffff;
-	return finish(v, !vcpu_set_dr(v, nr, value));
+	return vcpu_complete_insn_gp(v, !vcpu_set_dr(v, nr, value));
 }
 
 int exit_dr_read(struct vcpu *v, unsigned nr, unsigned gpr)
@@ -171,5 +162,5 @@ int exit_dr_read(struct vcpu *v, unsigned nr, unsigned gpr)
 	const struct x86_state *s = &v->state;
 
 	v->state.gpr[gpr] = nr < 4 ? s->dr[nr] : nr & 1 ? s->dr7 : s->dr6;
-	return finish(v, false);
+	return vcpu_complete_insn_gp(v, false);
 }

@@ -26,15 +26,6 @@ static void put_edx_eax(struct vcpu *v, uint64_t value)
 	v->state.gpr[X86_RDX] = value >> 32;
 }
 
-static int finish(struct vcpu *v, bool refused)
-{
-	if (refused)
-		vcpu_inject_gp(v);
-	else
-		vcpu_skip_instruction(v);
-	return 1;
-}
-
 /* The VMM has answered; its page is read once. */
 static int complete_rdmsr(struct vcpu *v)
 {
@@ -42,12 +33,12 @@ static int complete_rdmsr(struct vcpu *v)
 
 	if (!refused)
 		put_edx_eax(v, READ_ONCE(v->base.run->msr.data));
-	return finish(v, refused);
+	return vcpu_complete_insn_gp(v, refused);
 }
 
 static int complete_wrmsr(struct vcpu *v)
 {
-	return finish(v, READ_ONCE(v->base.run->msr.error));
+	return vcpu_complete_insn_gp(v, READ_ONCE(v->base.run->msr.error));
 }
 
 /* Does the VMM want to hear of it? */
@@ -79,7 +70,7 @@ int exit_rdmsr(struct vcpu *v)
 		return 0;
 	if (a == MSR_OK)
 		put_edx_eax(v, value);
-	return finish(v, a != MSR_OK);
+	return vcpu_complete_insn_gp(v, a != MSR_OK);
 }
 
 int exit_wrmsr(struct vcpu *v)
@@ -91,5 +82,5 @@ int exit_wrmsr(struct vcpu *v)
 	VCPU_TRACE(v, kvm_msr, 1, index, value, a != MSR_OK);
 	if (a != MSR_OK && ask_user(v, a, KVM_EXIT_X86_WRMSR, index, value))
 		return 0;
-	return finish(v, a != MSR_OK);
+	return vcpu_complete_insn_gp(v, a != MSR_OK);
 }

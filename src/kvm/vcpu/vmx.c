@@ -195,11 +195,7 @@ static int handle_lmsw(struct vcpu *v, uint16_t msw)
 {
 	uint64_t cr0 = v->state.cr0 & ~(X86_CR0_MP | X86_CR0_EM | X86_CR0_TS);
 
-	if (vcpu_set_cr0(v, cr0 | (msw & 0xf)))
-		vcpu_inject_gp(v);
-	else
-		vcpu_skip_instruction(v);
-	return 1;
+	return vcpu_complete_insn_gp(v, vcpu_set_cr0(v, cr0 | (msw & 0xf)));
 }
 
 static int handle_cr(struct vcpu *v)
