@@ -18,7 +18,7 @@ const struct verb verbs[] = {
 static const char options[] =
 	"options of exec:\n"
 	"  --cpu amd|intel        vendor of the processor (default: this machine's)\n"
-	"  --kernel-abi R         the kernel to behave as: 6.12 (default), 6.16, 6.18\n"
+	"  --kernel-abi R         the kernel to behave as: 6.12 (the only one yet)\n"
 	"  --param M.NAME=VALUE   a module parameter, as kvm.mmio_caching=N; may be repeated\n"
 	"  --phys-bits N          width of a physical address, 36 to 52\n"
 	"  --phys-reduction N     bits of it that memory encryption takes (amd)\n"

@@ -21,12 +21,12 @@ static void accepted(void **unused)
 	assert_int_equal(exec_config_parse("", &c, why, sizeof(why)), 0);
 	assert_null(c.stats);
 	assert_int_equal(c.abi.kernel_abi, KERNEL_ABI_6_12);
-	assert_int_equal(exec_config_parse("cpu=amd\nkernel-abi=6.16\nphys-bits=48\n"
+	assert_int_equal(exec_config_parse("cpu=amd\nkernel-abi=6.12\nphys-bits=48\n"
 					   "phys-reduction=5\nc-bit=47\ncpus=7\n"
 					   "param=kvm.mmio_caching=N\nstats=/a b/c\nhost-cpuid=1\n",
 					   &c, why, sizeof(why)), 0);
 	assert_int_equal(c.abi.hw.vendor, HW_VENDOR_AMD);
-	assert_int_equal(c.abi.kernel_abi, KERNEL_ABI_6_16);
+	assert_int_equal(c.abi.kernel_abi, KERNEL_ABI_6_12);
 	assert_int_equal(c.abi.hw.phys_bits, 48);
 	assert_int_equal(c.abi.hw.phys_reduction, 5);
 	assert_int_equal(c.abi.hw.c_bit, 47);
@@ -46,7 +46,10 @@ static void refused(void **unused)
 		{ "color=red", "color" },
 		{ "cpu=arm", "arm" },
 		{ "cpu=", "neither" },
-		{ "kernel-abi=5.10", "6.12, 6.16, 6.18" },
+		{ "kernel-abi=5.10", "there is 6.12" },
+		{ "kernel-abi=6.16", "there is 6.12" },
+		{ "kernel-abi=6.18", "there is 6.12" },
+		{ "kernel-abi=", "there is 6.12" },
 		{ "sw-protected=both", "neither interleaved nor separate" },
 		{ "phys-bits=35", "36 to 52" },
 		{ "phys-bits=53", "36 to 52" },
