@@ -12,6 +12,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <softcvm/identity.h>
+
 bool check(struct checks *c, bool ok, const char *format, ...)
 {
 	va_list args;
@@ -188,4 +190,18 @@ struct kvm_run *vcpu_map(int kvm, int vcpu)
 const char *errno_name(long e)
 {
 	return e ? strerrorname_np((int)e) ? strerrorname_np((int)e) : "an unknown errno" : "0";
+}
+
+bool is_ours(int fd)
+{
+	return fd >= 0 && ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_SOFTCVM) > 0;
+}
+
+bool closed_ours(int fd)
+{
+	bool ours = is_ours(fd);
+
+	if (fd >= 0)
+		close(fd);
+	return ours;
 }

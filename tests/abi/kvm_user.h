@@ -51,6 +51,9 @@ long kvm_ioctlp(int fd, unsigned long nr, void *arg);
 void need(bool ok, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 int kvm_open(void);
+/* Is it a /dev/kvm of SoftCVM?  @fd may be negative; the second closes it. */
+bool is_ours(int fd);
+bool closed_ours(int fd);
 /* A VM of @type with nothing in it; the descriptor. */
 int vm_make(int kvm, unsigned long type);
 /* Region @slot over [gpa, gpa + size) at @hva, flags as given; 0 or -errno. */

@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "check_libc.h"
 #include "flat_guest.h"
 #include "kvm_user.h"
 
@@ -46,13 +47,6 @@ struct runner {
 
 static struct checks c;
 static __thread struct kvm_run *my_run;
-
-#define IS(want, expr) \
-	do { \
-		uint64_t is_got = (uint64_t)(expr), is_want = (uint64_t)(want); \
-		check(&c, is_got == is_want, "%s:%d: %s is 0x%llx, not 0x%llx", __func__, __LINE__, \
-		      #expr, (unsigned long long)is_got, (unsigned long long)is_want); \
-	} while (0)
 
 static void pause_ms(int ms)
 {

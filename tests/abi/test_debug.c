@@ -12,6 +12,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "check_libc.h"
 #include "flat_guest.h"
 #include "kvm_user.h"
 
@@ -37,13 +38,6 @@ extern const char debug_code[], debug_int3[], debug_steps[], debug_popf[], debug
 #define AT(label) (GUEST_CODE + (uint64_t)((label) - debug_code))
 
 static struct checks c;
-
-#define IS(want, expr) \
-	do { \
-		uint64_t is_got = (uint64_t)(expr), is_want = (uint64_t)(want); \
-		check(&c, is_got == is_want, "%s:%d: %s is 0x%llx, not 0x%llx", __func__, \
-		      __LINE__, #expr, (unsigned long long)is_got, (unsigned long long)is_want); \
-	} while (0)
 
 /* Every vector's gate leads to debug_handler, which takes the pushed RIP into RAX. */
 static void make(struct flat_guest *g, bool irqchip)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define PAGE_SIZE 4096
+#include "check_libc.h"
 #include "flat_guest.h"
 #include "kvm_user.h"
 
@@ -36,13 +37,6 @@ extern const char dev_code[], dev_store1[], dev_store4[], dev_store8[], dev_stor
 static struct checks c;
 static struct flat_guest g;
 static uint64_t last_mmio;		/* where the last MMIO exit went */
-
-#define IS(want, expr) \
-	do { \
-		long long is_got = (long long)(expr), is_want = (long long)(want); \
-		check(&c, is_got == is_want, "%s:%d: %s is %lld, not %lld", __func__, __LINE__, #expr, \
-		      is_got, is_want); \
-	} while (0)
 
 static long event_on(int fd, uint64_t addr, uint32_t len, uint32_t flags, uint64_t match)
 {

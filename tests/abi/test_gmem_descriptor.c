@@ -24,26 +24,13 @@
 #include "softcvm/identity.h"
 #include <unistd.h>
 
+#include "check_libc.h"
 #include "kvm_user.h"
 
 #define NR_PAGES	16
 #define SIZE		(NR_PAGES * (off_t)PAGE)
 
 static struct checks c;
-
-#define IS(want, expr) \
-	do { \
-		long is_got = (long)(expr); \
-		check(&c, is_got == (long)(want), "%s:%d: %s is %ld, not %ld", __func__, __LINE__, \
-		      #expr, is_got, (long)(want)); \
-	} while (0)
-#define FAILS(e, expr) \
-	do { \
-		errno = 0; \
-		long fails_got = (long)(expr); \
-		check(&c, fails_got == -1 && errno == (e), "%s:%d: %s is %ld with %s, not %s", \
-		      __func__, __LINE__, #expr, fails_got, errno_name(errno), errno_name(e)); \
-	} while (0)
 
 static int gmem_make(int vm, uint64_t size)
 {

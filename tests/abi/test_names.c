@@ -34,6 +34,7 @@
 
 #include <softcvm/identity.h>
 
+#include "check_libc.h"
 #include "kvm_user.h"
 
 static struct checks c;
@@ -41,20 +42,6 @@ static char self[4096];
 
 #define KVM	"/dev/kvm"
 #define PARAM	"/sys/module/kvm/parameters/tdp_mmu"
-
-static bool is_ours(int fd)
-{
-	return fd >= 0 && ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_SOFTCVM) > 0;
-}
-
-static bool closed_ours(int fd)
-{
-	bool ours = is_ours(fd);
-
-	if (fd >= 0)
-		close(fd);
-	return ours;
-}
 
 /* -- Other names -- */
 
@@ -98,14 +85,6 @@ static void aliases(void)
 }
 
 /* -- Changing -- */
-
-#define FAILS(want, expr)						\
-	do {								\
-		errno = 0;						\
-		long fails_got = (long)(expr);				\
-		check(&c, fails_got == -1 && errno == (want), "%s is %ld with %s, not %s", #expr, fails_got, \
-		      errno_name(errno), errno_name(want));		\
-	} while (0)
 
 static void changes(void)
 {

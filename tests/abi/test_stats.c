@@ -12,6 +12,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "check_libc.h"
 #include "flat_guest.h"
 #include "kvm_user.h"
 
@@ -33,20 +34,6 @@ extern const char stats_code[], stats_io[], stats_mmio[], stats_touch[], stats_c
 	stats_hcall[], stats_end[];
 
 static struct checks c;
-
-#define IS(want, expr) \
-	do { \
-		long long is_got = (long long)(expr), is_want = (long long)(want); \
-		check(&c, is_got == is_want, "%s:%d: %s is %lld, not %lld", __func__, __LINE__, #expr, \
-		      is_got, is_want); \
-	} while (0)
-#define FAILS(e, expr) \
-	do { \
-		errno = 0; \
-		long fails_got = (long)(expr); \
-		check(&c, fails_got == -1 && errno == (e), "%s:%d: %s is %ld with %s, not %s", \
-		      __func__, __LINE__, #expr, fails_got, errno_name(errno), errno_name(e)); \
-	} while (0)
 
 /* All of a statistics file. */
 struct stats {

@@ -38,20 +38,6 @@ static char self[4096];
 static const char *static_program;
 static char script[] = "/tmp/softcvm-children-XXXXXX";
 
-static bool is_ours(int fd)
-{
-	return fd >= 0 && ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_SOFTCVM) > 0;
-}
-
-static bool closed_ours(int fd)
-{
-	bool ours = is_ours(fd);
-
-	if (fd >= 0)
-		close(fd);
-	return ours;
-}
-
 /* What a child of the rows does: "ours" on standard output, and IS_OURS. */
 static int be_child(void)
 {
