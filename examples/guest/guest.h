@@ -40,6 +40,8 @@ void guest_map(uint64_t va, uint64_t gpa, enum guest_map how);	/* one page, writ
 void guest_unmap(uint64_t va);
 uint64_t guest_entry(uint64_t va);		/* the entry that maps it; 0: none */
 uint64_t guest_physical(uint64_t va);		/* without the encryption bit */
+/* The lines of a page leave the caches: another view of the same memory sees them. */
+void guest_flush(const void *page);
 /* From now on at its own address it is shared; what it held is lost. */
 void guest_share(void *page);
 
@@ -63,6 +65,9 @@ uint64_t guest_vc_count(void);			/* how many there were */
 
 /* smp.c: starts processor @apic_id (1 and up), which calls @run; waits until it does. */
 void guest_cpu_start(unsigned apic_id, void (*run)(void));
+
+/* device.c: what the test device answers in every size of access, on the console. */
+void guest_show_device(void);
 
 /* string.c */
 void *memcpy(void *to, const void *from, size_t n);
@@ -106,6 +111,21 @@ static inline struct guest_cpuid guest_cpuid(uint32_t leaf, uint32_t subleaf)
 	__asm__ volatile("cpuid" : "=a"(c.eax), "=b"(c.ebx), "=c"(c.ecx), "=d"(c.edx)
 			 : "a"(leaf), "c"(subleaf));
 	return c;
+}
+
+#define GUEST_HC_MAP_GPA_RANGE	12u
+#define GUEST_HC_PRIVATE	0x10u		/* its third argument; 0: shared */
+
+/* A hypercall of KVM: VMMCALL on AMD's processors, VMCALL on Intel's. */
+static inline uint64_t guest_hypercall(uint64_t nr, uint64_t a, uint64_t b, uint64_t c)
+{
+	bool amd = guest_cpuid(0, 0).ebx == 0x68747541;		/* "Auth" */
+
+	if (amd)
+		__asm__ volatile("vmmcall" : "+a"(nr) : "b"(a), "c"(b), "d"(c) : "memory");
+	else
+		__asm__ volatile("vmcall" : "+a"(nr) : "b"(a), "c"(b), "d"(c) : "memory");
+	return nr;
 }
 
 /* Device registers: one instruction of the size that the name says. */

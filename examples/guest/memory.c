@@ -156,13 +156,20 @@ uint64_t guest_physical(uint64_t va)
 	return (address_of(entry) & ~inside) | (va & inside);
 }
 
+void guest_flush(const void *page)
+{
+	__asm__ volatile("mfence" ::: "memory");
+	for (unsigned i = 0; i < GUEST_PAGE; i += CACHE_LINE)
+		__asm__ volatile("clflush (%0)" :: "r"((uintptr_t)page + i) : "memory");
+	__asm__ volatile("mfence" ::: "memory");
+}
+
 /* Lines of the private side may still be in a cache: they go first. */
 void guest_share(void *page)
 {
 	uint64_t va = (uintptr_t)page;
 
-	for (unsigned i = 0; i < GUEST_PAGE; i += CACHE_LINE)
-		__asm__ volatile("clflush (%0)" :: "r"(va + i) : "memory");
+	guest_flush(page);
 	guest_map(va, guest_physical(va), GUEST_MAP_SHARED);
 	memset(page, 0, GUEST_PAGE);
 }

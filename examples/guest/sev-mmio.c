@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * sev-mmio.c - the same in a SEV guest: the hypervisor still sees registers and
+ * instruction bytes, and emulates.
+ *
+ * $ softcvm run --type sev sev-mmio.elf
+ * reads: 73 6f73 74666f73 206d766374666f73
+ * the device says "softcvm test device"
+ * written 8, 16, 32 and 64 bits: 00 11 2233 44556677 8899aabbccddeeff
+ * no device at 0xd0001000: ffffffff
+ * guest ended: exit 0
+ */
+#include "guest.h"
+
+int guest_main(void)
+{
+	guest_show_device();
+	return 0;
+}
