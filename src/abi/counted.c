@@ -128,6 +128,15 @@ struct kvm_cpuid_entry2 *counted_old_cpuid_in(unsigned long arg, uint32_t *nr, i
 	return e;
 }
 
+long counted_cpuid_room(unsigned long arg, uint32_t least)
+{
+	struct kvm_cpuid2 header;
+
+	if (os_copy_from(&header, (void *)arg, sizeof(header)))
+		return -EFAULT;
+	return header.nent < least ? -E2BIG : (long)MIN(header.nent, KVM_MAX_CPUID_ENTRIES);
+}
+
 bool counted_cpuid_padding_is_clean(unsigned long arg, uint32_t nr)
 {
 	const struct kvm_cpuid_entry2 *user = tail(arg, sizeof(struct kvm_cpuid2));

@@ -24,6 +24,8 @@ struct kvm_cpuid_entry2;
 struct kvm_cpuid_entry2 *counted_cpuid_in(unsigned long arg, uint32_t *nr, int *r);
 /* The same of an old kvm_cpuid, whose entries have no sub-leaves. */
 struct kvm_cpuid_entry2 *counted_old_cpuid_in(unsigned long arg, uint32_t *nr, int *r);
+/* For how many entries there is room, KVM_MAX_CPUID_ENTRIES at most; fewer than @least: -E2BIG. */
+long counted_cpuid_room(unsigned long arg, uint32_t least);
 /* The padding of the @nr entries that are there: readable, and zero. */
 bool counted_cpuid_padding_is_clean(unsigned long arg, uint32_t nr);
 /* Writes @nr entries and the count back. */

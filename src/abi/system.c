@@ -54,14 +54,12 @@ static long get_vcpu_mmap_size(struct ioctl_call *c)
 static long get_supported_cpuid(struct ioctl_call *c)
 {
 	struct kvm_cpuid_entry2 e[KVM_MAX_CPUID_ENTRIES];
-	struct kvm_cpuid2 header;
+	long room = counted_cpuid_room(c->arg, 1);
 	int nr;
 
-	if (os_copy_from(&header, (void *)c->arg, sizeof(header)))
-		return -EFAULT;
-	if (header.nent < 1)
-		return -E2BIG;
-	nr = kvm_supported_cpuid(&c->abi->module, e, MIN(header.nent, ARRAY_SIZE(e)));
+	if (room < 0)
+		return room;
+	nr = kvm_supported_cpuid(&c->abi->module, e, (unsigned)room);
 	return nr < 0 ? nr : counted_cpuid_out(c->arg, e, nr);
 }
 
@@ -69,16 +67,14 @@ static long get_supported_cpuid(struct ioctl_call *c)
 static long get_emulated_cpuid(struct ioctl_call *c)
 {
 	struct kvm_cpuid_entry2 e[KVM_MAX_CPUID_ENTRIES];
-	struct kvm_cpuid2 header;
+	long room = counted_cpuid_room(c->arg, 1);
 	int nr;
 
-	if (os_copy_from(&header, (void *)c->arg, sizeof(header)))
-		return -EFAULT;
-	if (header.nent < 1)
-		return -E2BIG;
-	if (!counted_cpuid_padding_is_clean(c->arg, MIN(header.nent, ARRAY_SIZE(e))))
+	if (room < 0)
+		return room;
+	if (!counted_cpuid_padding_is_clean(c->arg, (uint32_t)room))
 		return -EINVAL;
-	nr = kvm_emulated_cpuid(&c->abi->module, e, MIN(header.nent, ARRAY_SIZE(e)));
+	nr = kvm_emulated_cpuid(&c->abi->module, e, (unsigned)room);
 	return nr < 0 ? nr : counted_cpuid_out(c->arg, e, nr);
 }
 

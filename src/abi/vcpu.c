@@ -184,12 +184,10 @@ static long get_cpuid2(struct ioctl_call *c)
 {
 	const struct vcpu *v = vcpu_of(c);
 	struct kvm_cpuid_entry2 e[KVM_MAX_CPUID_ENTRIES];
-	struct kvm_cpuid2 header;
+	long room = counted_cpuid_room(c->arg, v->nr_cpuid);
 
-	if (os_copy_from(&header, (void *)c->arg, sizeof(header)))
-		return -EFAULT;
-	if (header.nent < v->nr_cpuid)
-		return -E2BIG;
+	if (room < 0)
+		return room;
 	vcpu_get_cpuid(v, e);
 	return counted_cpuid_out(c->arg, e, v->nr_cpuid);
 }
