@@ -22,12 +22,17 @@ static struct kvm_hva_range pages_of(const void *at, size_t size)
 	return (struct kvm_hva_range){ ALIGN_DOWN(start, PAGE_SIZE), ALIGN_UP(end, PAGE_SIZE) };
 }
 
-void abi_change_ranges(struct abi *abi, struct abi_change *c, const void *at, size_t size,
-		       const void *at2, size_t size2)
+static void begin_none(struct abi_change *c)
 {
 	c->inner.module = NULL;
 	c->many = NULL;
 	c->is_too_much = false;
+}
+
+void abi_change_ranges(struct abi *abi, struct abi_change *c, const void *at, size_t size,
+		       const void *at2, size_t size2)
+{
+	begin_none(c);
 	if (!map_of(abi))
 		return;
 	c->ranges[0] = pages_of(at, size);
@@ -63,8 +68,7 @@ void abi_change_file(struct abi *abi, struct abi_change *c, const struct stat *s
 	struct mapped_places places = { 0 };
 	bool ok;
 
-	c->inner.module = NULL;
-	c->many = NULL;
+	begin_none(c);
 	if (!abi_has_slots(abi))
 		return;
 	ok = mapped_file_find(&abi->files, map_of(abi), st->st_dev, st->st_ino, offset, end,
@@ -78,8 +82,7 @@ void abi_change_behind(struct abi *abi, struct abi_change *c, const void *at, si
 	struct mapped_places places = { 0 };
 	bool ok;
 
-	c->inner.module = NULL;
-	c->many = NULL;
+	begin_none(c);
 	if (!abi_has_slots(abi))
 		return;
 	places.ranges = malloc(sizeof(r));
