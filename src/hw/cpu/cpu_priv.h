@@ -98,6 +98,12 @@ uint64_t breakpoints_on_fetch(const struct cpu *cpu, uint64_t lin);
 void breakpoints_watch(struct cpu *cpu);
 void breakpoints_accessed(struct cpu *cpu, uint64_t lin, unsigned size, bool write);
 
+/* What neither vendor's control block has a bit for, here: always, or never. */
+static inline bool cpu_always_intercepts(enum x86_intercept what)
+{
+	return what != X86_ICPT_INVPCID && what != X86_ICPT_RDTSC && what != X86_ICPT_RDTSCP;
+}
+
 /* One vendor's answer: does this instruction leave?  May change x->icpt_value. */
 bool svm_intercepts(const struct cpu *cpu, enum x86_intercept what, uint64_t info);
 bool vmx_intercepts(struct cpu *cpu, enum x86_intercept what, uint64_t info);

@@ -30,12 +30,9 @@ bool svm_intercepts(const struct cpu *cpu, enum x86_intercept what, uint64_t inf
 	case X86_ICPT_IRET:
 		return c->intercept_iret;
 	case X86_ICPT_INVLPG:
-	case X86_ICPT_INVPCID:
-	case X86_ICPT_RDTSC:
-	case X86_ICPT_RDTSCP:
 		return false;
 	default:
-		return true;
+		return cpu_always_intercepts(what);
 	}
 }
 

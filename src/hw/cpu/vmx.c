@@ -95,12 +95,9 @@ bool vmx_intercepts(struct cpu *cpu, enum x86_intercept what, uint64_t info)
 	case X86_ICPT_PAUSE:
 		return c->pause_exiting;
 	case X86_ICPT_IRET:
-	case X86_ICPT_INVPCID:
-	case X86_ICPT_RDTSC:
-	case X86_ICPT_RDTSCP:
 		return false;
 	default:
-		return true;
+		return cpu_always_intercepts(what);
 	}
 }
 
