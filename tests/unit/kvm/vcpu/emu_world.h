@@ -40,24 +40,6 @@ struct world {
 	unsigned	 nr_run, nr_mmio;
 };
 
-static inline void add_slot(struct world *w)
-{
-	struct kvm *kvm = w->a.kvm;
-	struct kvm_memory_slot *s = &w->slot;
-	uint64_t generation;
-
-	s->npages = SIZE >> PAGE_SHIFT;
-	s->userspace_addr = HVA((uintptr_t)w->memory);
-	mutex_lock(&kvm->slots_lock);
-	assert_int_equal(kvm_mmu_alloc_slot_metadata(kvm, s), 0);
-	assert_int_equal(kvm_memslots_reserve(kvm, 0, 0), 0);
-	kvm_memslots_replace(kvm, 0, NULL, s);
-	generation = kvm_memslots_publish(kvm, 0);
-	kvm_memslots_settle(kvm, 0, generation);
-	kvm_memslots_replace(kvm, 0, NULL, s);
-	mutex_unlock(&kvm->slots_lock);
-}
-
 static inline void put64(struct world *w, uint64_t at, uint64_t value)
 {
 	memcpy(w->memory + at, &value, 8);
@@ -100,9 +82,7 @@ static inline int make_for(void **state, enum hw_vendor vendor)
 	w->vendor = vendor;
 	a_vcpu_make(&w->a, vendor, false);
 	a_vcpu_all_cpuid(&w->a);
-	w->memory = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	assert_ptr_not_equal(w->memory, MAP_FAILED);
-	add_slot(w);
+	w->memory = a_vcpu_add_slot(&w->a, &w->slot, SIZE);
 	make_machine(w);
 	w->seed = 0x9e3779b97f4a7c15;
 	*state = w;
@@ -123,8 +103,7 @@ static inline int clean(void **state)
 {
 	struct world *w = *state;
 
-	kvm_memslots_forget(w->a.kvm, &w->slot);
-	kvm_mmu_free_slot_metadata(&w->slot);
+	a_vcpu_forget_slot(&w->a, &w->slot);
 	a_vcpu_free(&w->a);
 	munmap(w->memory, SIZE);
 	free(w);

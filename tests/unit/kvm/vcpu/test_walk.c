@@ -29,25 +29,6 @@ struct world {
 	struct kvm_memory_slot slot;
 };
 
-/* Slot 0 at 0, put into the map by hand. */
-static void add_slot(struct world *w)
-{
-	struct kvm *kvm = w->a.kvm;
-	struct kvm_memory_slot *s = &w->slot;
-	uint64_t generation;
-
-	s->npages = SIZE >> PAGE_SHIFT;
-	s->userspace_addr = HVA((uintptr_t)w->memory);
-	mutex_lock(&kvm->slots_lock);
-	assert_int_equal(kvm_mmu_alloc_slot_metadata(kvm, s), 0);
-	assert_int_equal(kvm_memslots_reserve(kvm, 0, 0), 0);
-	kvm_memslots_replace(kvm, 0, NULL, s);
-	generation = kvm_memslots_publish(kvm, 0);
-	kvm_memslots_settle(kvm, 0, generation);
-	kvm_memslots_replace(kvm, 0, NULL, s);
-	mutex_unlock(&kvm->slots_lock);
-}
-
 static int make(void **state)
 {
 	struct world *w = calloc(1, sizeof(*w));
@@ -55,9 +36,7 @@ static int make(void **state)
 	assert_int_equal(os_uaccess_install(), 0);
 	a_vcpu_make(&w->a, INTEL, true);
 	a_vcpu_all_cpuid(&w->a);
-	w->memory = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	assert_ptr_not_equal(w->memory, MAP_FAILED);
-	add_slot(w);
+	w->memory = a_vcpu_add_slot(&w->a, &w->slot, SIZE);
 	*state = w;
 	return 0;
 }
@@ -66,8 +45,7 @@ static int clean(void **state)
 {
 	struct world *w = *state;
 
-	kvm_memslots_forget(w->a.kvm, &w->slot);
-	kvm_mmu_free_slot_metadata(&w->slot);
+	a_vcpu_forget_slot(&w->a, &w->slot);
 	a_vcpu_free(&w->a);
 	munmap(w->memory, SIZE);
 	free(w);
