@@ -95,6 +95,14 @@ static inline void a_vm_add_mirror(struct a_vm *vm)
 	vm->kvm.mmu.direct_bits = kvm_mmu_max_gfn(&vm->module).v >> 1;
 }
 
+/* No table is left: what the MMU counts can be looked at, slots can go. */
+static inline void a_vm_drop_tables(struct a_vm *vm)
+{
+	for (unsigned i = 0; i < A_VM_VCPUS; i++)
+		kvm_mmu_destroy_vcpu(&vm->vcpus[i]);
+	kvm_mmu_uninit_vm(&vm->kvm);
+}
+
 static inline void a_vm_destroy(struct a_vm *vm)
 {
 	for (unsigned i = 0; i < A_VM_VCPUS; i++) {

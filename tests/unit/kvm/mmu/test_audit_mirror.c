@@ -136,9 +136,7 @@ static void fixture_init(struct fixture *x)
 
 static void fixture_fini(struct fixture *x)
 {
-	for (unsigned i = 0; i < A_VM_VCPUS; i++)
-		kvm_mmu_destroy_vcpu(&x->vm->vcpus[i]);
-	kvm_mmu_uninit_vm(&x->vm->kvm);
+	a_vm_drop_tables(x->vm);
 	a_slot_remove(&x->vm->kvm, x->slot);
 	a_vm_destroy(x->vm);
 }

@@ -114,9 +114,7 @@ static void a_mirror_destroy(struct a_mirror *m)
 {
 	struct a_vm *vm = m->vm;
 
-	for (unsigned i = 0; i < A_VM_VCPUS; i++)
-		kvm_mmu_destroy_vcpu(&vm->vcpus[i]);
-	kvm_mmu_uninit_vm(&vm->kvm);
+	a_vm_drop_tables(vm);
 	for (unsigned g = 0; g < NR_PAGES; g++)
 		assert_false(log_of.in_external[g]);
 	a_slot_remove(&vm->kvm, m->slot);

@@ -41,9 +41,7 @@ static uint64_t nr_splits(struct a_vm *vm)
 
 static void end(struct a_vm *vm, struct kvm_memory_slot *slot)
 {
-	for (unsigned i = 0; i < A_VM_VCPUS; i++)
-		kvm_mmu_destroy_vcpu(&vm->vcpus[i]);
-	kvm_mmu_uninit_vm(&vm->kvm);
+	a_vm_drop_tables(vm);
 	assert_int_equal(nr_splits(vm), 0);
 	a_slot_remove(&vm->kvm, slot);
 	a_vm_destroy(vm);

@@ -161,9 +161,7 @@ static void storm(bool mirror)
 			assert_false(a_is_mapped(vm, i, g));
 	}
 	assert_int_equal(atomic64_load(&vm->kvm.mmu.huge_pages[PG_LEVEL_2M]), 0);
-	for (unsigned i = 0; i < A_VM_VCPUS; i++)
-		kvm_mmu_destroy_vcpu(&vm->vcpus[i]);
-	kvm_mmu_uninit_vm(&vm->kvm);		/* panics when a table is left */
+	a_vm_drop_tables(vm);		/* panics when a table is left */
 	assert_int_equal(counter_read(vm->module.counters, COUNTER_SPTES_INSTALLED),
 			 counter_read(vm->module.counters, COUNTER_SPTES_ZAPPED));
 	a_slot_remove(&vm->kvm, s.slot);
