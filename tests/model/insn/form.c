@@ -231,10 +231,14 @@ static struct form_pattern *pattern_of(struct form *f, const struct form_pattern
 	return &f->pattern[f->nr_patterns++];
 }
 
+unsigned form_vex_pp(const struct form_pattern *p)
+{
+	return p->prefixes & FORM_66 ? 1 : p->prefixes & FORM_F3 ? 2 : p->prefixes & FORM_F2 ? 3 : 0;
+}
+
 static unsigned put_vex(const struct form_pattern *p, uint8_t *b)
 {
-	unsigned pp = p->prefixes & FORM_66 ? 1 : p->prefixes & FORM_F3 ? 2 :
-		      p->prefixes & FORM_F2 ? 3 : 0;
+	unsigned pp = form_vex_pp(p);
 
 	b[0] = 0xc4;
 	b[1] = (uint8_t)(0xe0 | (p->map - FORM_VEX_0F + 1));
@@ -242,6 +246,20 @@ static unsigned put_vex(const struct form_pattern *p, uint8_t *b)
 			 (p->prefixes & FORM_VEXL ? 4 : 0) | pp);
 	b[3] = p->opcode;
 	return 4;
+}
+
+unsigned form_put_opcode(const struct form_pattern *p, uint8_t *b)
+{
+	unsigned n = 0;
+
+	if (p->map != FORM_1BYTE)
+		b[n++] = 0x0f;
+	if (p->map == FORM_0F38)
+		b[n++] = 0x38;
+	if (p->map == FORM_0F3A)
+		b[n++] = 0x3a;
+	b[n++] = p->opcode;
+	return n;
 }
 
 /* Up to the opcode, in the plainest way. */
@@ -263,14 +281,7 @@ static unsigned put_opcode(const struct form_pattern *p, uint8_t *b)
 		b[n++] = 0xf3;
 	if (p->prefixes & FORM_REXW)
 		b[n++] = 0x48;
-	if (p->map != FORM_1BYTE)
-		b[n++] = 0x0f;
-	if (p->map == FORM_0F38)
-		b[n++] = 0x38;
-	if (p->map == FORM_0F3A)
-		b[n++] = 0x3a;
-	b[n++] = p->opcode;
-	return n;
+	return n + form_put_opcode(p, b + n);
 }
 
 /* With 67 only what counts in it has forms of its own. */

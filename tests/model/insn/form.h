@@ -63,6 +63,11 @@ ZydisMnemonic form_mnemonic(uint64_t key);
 bool form_decode(enum x86_mode mode, const uint8_t *bytes, size_t n,
 		 ZydisDecodedInstruction *in, ZydisDecodedOperand *o);
 
+/* The opcode with its map's escape bytes (3 at most), not of VEX; how many. */
+unsigned form_put_opcode(const struct form_pattern *p, uint8_t *b);
+/* pp of a VEX prefix. */
+unsigned form_vex_pp(const struct form_pattern *p);
+
 /* All forms of @mode that x86_decode() takes; form_list_free() gives them back. */
 struct form_list form_list_of(enum x86_mode mode);
 void form_list_free(struct form_list *l);

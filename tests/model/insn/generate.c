@@ -37,8 +37,7 @@ static unsigned put_prefixes(const struct form_pattern *p, uint8_t *b, bool size
 
 static unsigned put_vex(const struct form_pattern *p, enum x86_mode mode, uint8_t *b)
 {
-	unsigned pp = p->prefixes & FORM_66 ? 1 : p->prefixes & FORM_F3 ? 2 :
-		      p->prefixes & FORM_F2 ? 3 : 0;
+	unsigned pp = form_vex_pp(p);
 	uint8_t inverse = mode == X86_MODE_64 ? (uint8_t)(rnd(8) << 5) : 0xe0;
 
 	b[0] = 0xc4;
@@ -58,14 +57,7 @@ static unsigned put_opcode(const struct form_pattern *p, enum x86_mode mode, uin
 		return put_vex(p, mode, b);
 	if (mode == X86_MODE_64 && (p->prefixes & FORM_REXW || rnd(2)))
 		b[n++] = (uint8_t)(0x40 | (p->prefixes & FORM_REXW ? 8 : 0) | rnd(8));
-	if (p->map != FORM_1BYTE)
-		b[n++] = 0x0f;
-	if (p->map == FORM_0F38)
-		b[n++] = 0x38;
-	if (p->map == FORM_0F3A)
-		b[n++] = 0x3a;
-	b[n++] = p->opcode;
-	return n;
+	return n + form_put_opcode(p, b + n);
 }
 
 /* One of those under which the form was found. */
