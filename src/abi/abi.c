@@ -196,17 +196,29 @@ void abi_notify_signal(struct vcpu *vcpu)
 	vcpu_notify_signal(vcpu);
 }
 
-void abi_interrupt_thread(struct abi *abi, uint64_t thread)
+/* @thread 0: whoever it is. */
+static void interrupt(struct abi *abi, uint64_t thread)
 {
 	int highest = abi_highest_fd(abi);
 
 	for (int fd = 0; fd <= highest; fd++) {
 		struct abi_file *f = abi_file_get(abi, fd, false);
+		uint64_t runner = f && f->kind == FILE_VCPU ? atomic64_load(&f->vcpu->runner) : 0;
 
-		if (f && f->kind == FILE_VCPU && atomic64_load(&f->vcpu->runner) == thread)
+		if (runner && (!thread || runner == thread))
 			vcpu_notify_signal(f->vcpu);
 		abi_file_put(f);
 	}
+}
+
+void abi_interrupt_thread(struct abi *abi, uint64_t thread)
+{
+	interrupt(abi, thread);
+}
+
+void abi_interrupt_all(struct abi *abi)
+{
+	interrupt(abi, 0);
 }
 
 bool abi_signal_mask(const struct vcpu *vcpu, uint64_t *mask)

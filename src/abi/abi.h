@@ -104,8 +104,9 @@ MUST_CHECK int abi_kick(struct abi_file *file);
 /* For that handler, on the thread that runs @vcpu: the run ends with -EINTR soon. */
 void abi_notify_signal(struct vcpu *vcpu);
 
-/* Ends the KVM_RUN that @thread (pthread_t) is inside, if it is.  Any thread. */
+/* Ends the KVM_RUN that @thread (pthread_t) is inside, if it is; or everybody's.  Any thread. */
 void abi_interrupt_thread(struct abi *abi, uint64_t thread);
+void abi_interrupt_all(struct abi *abi);
 
 /*
  * For the run hook: true when KVM_SET_SIGNAL_MASK gave @vcpu the signals that

@@ -159,3 +159,12 @@ void os_yield(void)
 {
 	sched_yield();
 }
+
+/* signal(7), "Interruption of system calls and library functions by stop signals". */
+bool os_wait_resumed(void)
+{
+	static const uint64_t no_signal;
+
+	return syscall(SYS_rt_sigtimedwait, &no_signal, NULL, NULL, sizeof(no_signal)) < 0 &&
+	       errno == EINTR;
+}

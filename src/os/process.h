@@ -47,5 +47,13 @@ void os_futex_wait(const uint32_t *word, uint32_t expected, uint64_t ns);
 /* Wakes at most @nr sleepers of @word, which may be unmapped by then. */
 void os_futex_wake(const uint32_t *word, int nr);
 
+/*
+ * Sleeps until the kernel makes the calling thread look at its signals although
+ * there is none for it: the process was stopped and goes on, or a debugger or
+ * the freezer held it.  The caller blocks every signal.  False: the kernel does
+ * not let us wait.
+ */
+MUST_CHECK bool os_wait_resumed(void);
+
 /* Lets another thread run now. */
 void os_yield(void);

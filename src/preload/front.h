@@ -67,6 +67,7 @@ struct front_frame {
 
 void front_deliver(struct front_frame *f);
 uint32_t front_cancels(void);		/* cancel.c */
+void front_watch_stops(void);		/* stopped.c: there is a vCPU now.  Any thread */
 
 static inline void front_enter(struct front_frame *f)
 {

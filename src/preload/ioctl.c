@@ -33,6 +33,8 @@ static NOINLINE bool ioctl_ours(struct abi *abi, int fd, unsigned int cmd, unsig
 	if (file) {
 		*r = abi_ioctl(abi, file, cmd, arg);
 		abi_file_put(file);
+		if (unlikely(cmd == KVM_CREATE_VCPU) && *r >= 0)
+			front_watch_stops();
 	}
 	front_leave(&frame);
 	sync_cancel_release(&held);

@@ -22,9 +22,10 @@
 
 static struct checks c;
 
-extern const char spin[], spin_end[];
+extern const char spin[], halt[], spin_end[];
 __asm__(".pushsection .rodata\n"
 	"spin:	jmp spin\n"
+	"halt:	hlt\n"
 	"spin_end:\n"
 	".popsection");
 
@@ -172,6 +173,97 @@ static void still_ends_the_program(int sig)
 	check(&c, WIFSIGNALED(status) && WTERMSIG(status) == sig, "signal %d ends a child: %#x", sig, status);
 }
 
+struct running {
+	struct flat_guest *guest;
+	int told;			/* a byte for each run that begins */
+	long r;
+	uint32_t reason;
+};
+
+static void *run_until_stopped(void *arg)
+{
+	struct running *run = arg;
+
+	need(write(run->told, "r", 1) == 1, "pipe");
+	run->r = flat_guest_run(run->guest);
+	run->reason = run->guest->run->exit_reason;
+	return NULL;
+}
+
+static void start_at(struct flat_guest *g, const char *entry)
+{
+	struct kvm_regs regs = flat_guest_regs(g, entry);
+
+	flat_guest_set(g, &regs);
+}
+
+/* One spins, one sleeps in HLT, and one thread waits for what comes by a pipe. */
+static int child_that_is_stopped(int told, int news)
+{
+	struct flat_guest spins, sleeps;
+	struct running run[2] = { { &spins, told, 0, 0 }, { &sleeps, told, 0, 0 } };
+	pthread_t thread[2];
+	char byte;
+
+	alarm(20);
+	flat_guest_make(&spins, KVM_X86_DEFAULT_VM, false, spin, (size_t)(spin_end - spin));
+	flat_guest_make(&sleeps, KVM_X86_DEFAULT_VM, true, spin, (size_t)(spin_end - spin));
+	start_at(&spins, spin);
+	start_at(&sleeps, halt);
+	for (int i = 0; i < 2; i++)
+		need(!pthread_create(&thread[i], NULL, run_until_stopped, &run[i]), "thread");
+	if (read(news, &byte, 1) != 1)
+		return 1;		/* that call goes on when the process does */
+	for (int i = 0; i < 2; i++) {
+		pthread_join(thread[i], NULL);
+		if (run[i].r != -EINTR || run[i].reason != KVM_EXIT_INTR)
+			return 2 + i;
+	}
+	return 0;
+}
+
+/* True: it was, and goes on; false: it has ended, *@status says how. */
+static bool stop_and_continue(pid_t pid, int *status)
+{
+	need(!kill(pid, SIGSTOP), "kill");
+	need(waitpid(pid, status, WUNTRACED) == pid, "waitpid");
+	if (!WIFSTOPPED(*status))
+		return false;
+	check(&c, WSTOPSIG(*status) == SIGSTOP, "SIGSTOP stops it: %#x", *status);
+	need(!kill(pid, SIGCONT), "kill");
+	return true;
+}
+
+/*
+ * The process is stopped and goes on: no KVM_RUN is begun again.  It is stopped
+ * until it ends, for a stop may come before a run has begun.
+ */
+static void stopped(void)
+{
+	int told[2], news[2], status;
+	char byte[2];
+	pid_t pid;
+
+	need(!pipe(told) && !pipe(news), "pipe");
+	pid = fork();
+	if (!pid)
+		_exit(child_that_is_stopped(told[1], news[0]));
+	need(read(told[0], byte, 1) == 1 && read(told[0], byte, 1) == 1, "the runs");
+	usleep(20000);
+	if (stop_and_continue(pid, &status)) {
+		need(write(news[1], "n", 1) == 1, "pipe");
+		do {
+			usleep(50000);
+		} while (stop_and_continue(pid, &status));
+	}
+	check(&c, WIFEXITED(status) && !WEXITSTATUS(status),
+	      "a stop ends every KVM_RUN and no read: %#x", status);
+	for (int i = 0; i < 2; i++) {
+		close(told[i]);
+		close(news[i]);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct sigaction act = { .sa_handler = on_alarm };
@@ -179,6 +271,7 @@ int main(int argc, char **argv)
 
 	(void)argv;
 	c.verbose = argc > 1;
+	stopped();
 	sigaction(SIGALRM, &act, NULL);
 	flat_guest_make(&guest, KVM_X86_DEFAULT_VM, false, spin, (size_t)(spin_end - spin));
 	regs = flat_guest_regs(&guest, spin);
