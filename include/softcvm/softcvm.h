@@ -35,7 +35,7 @@ struct softcvm;		/* a machine */
 
 /* What machine it is to be; a member that is 0 is the default. */
 struct softcvm_machine {
-	size_t			size;		/* sizeof(struct softcvm_machine): later ones are longer */
+	size_t			size;		/* sizeof(struct softcvm_machine), never 0: later ones are longer */
 	const char		*cpu;		/* "amd" or "intel"; default: this machine's */
 	const char		*kernel_abi;	/* "6.12" (default), no other yet */
 	const char *const	*params;	/* "kvm.mmio_caching=N", ..., NULL */
@@ -51,8 +51,11 @@ struct softcvm_machine {
 };
 
 /*
- * A machine, owned by the caller; NULL with errno EINVAL (it cannot be; *why
- * says so) or ENOMEM.  @machine NULL: all defaults.
+ * A machine, owned by the caller; NULL with errno EINVAL (it cannot be), ENOMEM,
+ * or what opening the trace file says; *why says so in words, unless @size is
+ * less than the structure has ever had (EINVAL: no member is looked at).  A
+ * longer one of a later version will do while the rest is 0.  @machine NULL:
+ * all defaults.
  */
 struct softcvm *softcvm_open(const struct softcvm_machine *machine);
 /* Every descriptor of it has been closed and no thread is inside. */

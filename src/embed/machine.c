@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,9 @@ struct softcvm {
 	struct abi		*abi;
 	struct exec_config	 config;	/* owns names that the machine uses */
 };
+
+/* The size of the first version of the structure: none has been shorter. */
+#define FIRST_SIZE	(offsetof(struct softcvm_machine, why_size) + sizeof(size_t))
 
 /* A negative errno as libc has it. */
 static long answer(long r)
@@ -82,38 +86,67 @@ static char *text_of(const struct softcvm_machine *m)
 	return text;
 }
 
+static void explain(const struct softcvm_machine *m, const char *why)
+{
+	if (m->why)
+		snprintf(m->why, m->why_size, "%s", why);
+}
+
 static int configure(struct softcvm *s, const struct softcvm_machine *m)
 {
 	char line[2560], *text = text_of(m);
 	int r;
 
-	if (!text)
-		return -errno;
+	if (!text) {
+		r = -errno;
+		explain(m, r == -EINVAL ? "a value has a line break" : "out of memory");
+		return r;
+	}
 	r = exec_config_parse(text, &s->config, line, sizeof(line));
 	free(text);
-	if (r && m->why)
-		snprintf(m->why, m->why_size, "%s", line);
+	if (r)
+		explain(m, line);
 	return r;
+}
+
+/*
+ * A later version's structure may be longer, and is taken while what we do not
+ * know is 0.  A shorter one is none: nothing of it is looked at.
+ */
+static int take_machine(struct softcvm_machine *m, const struct softcvm_machine *given)
+{
+	const unsigned char *byte = (const void *)given;
+
+	if (given->size < FIRST_SIZE)
+		return -EINVAL;
+	memcpy(m, given, MIN(given->size, sizeof(*m)));
+	for (size_t i = sizeof(*m); i < given->size; i++) {
+		if (byte[i]) {
+			explain(m, "a member is set that this version of the library does not know");
+			return -EINVAL;
+		}
+	}
+	return 0;
 }
 
 struct softcvm *softcvm_open(const struct softcvm_machine *machine)
 {
 	struct softcvm_machine m = { .size = 0 };
 	struct softcvm *s = calloc(1, sizeof(*s));
-	int r;
+	int r = 0;
 
 	if (!s)
 		return NULL;
 	if (machine)
-		memcpy(&m, machine, MIN(machine->size, sizeof(m)));
-	r = configure(s, &m);
+		r = take_machine(&m, machine);
+	if (!r)
+		r = configure(s, &m);
 	if (r)
 		goto out_free;
 	r = abi_create(&s->config.abi, &s->abi);
 	if (!r)
 		return s;
-	if (r == -EINVAL && m.why)
-		snprintf(m.why, m.why_size, "there is no such processor");
+	explain(&m, r == -EINVAL ? "there is no such processor" : strerror(-r));
 	exec_config_free(&s->config);
 out_free:
 	free(s);

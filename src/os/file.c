@@ -86,16 +86,19 @@ int os_open_for_lines(const char *path)
 	return r;
 }
 
-void os_write_all(int fd, const void *p, size_t n)
+size_t os_write_all(int fd, const void *p, size_t n, int *err)
 {
 	for (size_t done = 0; done < n; ) {
 		long r = syscall(SYS_write, fd, (const char *)p + done, n - done);
 
 		if (r > 0)
 			done += (size_t)r;
-		else if (errno != EINTR && errno != EAGAIN)
-			return;
+		else if (r == 0 || (errno != EINTR && errno != EAGAIN)) {
+			*err = r ? errno : EIO;
+			return n - done;
+		}
 	}
+	return 0;
 }
 
 void os_eventfd_signal(int held)

@@ -46,8 +46,8 @@ void os_poll_stop(struct os_poll *p);
  * is not there), or to standard error when that is NULL.  Or -errno.
  */
 MUST_CHECK int os_open_for_lines(const char *path);
-/* All of it, if need be in pieces; gives up on an error. */
-void os_write_all(int fd, const void *p, size_t n);
+/* All of it, if need be in pieces: bytes *not* written, 0 on success; @err: why, a positive errno. */
+MUST_CHECK size_t os_write_all(int fd, const void *p, size_t n, int *err);
 
 /*
  * Opens what @fd is again with other @flags of open(2), under the same number.

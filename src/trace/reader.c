@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/page.h"
 #include "os/clock.h"
 #include "os/file.h"
@@ -29,10 +30,19 @@ struct lines {
 	char		 text[LINES];
 };
 
+/* What the file does not take is lost, counted, and said once: a line that is cut off, too. */
 static void write_out(struct lines *l)
 {
-	os_write_all(l->t->fd, l->text, l->n);
+	uint64_t nr = 0;
+	size_t left;
+	int err;
+
+	left = os_write_all(l->t->fd, l->text, l->n, &err);
+	for (const char *at = l->text + l->n - left; at < l->text + l->n; at++)
+		nr += *at == '\n';
 	l->n = 0;
+	if (left && !atomic64_add(&l->t->nr_unwritten, nr))
+		log_error("trace: %s; from here on events are lost", strerror(err));
 }
 
 static void add_line(struct lines *l, const struct trace_record *rec)
@@ -187,7 +197,7 @@ void trace_flush(struct trace *t)
 
 uint64_t trace_lost(const struct trace *t)
 {
-	uint64_t sum = atomic64_load(&((struct trace *)t)->nr_homeless);
+	uint64_t sum = atomic64_load(&t->nr_homeless) + atomic64_load(&t->nr_unwritten);
 
 	for (unsigned i = 0; i < MAX_RINGS; i++) {
 		const struct trace_ring *r = atomicptr_load_acquire(&t->ring[i]);

@@ -56,6 +56,7 @@ void trace_destroy(struct trace *t);
 void trace_flush(struct trace *t);
 /* After fork, in the child: the parent's reader will not read what is emitted here. */
 void trace_forget(struct trace *t);
+/* So far, whatever the reason: no ring, a full one, a file that takes no more. */
 uint64_t trace_lost(const struct trace *t);
 
 /* Any thread; not from a signal handler.  @args: as many as the event has. */

@@ -50,6 +50,7 @@ struct trace {
 	int		fd;			/* [c] */
 	int		owner_pid;		/* [c] */
 	atomic64_t	nr_homeless;		/* lost by threads without a ring */
+	atomic64_t	nr_unwritten;		/* lost because the file took no more */
 	atomicptr_t	ring[MAX_RINGS];	/* by thread number; stays */
 
 	struct mutex	reading;		/* RANK_LEAF: one reads at a time */

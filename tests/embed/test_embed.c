@@ -104,7 +104,34 @@ static void cannot_be(void)
 	CHECK(!softcvm_open(&m) && errno == EINVAL && strstr(why, "99"));
 	m.phys_bits = 0;
 	m.cpu = "amd\nphys-bits=40";
-	CHECK(!softcvm_open(&m) && errno == EINVAL);
+	why[0] = 0;
+	CHECK(!softcvm_open(&m) && errno == EINVAL && strstr(why, "line break"));
+	m.cpu = "";
+	why[0] = 0;
+	CHECK(!softcvm_open(&m) && errno == EINVAL && strstr(why, "cpu"));
+	m.cpu = NULL;
+	m.trace = "kvm_entry";
+	m.trace_file = "/no such folder/file";
+	CHECK(!softcvm_open(&m) && errno == ENOENT && strstr(why, "No such file"));
+}
+
+/* Of other versions: shorter ones are none, longer ones may say nothing more. */
+static void other_sizes(void)
+{
+	char why[100] = "untouched";
+	struct { struct softcvm_machine m; uint64_t more[2]; } later = {
+		.m = { .why = why, .why_size = sizeof(why) } };
+	struct softcvm *s;
+
+	CHECK(!softcvm_open(&later.m) && errno == EINVAL);
+	later.m.size = sizeof(later.m) - 1;
+	CHECK(!softcvm_open(&later.m) && errno == EINVAL && !strcmp(why, "untouched"));
+	later.m.size = sizeof(later);
+	s = softcvm_open(&later.m);
+	CHECK(s);
+	softcvm_free(s);
+	later.more[1] = 1;
+	CHECK(!softcvm_open(&later.m) && errno == EINVAL && strstr(why, "does not know"));
 }
 
 /* One machine's life, counting; all at once. */
@@ -214,6 +241,7 @@ int main(void)
 	struct softcvm *defaults;
 
 	cannot_be();
+	other_sizes();
 	defaults = softcvm_open(NULL);
 	CHECK(defaults);
 	softcvm_free(defaults);

@@ -185,6 +185,21 @@ static void written_or_counted(void **unused)
 	close(fd);
 }
 
+static void a_full_file(void **unused)
+{
+	char path[] = "/dev/full";
+	struct trace_config config = { .file = path };
+	size_t len;
+
+	assert_null(trace_select("kvm_entry", config.on, &len));
+	assert_int_equal(trace_create(&config, &trace), 0);
+	for (unsigned i = 0; i < 10; i++)
+		TRACE(trace, kvm_entry, 0, i, 0);
+	trace_flush(trace);
+	assert_int_equal(trace_lost(trace), 10);
+	trace_destroy(trace);
+}
+
 static void nobody_looks(void **unused)
 {
 	struct trace_config config = { .file = NULL };
@@ -204,6 +219,7 @@ int main(void)
 		cmocka_unit_test(every_text),
 		cmocka_unit_test(selections),
 		cmocka_unit_test(written_or_counted),
+		cmocka_unit_test(a_full_file),
 		cmocka_unit_test(nobody_looks),
 	};
 
