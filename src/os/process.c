@@ -125,24 +125,6 @@ bool os_signal_pending(uint64_t allowed)
 	return pending & allowed;
 }
 
-uint64_t os_run_delay_ns(void)
-{
-	char text[80], *at;
-	ssize_t n;
-	int fd = (int)syscall(SYS_openat, AT_FDCWD, "/proc/thread-self/schedstat",
-			      O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return 0;
-	n = syscall(SYS_read, fd, text, sizeof(text) - 1);
-	syscall(SYS_close, fd);
-	if (n <= 0)
-		return 0;
-	text[n] = 0;
-	at = strchr(text, ' ');		/* time on the processor, time waiting, slices */
-	return at ? strtoull(at, NULL, 10) : 0;
-}
-
 void os_futex_wait(const uint32_t *word, uint32_t expected, uint64_t ns)
 {
 	struct timespec ts = { .tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000) };

@@ -38,7 +38,10 @@ bool os_signal_pending(uint64_t allowed);
 
 /*
  * Nanoseconds that the calling thread was ready to run and did not, since it
- * began; 0 where the kernel does not say.  Three system calls.
+ * began; 0 where the kernel does not say.  No system call while it has kept its
+ * processor since the last call, else three; always three where glibc has not
+ * registered restartable sequences (before 2.35, or by its tunable), or the kernel
+ * does not tell by them.
  */
 uint64_t os_run_delay_ns(void);
 

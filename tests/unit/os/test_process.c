@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "os/process.h"
 
+#include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -78,6 +80,53 @@ static void futex_waits_end_by_value_and_by_time(void **unused)
 	os_futex_wake(&word, 1);		/* nobody there */
 }
 
+static uint64_t delay_in_proc(void)
+{
+	unsigned long long delay = 0;
+	FILE *f = fopen("/proc/thread-self/schedstat", "r");
+
+	if (!f)
+		skip();
+	assert_int_equal(fscanf(f, "%*u %llu", &delay), 1);
+	fclose(f);
+	return delay;
+}
+
+static void *take_the_processor(void *stop)
+{
+	while (!__atomic_load_n((int *)stop, __ATOMIC_RELAXED))
+		;
+	return NULL;
+}
+
+/* What is kept is never older than the last time that the thread was switched out. */
+static void the_run_delay_is_the_kernels(void **unused)
+{
+	uint64_t begin = os_monotonic_ns(), first = delay_in_proc();
+	int stop = 0, one = sched_getcpu();
+	cpu_set_t set, before;
+	pthread_t rival;
+
+	assert_int_equal(sched_getaffinity(0, sizeof(before), &before), 0);
+	CPU_ZERO(&set);
+	CPU_SET(one, &set);
+	assert_int_equal(sched_setaffinity(0, sizeof(set), &set), 0);	/* the rival's too */
+	assert_int_equal(pthread_create(&rival, NULL, take_the_processor, &stop), 0);
+	do {
+		uint64_t low = delay_in_proc(), delay;
+
+		for (unsigned i = 0; i < 1000; i++)
+			os_run_delay_ns();
+		delay = os_run_delay_ns();
+		assert_true(delay >= low);
+		assert_true(delay <= delay_in_proc());
+	} while (os_monotonic_ns() - begin < 1900000000 && delay_in_proc() - first < 50000000);
+	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+	pthread_join(rival, NULL);
+	sched_setaffinity(0, sizeof(before), &before);
+	assert_true(delay_in_proc() > first);
+}
+
 static void clocks_agree(void **unused)
 {
 	uint64_t t0 = os_monotonic_ns(), c0 = os_tsc(), by_tsc, ns;
@@ -112,6 +161,7 @@ int main(void)
 		cmocka_unit_test(processors_are_those_we_may_use),
 		cmocka_unit_test(only_blocked_signals_are_pending),
 		cmocka_unit_test(futex_waits_end_by_value_and_by_time),
+		cmocka_unit_test(the_run_delay_is_the_kernels),
 		cmocka_unit_test(clocks_agree),
 		cmocka_unit_test(random_bytes_are_written_to_the_end),
 	};
