@@ -48,6 +48,8 @@ extern const struct ioctl_table system_ioctls, vm_ioctls, vcpu_ioctls;
 
 /* KVM_X86_SET_MSR_FILTER (msr_filter.c). */
 long abi_set_msr_filter(struct ioctl_call *call);
+/* KVM_SET_PMU_EVENT_FILTER (pmu_filter.c). */
+long abi_set_pmu_event_filter(struct ioctl_call *call);
 
 /* Structures with a tail of entries: header, then @nr elements. */
 #define COUNTED_MAX_MSRS	256	/* MAX_IO_MSRS */

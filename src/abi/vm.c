@@ -378,6 +378,7 @@ static const struct ioctl_row rows[] = {
 	IOC(KVM_SET_NR_MMU_PAGES, IOC_VALUE, set_nr_mmu_pages),
 	IOC(KVM_SET_BOOT_CPU_ID, IOC_VALUE, set_boot_cpu_id),
 	IOC(KVM_X86_SET_MSR_FILTER, 0, abi_set_msr_filter),
+	IOC(KVM_SET_PMU_EVENT_FILTER, 0, abi_set_pmu_event_filter),
 	IOC(KVM_IOEVENTFD, 0, ioeventfd),
 	IOC(KVM_REGISTER_COALESCED_MMIO, 0, register_coalesced_mmio),
 	IOC(KVM_UNREGISTER_COALESCED_MMIO, 0, unregister_coalesced_mmio),

@@ -44,6 +44,14 @@ struct old_cpuid_2 {
 #define FILTER(text, expected, ...) \
 	{ "MSR filter: " text, ON_BARE, KVM_X86_SET_MSR_FILTER, \
 	  ARG(struct kvm_msr_filter, __VA_ARGS__), .want = expected, .cap = KVM_CAP_X86_MSR_FILTER }
+/* KVM_SET_PMU_EVENT_FILTER with room for one event, and for as many as there may be. */
+struct pmu_1 { struct kvm_pmu_event_filter head; __u64 event; };
+struct pmu_300 { struct kvm_pmu_event_filter head; __u64 event[300]; };
+#define PMU(text, expected, ...) \
+	{ "PMU filter: " text, ON_BARE, KVM_SET_PMU_EVENT_FILTER, \
+	  ARG(struct pmu_1, __VA_ARGS__), .want = expected, .cap = KVM_CAP_PMU_EVENT_FILTER }
+#define PMU_MASKED(text, expected, code) \
+	PMU(text, expected, { .nevents = 1, .flags = KVM_PMU_EVENT_FLAG_MASKED_EVENTS }, code)
 #define CAP(...)	ARG(struct kvm_enable_cap, __VA_ARGS__)
 #define DEBUG(...)	ARG(struct kvm_guest_debug, __VA_ARGS__)
 
@@ -209,6 +217,20 @@ static const struct row rows[] = {
 	FILTER("as many as can be", 0, 0, { { 1, 0x600 * 8, 0, (__u8 *)ROW_HVA } }),
 	FILTER("no bitmap", EFAULT, 0, { { 1, 1, 0x10, NULL } }),
 	FILTER("the last of all", 0, 1, { [15] = { 3, 1, 0x10, (__u8 *)ROW_HVA } }),
+	PMU("nothing", 0, { 0 }),
+	PMU("an unknown action", EINVAL, { .action = 2 }),
+	PMU("an unknown flag", EINVAL, { .flags = 2 }),
+	PMU("one event", 0, { .nevents = 1, .action = KVM_PMU_EVENT_DENY }, 0xffff),
+	PMU("what can match nothing", 0, { .nevents = 1 }, ~0ULL),
+	PMU("an unknown action before too many", EINVAL, { .action = 2, .nevents = 301 }),
+	PMU("an unknown flag before too many", EINVAL, { .flags = 2, .nevents = 301 }),
+	PMU("too many", E2BIG, { .nevents = 301 }),
+	{ "PMU filter: as many as can be", ON_BARE, KVM_SET_PMU_EVENT_FILTER,
+	  ARG(struct pmu_300, { .nevents = 300 }), .cap = KVM_CAP_PMU_EVENT_FILTER },
+	PMU_MASKED("a masked event", 0, 0xff800000000000ffULL | 0xff00),
+	PMU_MASKED("a bit between masks", EINVAL, 1ULL << 54),
+	PMU_MASKED("a bit beside the unit mask", EINVAL, 1ULL << 16),
+	PMU_MASKED("a bit above AMD's event select", EINVAL, 1ULL << 36),
 	{ "MSR exits: an unknown reason", ON_BARE, KVM_ENABLE_CAP,
 	  CAP(.cap = KVM_CAP_X86_USER_SPACE_MSR, .args = { 8 }), .want = EINVAL },
 	{ "MSR exits", ON_BARE, KVM_ENABLE_CAP,

@@ -178,6 +178,7 @@ const struct pointer_row pointer_rows[] = {
 	  GOOD(struct kvm_enable_cap, .cap = KVM_CAP_ENFORCE_PV_FEATURE_CPUID), false, EFAULT },
 	{ ON_VCPU, KVM_SET_CPUID, GOOD(struct kvm_cpuid, 0), false, EFAULT },
 	{ ON_BARE, KVM_X86_SET_MSR_FILTER, GOOD(struct kvm_msr_filter, 0), false, EFAULT },
+	{ ON_BARE, KVM_SET_PMU_EVENT_FILTER, GOOD(struct kvm_pmu_event_filter, 0), false, EFAULT },
 	{ ON_DEV, KVM_X86_GET_MCE_CAP_SUPPORTED, GOOD(__u64, 0), true, EFAULT },
 	/* NULL takes the mask away. */
 	{ ON_VCPU, KVM_SET_SIGNAL_MASK, "\10\0\0\0\0\0\0\0\0\0\0\0", 12, false, 0 },

@@ -263,6 +263,20 @@ static void filters_deny_and_allow(void)
 	flat_guest_free(&g);
 }
 
+/* Masked events have the event select of the vendor: 12 bits on AMD, 8 on Intel. */
+static void event_selects_are_the_vendors(void)
+{
+	struct { struct kvm_pmu_event_filter head; __u64 event; } f = {
+		.head = { .nevents = 1, .flags = KVM_PMU_EVENT_FLAG_MASKED_EVENTS },
+		.event = KVM_PMU_MASKED_ENTRY_EVENT_SELECT,
+	};
+	struct flat_guest g;
+
+	make(&g, true);
+	IS(g.amd ? 0 : -EINVAL, kvm_ioctlp(g.vm, KVM_SET_PMU_EVENT_FILTER, &f));
+	flat_guest_free(&g);
+}
+
 /*
  * PAE paging whose directory pointers only the VMM has: memory at CR3 is empty.
  * Intel's processors take them; AMD's know none but those in memory.
@@ -354,6 +368,7 @@ int main(int argc, char **argv)
 	debug_registers_are_kept_apart();
 	the_vmm_answers_for_registers();
 	filters_deny_and_allow();
+	event_selects_are_the_vendors();
 	directory_pointers_of_the_vmm();
 	halting_is_the_guests_own();
 	mode_changes_under_a_load();
