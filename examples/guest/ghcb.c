@@ -14,8 +14,20 @@
 
 #define RESULT_EXCEPTION	1u		/* EXITINFO1: EXITINFO2 has an event */
 
-static struct ghcb block __attribute__((aligned(4096)));
+#define MSR_GS_BASE		0xc0000101u	/* not intercepted */
+
+/* What GS points to: one for each processor. */
+struct this_cpu { struct ghcb *block; };
+
 static unsigned version;			/* 0: not begun */
+
+static struct ghcb *mine(void)
+{
+	struct ghcb *block;
+
+	__asm__("movq %%gs:0, %0" : "=r"(block));
+	return block;
+}
 
 static uint64_t msr_call(uint64_t request)
 {
@@ -39,45 +51,52 @@ void guest_ghcb_begin(void)
 {
 	uint64_t info = msr_call(MSR_SEV_INFO_REQUEST);
 	unsigned most = (unsigned)(info >> 48), least = (unsigned)(info >> 32 & 0xffff);
+	struct this_cpu *cpu;
 
 	if ((info & 0xfff) != MSR_SEV_INFO || least > 2 || !most)
 		guest_terminate(0, 1);
 	/* The hypervisor's word about the encryption bit is compared, not believed. */
 	if (!guest_c_bit || guest_c_bit >> (info >> 24 & 0x3f) != 1)
 		guest_terminate(0, 0);
-	guest_share(&block);
+	cpu = guest_page();
+	cpu->block = guest_page();
+	guest_share(cpu->block);
+	guest_wrmsr(MSR_GS_BASE, (uintptr_t)cpu);
 	version = most < 2 ? most : 2;
 }
 
 void ghcb_clear(void)
 {
-	memset(block.valid, 0, sizeof(block.valid));
+	memset(mine()->valid, 0, sizeof(mine()->valid));
 }
 
 void ghcb_set(enum ghcb_field field, uint64_t value)
 {
-	memcpy(block.fields + field, &value, sizeof(value));
-	block.valid[field / 64] |= (uint8_t)(1u << field / 8 % 8);
+	struct ghcb *block = mine();
+
+	memcpy(block->fields + field, &value, sizeof(value));
+	block->valid[field / 64] |= (uint8_t)(1u << field / 8 % 8);
 }
 
 uint64_t ghcb_get(enum ghcb_field field)
 {
+	const struct ghcb *block = mine();
 	uint64_t value;
 
-	if (!(block.valid[field / 64] >> field / 8 % 8 & 1))
+	if (!(block->valid[field / 64] >> field / 8 % 8 & 1))
 		guest_terminate(0, 0);
-	memcpy(&value, block.fields + field, sizeof(value));
+	memcpy(&value, block->fields + field, sizeof(value));
 	return value;
 }
 
 uint8_t *ghcb_buffer(void)
 {
-	return block.buffer;
+	return mine()->buffer;
 }
 
 void ghcb_use_buffer(void)
 {
-	ghcb_set(GHCB_SCRATCH, (uintptr_t)block.buffer);
+	ghcb_set(GHCB_SCRATCH, (uintptr_t)mine()->buffer);
 }
 
 void ghcb_call(uint64_t code, uint64_t info1, uint64_t info2)
@@ -89,9 +108,9 @@ void ghcb_call(uint64_t code, uint64_t info1, uint64_t info2)
 	ghcb_set(GHCB_EXITCODE, code);
 	ghcb_set(GHCB_EXITINFO1, info1);
 	ghcb_set(GHCB_EXITINFO2, info2);
-	block.version = (uint16_t)version;
-	block.usage = 0;
-	guest_wrmsr(MSR_GHCB, (uintptr_t)&block);
+	mine()->version = (uint16_t)version;
+	mine()->usage = 0;
+	guest_wrmsr(MSR_GHCB, (uintptr_t)mine());
 	__asm__ volatile("rep; vmmcall" ::: "memory");
 	result = ghcb_get(GHCB_EXITINFO1) & 0xffffffff;
 	event = ghcb_get(GHCB_EXITINFO2);

@@ -57,7 +57,7 @@ void guest_on_fault(guest_fault_fn handler);
 void guest_drop_traps(void);
 
 /* ghcb.c: SEV-ES. */
-void guest_ghcb_begin(void);			/* before main, in SEV-ES guests */
+void guest_ghcb_begin(void);			/* each processor's first step, in SEV-ES guests */
 unsigned guest_ghcb_version(void);
 __attribute__((noreturn)) void guest_terminate(unsigned set, unsigned reason);
 void guest_vc(struct guest_frame *frame);	/* #VC */
@@ -68,6 +68,9 @@ void guest_cpu_start(unsigned apic_id, void (*run)(void));
 
 /* device.c: what the test device answers in every size of access, on the console. */
 void guest_show_device(void);
+
+/* count.c: with processor 1; 0: every step counted. */
+int guest_count_together(void);
 
 /* string.c */
 void *memcpy(void *to, const void *from, size_t n);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * smp.c - another processor by INIT and SIPI; not in SEV-ES guests, whose processors have a
- * launched state of their own.
+ * smp.c - another processor by INIT and SIPI.
+ *
+ * SIPI's vector says where it begins, in real mode; not in SEV-ES guests: their processors begin
+ * where their launched state says (softcvm run: at the image's entry, with EBX 0).
  */
 #include "guest.h"
 
@@ -27,6 +29,8 @@ void guest_cpu_begin(void)
 	void (*run)(void) = run_there;
 
 	guest_cpu_traps();
+	if (guest_sev_status & SEV_STATUS_SEV_ES)
+		guest_ghcb_begin();
 	arrived = true;
 	run();
 	for (;;)
@@ -41,8 +45,6 @@ static void send(unsigned apic_id, uint32_t what)
 
 void guest_cpu_start(unsigned apic_id, void (*run)(void))
 {
-	if (guest_sev_status & SEV_STATUS_SEV_ES)
-		guest_panic("no second processor in SEV-ES guests");
 	memcpy((void *)TRAMPOLINE, guest_trampoline, (size_t)(guest_trampoline_end - guest_trampoline));
 	guest_map(APIC, APIC, GUEST_MAP_SHARED);
 	guest_write32(APIC + APIC_SPURIOUS, APIC_ENABLE | 0xff);

@@ -54,9 +54,11 @@
 	.section .text.start, "ax"
 	.code32
 	.globl guest_start
-guest_start:				/* EBX: start info */
+guest_start:				/* EBX: start info; 0: not the first processor (SEV-ES) */
 	cli
 	cld
+	testl %ebx, %ebx
+	jz ap_start
 	movl $guest_bss_start, %edi
 	movl $guest_bss_end, %ecx
 	subl %edi, %ecx
@@ -205,6 +207,9 @@ gdt_copy:
 guest_trampoline_end:
 
 	.code32
+ap_start:
+	lgdt gdt_pointer
+	ljmp $CODE32, $ap32
 ap32:
 	FLAT_SEGMENTS
 	LONG_MODE ap64

@@ -244,7 +244,7 @@ void guest_vc(struct guest_frame *f)
 	struct guest_insn insn;
 	bool done, again = false;
 
-	nr_seen++;
+	__atomic_fetch_add(&nr_seen, 1, __ATOMIC_SEQ_CST);
 	if (!guest_ghcb_version() || !guest_insn_decode(&insn, f))
 		give_up(f);
 	if (f->error == VC_IOIO)

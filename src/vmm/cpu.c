@@ -62,10 +62,11 @@ static struct kvm_segment flat(unsigned selector, unsigned type)
 		.type = (uint8_t)type, .present = 1, .db = 1, .s = 1, .g = 1 };
 }
 
-/* 32-bit protected mode without paging, as image.c says. */
+/* 32-bit protected mode without paging, as image.c says; no start info for all but the first. */
 static void set_start(const struct vmm *vmm, const struct vmm_vcpu *v)
 {
-	struct kvm_regs regs = { .rip = vmm->image.entry, .rbx = VMM_START_INFO, .rflags = 2 };
+	struct kvm_regs regs = { .rip = vmm->image.entry, .rbx = v->id ? 0 : VMM_START_INFO,
+				 .rflags = 2 };
 	struct kvm_sregs sregs;
 
 	VMM_IOCTL(v->fd, KVM_GET_SREGS, &sregs);
@@ -93,7 +94,8 @@ static void create_vcpu(struct vmm *vmm, unsigned id, struct kvm_cpuid2 *cpuid)
 		vmm_die(VMM_EXIT_MACHINE, "mmap of vCPU %u: %s", id, vmm_errno_name(errno));
 	fit_cpuid(vmm, cpuid, id);
 	VMM_IOCTL(v->fd, KVM_SET_CPUID2, cpuid);
-	if (!id)
+	/* A SIPI cannot change an encrypted state: what is launched is where it begins. */
+	if (!id || vmm->options.type->es)
 		set_start(vmm, v);
 }
 
