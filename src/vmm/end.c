@@ -39,10 +39,19 @@ bool vmm_has_ended(struct vmm *vmm)
 	return ended;
 }
 
-static void print_hex(const uint8_t *bytes, size_t n)
+static void print_measurement(const struct vmm *vmm)
 {
-	for (size_t i = 0; i < n; i++)
-		fprintf(stderr, "%02x", bytes[i]);
+	for (size_t i = 0; i < sizeof(vmm->measurement); i++)
+		fprintf(stderr, "%02x", vmm->measurement[i]);
+}
+
+void vmm_measurement_print(const struct vmm *vmm)
+{
+	if (!vmm->measured || vmm->options.json)
+		return;
+	fputs("measurement: ", stderr);
+	print_measurement(vmm);
+	fputc('\n', stderr);
 }
 
 /* All texts are ours, but for an image's name in none of them: nothing to escape. */
@@ -65,7 +74,7 @@ static void print_json(const struct vmm *vmm)
 	fputc('}', stderr);
 	if (vmm->measured) {
 		fputs(", \"measurement\": \"", stderr);
-		print_hex(vmm->measurement, sizeof(vmm->measurement));
+		print_measurement(vmm);
 		fputc('"', stderr);
 	}
 	fputs("}\n", stderr);
@@ -74,14 +83,8 @@ static void print_json(const struct vmm *vmm)
 void vmm_end_print(struct vmm *vmm)
 {
 	fflush(stdout);
-	if (vmm->options.json) {
+	if (vmm->options.json)
 		print_json(vmm);
-		return;
-	}
-	if (vmm->measured) {
-		fputs("measurement: ", stderr);
-		print_hex(vmm->measurement, sizeof(vmm->measurement));
-		fputc('\n', stderr);
-	}
-	fprintf(stderr, "guest ended: %s\n", vmm->end.text);
+	else
+		fprintf(stderr, "guest ended: %s\n", vmm->end.text);
 }

@@ -189,6 +189,7 @@ int main(int argc, char **argv)
 	vmm_cpu_create(&vmm);
 	if (vmm.options.type->sev)
 		vmm_sev_launch(&vmm);
+	vmm_measurement_print(&vmm);
 	vmm_run(&vmm);
 	vmm_end_print(&vmm);
 	return vmm.end.status;

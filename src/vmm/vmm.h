@@ -141,5 +141,7 @@ void vmm_run(struct vmm *vmm);
 __attribute__((format(printf, 4, 5)))
 void vmm_end(struct vmm *vmm, const char *kind, int status, const char *fmt, ...);
 bool vmm_has_ended(struct vmm *vmm);
+/* A line with the launch measurement, if it is wanted and not a part of the JSON. */
+void vmm_measurement_print(const struct vmm *vmm);
 /* The last line on standard error. */
 void vmm_end_print(struct vmm *vmm);
