@@ -153,6 +153,27 @@ EXPORT int dup3(int old, int new, int flags)
 	AS_DUP(old, real()->dup3(old, new, flags));
 }
 
+/* Ours are sealed memfds; the kernel's anonymous files and devices have no seals.  -errno or 0. */
+static int refuse_seals(int fd, int cmd, uintptr_t arg)
+{
+	struct front_frame frame;
+	struct abi_file *file;
+	int r = 0;
+
+	if (likely(!front_machine()))
+		return 0;
+	front_enter(&frame);
+	file = front_file(fd);
+	if (file) {
+		bool may_write = (real()->fcntl(fd, F_GETFL, NULL) & O_ACCMODE) != O_RDONLY;
+
+		r = cmd == F_GET_SEALS || may_write || arg > UINT32_MAX ? -EINVAL : -EPERM;
+	}
+	abi_file_put(file);
+	front_leave(&frame);
+	return r;
+}
+
 /* The argument of fcntl is a number or a pointer: one word in a register. */
 #define DEFINE_FCNTL(name)						\
 int name(int fd, int cmd, ...);						\
@@ -166,6 +187,12 @@ EXPORT int name(int fd, int cmd, ...)					\
 	va_end(ap);							\
 	if (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC)			\
 		AS_DUP(fd, real()->name(fd, cmd, arg));			\
+	if (cmd == F_ADD_SEALS || cmd == F_GET_SEALS) {			\
+		int r = refuse_seals(fd, cmd, (uintptr_t)arg);		\
+									\
+		if (r)							\
+			return (int)front_answer(r);			\
+	}								\
 	return real()->name(fd, cmd, arg);				\
 }
 

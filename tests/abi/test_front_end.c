@@ -43,6 +43,7 @@ static short ready(int fd)
 /* What no KVM descriptor but a vCPU's can do, and what all can. */
 static void plain_file(int fd, bool has_pread)
 {
+	bool may_write = (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY;
 	char byte = 0;
 
 	FAILS(EINVAL, read(fd, &byte, 1));
@@ -58,6 +59,9 @@ static void plain_file(int fd, bool has_pread)
 	IS(0, cloexec(fd));
 	IS(0, fcntl(fd, F_SETFL, O_NONBLOCK));
 	IS(O_NONBLOCK, fcntl(fd, F_GETFL) & O_NONBLOCK);
+	FAILS(EINVAL, fcntl(fd, F_GET_SEALS));
+	FAILS(may_write ? EINVAL : EPERM, fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL));
+	FAILS(EINVAL, fcntl(fd, F_ADD_SEALS, 1UL << 32));
 }
 
 static void opening(void)

@@ -95,6 +95,8 @@ static void refuses(int vm)
 	FAILS(EINVAL, ftruncate(fd, SIZE));
 	FAILS(EINVAL, ftruncate(fd, SIZE * 2));
 	FAILS(EINVAL, fchmod(fd, 0777));
+	FAILS(EINVAL, fcntl(fd, F_GET_SEALS));
+	FAILS(EINVAL, fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL));
 	FAILS(ENOTTY, ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_USER_MEMORY));
 	IS(SIZE, stat_of(fd).st_size);
 	IS(0, stat_of(fd).st_blocks);
