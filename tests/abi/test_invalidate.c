@@ -13,12 +13,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/shm.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -61,6 +65,7 @@ struct world {
 	struct walker walker[NR_VCPUS];
 	char *memory;			/* of slots 1 and 2; PAGE to spare on either side */
 	int file;			/* that backs it, or -1 */
+	bool in_heap;			/* at its end */
 	int stop;
 };
 
@@ -135,29 +140,59 @@ static char *map_at(void *at, int file, off_t offset, size_t size)
 	return p;
 }
 
-/* Memory for the slots: 2 MiB aligned, or a page beside. */
-static void make_memory(struct world *w, bool with_file, bool aligned)
-{
-	char *room = map_at(NULL, -1, 0, 2 * HUGE + SIZE);
+enum backing { ANONYMOUS, FROM_FILE, SYSTEM_V, HEAP };
 
-	w->memory = (char *)(((uintptr_t)room + 2 * HUGE - 1) & ~(HUGE - 1));
-	if (!aligned)
-		w->memory -= PAGE;
+/* The end of the heap; malloc has enough below it. */
+static char *make_heap(bool aligned)
+{
+	uintptr_t unit = aligned ? HUGE : PAGE, from = (uintptr_t)sbrk(0);
+	uintptr_t to = ((from + unit - 1) & ~(unit - 1)) + SIZE;
+
+	need(sbrk((intptr_t)(to - from)) == (void *)from, "sbrk");
+	return (char *)(to - SIZE);
+}
+
+/* A segment for each page. */
+static void attach(char *at)
+{
+	for (size_t i = 0; i < SIZE; i += PAGE) {
+		int id = shmget(IPC_PRIVATE, PAGE, IPC_CREAT | 0600);
+
+		need(id >= 0 && shmat(id, at + i, SHM_REMAP) == at + i, "shmat");
+		shmctl(id, IPC_RMID, NULL);
+	}
+}
+
+/* Memory for the slots: 2 MiB aligned, or a page beside. */
+static void make_memory(struct world *w, enum backing backing, bool aligned)
+{
 	w->file = -1;
-	if (with_file) {
+	w->in_heap = backing == HEAP;
+	if (w->in_heap) {
+		w->memory = make_heap(aligned);
+	} else {
+		char *room = map_at(NULL, -1, 0, 2 * HUGE + SIZE);
+
+		w->memory = (char *)(((uintptr_t)room + 2 * HUGE - 1) & ~(HUGE - 1));
+		if (!aligned)
+			w->memory -= PAGE;
+	}
+	if (backing == FROM_FILE) {
 		w->file = memfd_create("guest", 0);
 		need(w->file >= 0 && !ftruncate(w->file, SIZE), "memfd_create");
 		map_at(w->memory, w->file, 0, SIZE);
 	}
+	if (backing == SYSTEM_V)
+		attach(w->memory);
 	fill(w->memory, SIZE, OLD);
 }
 
-static void world_make(struct world *w, bool with_file, bool aligned, bool writes)
+static void world_make(struct world *w, enum backing backing, bool aligned, bool writes)
 {
 	memset(w, 0, sizeof(*w));
 	flat_guest_make(&w->g, KVM_X86_DEFAULT_VM, false, walk_code,
 			(size_t)(walk_end - walk_code));
-	make_memory(w, with_file, aligned);
+	make_memory(w, backing, aligned);
 	need(!vm_region(w->g.vm, 1, 0, MEMORY_GPA, SIZE, w->memory), "slot 1");
 	need(!vm_region(w->g.vm, 2, 0, ALIAS_GPA, SIZE, w->memory), "slot 2");
 	for (int i = 0; i < NR_VCPUS; i++) {
@@ -185,7 +220,7 @@ static void world_make(struct world *w, bool with_file, bool aligned, bool write
 		     "pthread_create");
 }
 
-static void world_free(struct world *w)
+static void stop_walking(struct world *w)
 {
 	__atomic_store_n(&w->stop, 1, __ATOMIC_RELEASE);
 	for (int i = 0; i < NR_VCPUS; i++) {
@@ -197,13 +232,21 @@ static void world_free(struct world *w)
 			pause_us(500);
 		}
 		check(&c, !k->odd, "vCPU %d ended with %ld", i, k->odd);
-		if (i) {
-			munmap(k->run, 3 * PAGE);
-			close(k->vcpu);
-		}
+	}
+}
+
+/* After stop_walking(). */
+static void world_free(struct world *w)
+{
+	for (int i = 1; i < NR_VCPUS; i++) {
+		munmap(w->walker[i].run, 3 * PAGE);
+		close(w->walker[i].vcpu);
 	}
 	flat_guest_free(&w->g);
-	munmap(w->memory, SIZE);
+	if (w->in_heap)
+		need(!brk(w->memory), "brk");
+	else
+		munmap(w->memory, SIZE);
 	if (w->file >= 0)
 		close(w->file);
 }
@@ -318,6 +361,40 @@ static int remove_elsewhere(struct world *w, char *at, size_t size)
 	return r;
 }
 
+/* Of ourselves, as Linux 6.13 and later let us. */
+static int forget_by_process(struct world *w, char *at, size_t size)
+{
+	const struct iovec range = { at, size };
+	int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	ssize_t n = process_madvise(self, &range, 1, MADV_DONTNEED, 0);
+
+	close(self);
+	if (n < 0 && errno == EINVAL) {
+		check_skip(&c, "process_madvise", "Linux 6.13");
+		return madvise(at, size, MADV_DONTNEED);
+	}
+	return n != (ssize_t)size;
+}
+
+static int detach(struct world *w, char *at, size_t size)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < size; i += PAGE)
+		r |= shmdt(at + i);
+	return r;
+}
+
+static int lower_heap(struct world *w, char *at, size_t size)
+{
+	return sbrk(0) != w->memory + SIZE || brk(at);
+}
+
+static int lower_heap_by(struct world *w, char *at, size_t size)
+{
+	return sbrk(at - (w->memory + SIZE)) != w->memory + SIZE;
+}
+
 static int fail_to_unmap(struct world *w, char *at, size_t size)
 {
 	return !(munmap(at + 1, size) < 0 && errno == EINVAL &&
@@ -329,27 +406,32 @@ enum after { GOES_ON, SEES_OLD, FAULTS };
 static const struct row {
 	const char *what;
 	int (*call)(struct world *w, char *at, size_t size);
-	bool with_file, writes;
+	enum backing backing;
+	bool writes;
 	enum after after;
 } rows[] = {
-	{ "mmap(MAP_FIXED)", replace, false, true, GOES_ON },
-	{ "mmap(MAP_FIXED), readers", replace, false, false, GOES_ON },
-	{ "mmap(MAP_FIXED) over a file", replace, true, true, GOES_ON },
-	{ "MADV_DONTNEED", forget, false, true, GOES_ON },
-	{ "MADV_DONTNEED, readers", forget, false, false, GOES_ON },
-	{ "mremap onto it", move_in, false, true, GOES_ON },
-	{ "mremap away", move_out, false, true, FAULTS },
-	{ "munmap", unmap, false, true, FAULTS },
-	{ "munmap of a file", unmap, true, false, FAULTS },
-	{ "mprotect(PROT_NONE)", forbid, false, true, FAULTS },
-	{ "mprotect(PROT_NONE), readers", forbid, false, false, FAULTS },
-	{ "mprotect(PROT_READ), writers", forbid_writing, false, true, FAULTS },
-	{ "mprotect(PROT_READ), readers", forbid_writing, false, false, SEES_OLD },
-	{ "a hole in the file", punch, true, true, GOES_ON },
-	{ "a hole in the file, readers", punch, true, false, GOES_ON },
-	{ "MADV_REMOVE elsewhere", remove_elsewhere, true, false, GOES_ON },
-	{ "ftruncate", cut, true, true, FAULTS },
-	{ "calls that fail", fail_to_unmap, false, true, SEES_OLD },
+	{ "mmap(MAP_FIXED)", replace, ANONYMOUS, true, GOES_ON },
+	{ "mmap(MAP_FIXED), readers", replace, ANONYMOUS, false, GOES_ON },
+	{ "mmap(MAP_FIXED) over a file", replace, FROM_FILE, true, GOES_ON },
+	{ "MADV_DONTNEED", forget, ANONYMOUS, true, GOES_ON },
+	{ "MADV_DONTNEED, readers", forget, ANONYMOUS, false, GOES_ON },
+	{ "mremap onto it", move_in, ANONYMOUS, true, GOES_ON },
+	{ "mremap away", move_out, ANONYMOUS, true, FAULTS },
+	{ "munmap", unmap, ANONYMOUS, true, FAULTS },
+	{ "munmap of a file", unmap, FROM_FILE, false, FAULTS },
+	{ "mprotect(PROT_NONE)", forbid, ANONYMOUS, true, FAULTS },
+	{ "mprotect(PROT_NONE), readers", forbid, ANONYMOUS, false, FAULTS },
+	{ "mprotect(PROT_READ), writers", forbid_writing, ANONYMOUS, true, FAULTS },
+	{ "mprotect(PROT_READ), readers", forbid_writing, ANONYMOUS, false, SEES_OLD },
+	{ "a hole in the file", punch, FROM_FILE, true, GOES_ON },
+	{ "a hole in the file, readers", punch, FROM_FILE, false, GOES_ON },
+	{ "MADV_REMOVE elsewhere", remove_elsewhere, FROM_FILE, false, GOES_ON },
+	{ "ftruncate", cut, FROM_FILE, true, FAULTS },
+	{ "process_madvise", forget_by_process, ANONYMOUS, true, GOES_ON },
+	{ "shmdt", detach, SYSTEM_V, true, FAULTS },
+	{ "brk", lower_heap, HEAP, true, FAULTS },
+	{ "sbrk", lower_heap_by, HEAP, false, FAULTS },
+	{ "calls that fail", fail_to_unmap, ANONYMOUS, true, SEES_OLD },
 };
 
 /* Pages [first, first + nr) of the memory, which may stick out by one on either side. */
@@ -372,7 +454,7 @@ static void run_row(const struct row *row, const struct part *part)
 	uint64_t kept;
 	char *at;
 
-	world_make(&w, row->with_file, part->aligned, row->writes);
+	world_make(&w, row->backing, part->aligned, row->writes);
 	at = w.memory + part->first * (long)PAGE;
 	check(&c, all_pass(&w), "%s, %s: the guests run", row->what, part->what);
 	need(!row->call(&w, at, size), "%s, %s: the call", row->what, part->what);
@@ -382,6 +464,8 @@ static void run_row(const struct row *row, const struct part *part)
 			need(!mprotect(at, size, PROT_READ | PROT_WRITE), "mprotect");
 		else if (row->call == cut)
 			need(!ftruncate(w.file, SIZE), "ftruncate");
+		else if (row->backing == HEAP)
+			need(!brk(w.memory + SIZE), "brk");
 		else
 			map_at(at, -1, 0, size);
 	}
@@ -399,6 +483,33 @@ static void run_row(const struct row *row, const struct part *part)
 		check(&c, !old_seen(&w), "%s, %s: what the VMM writes is seen", row->what,
 		      part->what);
 	}
+	stop_walking(&w);
+	world_free(&w);
+}
+
+static uint64_t nr_entries(int stats)
+{
+	return kvm_stat(stats, "pages_4k") + kvm_stat(stats, "pages_2m") + kvm_stat(stats, "pages_1g");
+}
+
+/* The call itself takes the entries away, not a guest that stumbles later: kvm.md 2.7. */
+static void entries_go(const struct row *row)
+{
+	uint64_t before, after;
+	struct world w;
+	int stats;
+
+	world_make(&w, row->backing, false, row->writes);
+	check(&c, all_pass(&w), "%s: the guests run", row->what);
+	stop_walking(&w);
+	stats = ioctl(w.g.vm, KVM_GET_STATS_FD, 0);
+	need(stats >= 0, "KVM_GET_STATS_FD");
+	before = nr_entries(stats);
+	need(!row->call(&w, w.memory, SIZE), "%s: the call", row->what);
+	after = nr_entries(stats);
+	check(&c, after + 2 * NR_PAGES <= before, "%s: %llu entries are left of %llu", row->what,
+	      (unsigned long long)after, (unsigned long long)before);
+	close(stats);
 	world_free(&w);
 }
 
@@ -407,7 +518,7 @@ static void nothing_crosses(void)
 {
 	struct world w;
 
-	world_make(&w, false, true, true);
+	world_make(&w, ANONYMOUS, true, true);
 	for (int round = 0; round < 100; round++) {
 		bool clean = true;
 
@@ -427,6 +538,7 @@ static void nothing_crosses(void)
 					 1ULL << 40;
 		check(&c, clean, "round %d: no guest carries a number over", round);
 	}
+	stop_walking(&w);
 	world_free(&w);
 }
 
@@ -459,16 +571,33 @@ static void cost_elsewhere(void)
 	munmap(page, PAGE);
 }
 
+/* Where the heap ends is ours to say: what malloc will want is below already. */
+static void grow_malloc(void)
+{
+	void *some[4];
+
+	mallopt(M_TRIM_THRESHOLD, 1 << 30);
+	mallopt(M_TOP_PAD, 16 << 20);
+	for (size_t i = 0; i < 4; i++)
+		some[i] = malloc(100000);
+	for (size_t i = 0; i < 4; i++)
+		free(some[i]);
+}
+
 int main(int argc, char **argv)
 {
 	const struct sigaction kicked = { .sa_handler = kick };
 
 	c.verbose = argc > 1 && !strcmp(argv[1], "--verbose");
 	need(!sigaction(SIGUSR1, &kicked, NULL), "sigaction");
+	grow_malloc();
 	cost_elsewhere();
-	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		if (rows[i].call != fail_to_unmap)
+			entries_go(&rows[i]);
 		for (size_t k = 0; k < sizeof(parts) / sizeof(*parts); k++)
 			run_row(&rows[i], &parts[k]);
+	}
 	nothing_crosses();
 	return checks_end(&c);
 }
