@@ -235,9 +235,10 @@ static void stop_walking(struct world *w)
 	}
 }
 
-/* After stop_walking(). */
 static void world_free(struct world *w)
 {
+	if (!w->stop)
+		stop_walking(w);
 	for (int i = 1; i < NR_VCPUS; i++) {
 		munmap(w->walker[i].run, 3 * PAGE);
 		close(w->walker[i].vcpu);
@@ -483,7 +484,6 @@ static void run_row(const struct row *row, const struct part *part)
 		check(&c, !old_seen(&w), "%s, %s: what the VMM writes is seen", row->what,
 		      part->what);
 	}
-	stop_walking(&w);
 	world_free(&w);
 }
 
@@ -502,8 +502,7 @@ static void entries_go(const struct row *row)
 	world_make(&w, row->backing, false, row->writes);
 	check(&c, all_pass(&w), "%s: the guests run", row->what);
 	stop_walking(&w);
-	stats = ioctl(w.g.vm, KVM_GET_STATS_FD, 0);
-	need(stats >= 0, "KVM_GET_STATS_FD");
+	need((stats = ioctl(w.g.vm, KVM_GET_STATS_FD, 0)) >= 0, "KVM_GET_STATS_FD");
 	before = nr_entries(stats);
 	need(!row->call(&w, w.memory, SIZE), "%s: the call", row->what);
 	after = nr_entries(stats);
@@ -538,7 +537,6 @@ static void nothing_crosses(void)
 					 1ULL << 40;
 		check(&c, clean, "round %d: no guest carries a number over", round);
 	}
-	stop_walking(&w);
 	world_free(&w);
 }
 
@@ -574,14 +572,12 @@ static void cost_elsewhere(void)
 /* Where the heap ends is ours to say: what malloc will want is below already. */
 static void grow_malloc(void)
 {
-	void *some[4];
+	void *volatile much;
 
 	mallopt(M_TRIM_THRESHOLD, 1 << 30);
-	mallopt(M_TOP_PAD, 16 << 20);
-	for (size_t i = 0; i < 4; i++)
-		some[i] = malloc(100000);
-	for (size_t i = 0; i < 4; i++)
-		free(some[i]);
+	mallopt(M_MMAP_THRESHOLD, 16 << 20);
+	much = malloc(8 << 20);
+	free(much);
 }
 
 int main(int argc, char **argv)
