@@ -21,7 +21,6 @@
 #include "model/insn/compare.h"
 #include "model/insn/generate.h"
 #include "model/insn/not_compared.h"
-#include "model/insn/xsave.h"
 
 static struct {
 	int		only_mode;		/* 0: all */
@@ -79,7 +78,7 @@ static bool run_once(const struct form *f, struct tally *t, bool *done)
 		return true;
 	}
 	generate_world(&i, &before);
-	if (!xsave_is_comparable(&i, &before)) {
+	if (!is_worth_running(&i, &before)) {
 		*done = false;
 		return true;
 	}

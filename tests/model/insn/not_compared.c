@@ -3,9 +3,12 @@
 
 #include <cpuid.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/bits.h"
 #include "base/macros.h"
+#include "model/insn/compare.h"
+#include "model/insn/xsave.h"
 
 /* The same for every machine. */
 static const struct reason {
@@ -149,6 +152,27 @@ bool is_worth_it(const struct insn *i)
 	default:
 		return true;
 	}
+}
+
+static bool calls_64_bit(const struct insn *i, const struct world *before)
+{
+	uint64_t at = linear_of(i, before) - WORLD_BASE;
+	unsigned offset = i->in.operand_width == 16 ? 2 : 4;
+	uint16_t sel;
+
+	if (at > WORLD_SIZE - 6)
+		return false;
+	memcpy(&sel, native_memory() + at + offset, 2);
+	return (sel | 3) == WORLD_CS64;
+}
+
+bool is_worth_running(const struct insn *i, const struct world *before)
+{
+	if (i->mode != X86_MODE_64 && i->in.mnemonic == ZYDIS_MNEMONIC_CALL &&
+	    i->o[0].type == ZYDIS_OPERAND_TYPE_MEMORY &&
+	    i->in.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR && calls_64_bit(i, before))
+		return false;
+	return xsave_is_comparable(i, before);
 }
 
 void not_compared_report(int only_mode)
