@@ -15,7 +15,7 @@ KSRC       ?=
 
 WERROR = $(if $(filter true 1,$(CI)),-Dwerror=true)
 
-.PHONY: all setup setup-conformance demo check conformance conformance-long bench fuzz-insn sanitize lint try deb install clean help
+.PHONY: all setup setup-conformance demo check conformance conformance-long bench fuzz-insn sanitize lint try mutants deb install clean help
 .DELETE_ON_ERROR:
 
 all: setup $(BUILD)/build.ninja
@@ -80,6 +80,13 @@ try: all
 	@[ -n '$(CHANGE)' ] || { echo 'make try CHANGE=NAME; there are:'; tools/try --list; exit 2; }
 	@tools/try --build '$(BUILD)' '$(CHANGE)'
 
+# One rule of the source flipped at a time, on a copy; a test must fail (tools/mutants --help).
+# MUTANTS='src/kvm/irq', SEED=N, NUMBER=N; SECONDS_MAX=N ends it early.
+NUMBER ?= 100
+mutants: all
+	@nice tools/mutants --build '$(BUILD)' --number $(NUMBER) $(if $(SEED),--seed $(SEED)) \
+		$(if $(SECONDS_MAX),--time $(SECONDS_MAX)) $(MUTANTS)
+
 # Debian packages in $(BUILD)/deb, and what lintian says of them.
 deb:
 	@tools/setup --deb
@@ -102,6 +109,7 @@ help:
 	@echo 'make sanitize          unit and ABI tests under ASan+UBSan and under TSan'
 	@echo 'make lint              layers, sizes, headers, licences, format'
 	@echo 'make try CHANGE=NAME   what a change of the source breaks, on a copy (docs/try-a-change.md)'
+	@echo 'make mutants           flip one rule of the source at a time: a test must fail (MUTANTS=src/kvm/irq)'
 	@echo 'make deb               Debian packages in $(BUILD)/deb, checked by lintian'
 	@echo 'make install           PREFIX=$(PREFIX), DESTDIR='
 	@echo 'make clean             remove the build folders'
