@@ -84,6 +84,9 @@ class Tests:
         except subprocess.TimeoutExpired:
             os.killpg(p.pid, signal.SIGKILL)    # its children hold the pipe, too
             output, late = p.communicate()[0], "(time limit)"
+        except BaseException:                   # nobody waits for it any more
+            os.killpg(p.pid, signal.SIGKILL)
+            raise
         return p.returncode == 0 and not late, output.decode(errors="replace") + late
 
 
