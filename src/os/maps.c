@@ -40,6 +40,8 @@ static struct os_mapping parse(const char *line)
 
 	m.start = number(&line, 16);
 	m.end = number(&line, 16);
+	m.rights = strncmp(line, "---", 3);
+	m.is_shared = strcspn(line, "s") == 3;
 	line += strcspn(line, " ");
 	line += strspn(line, " ");
 	m.offset = number(&line, 16);
@@ -50,7 +52,7 @@ static struct os_mapping parse(const char *line)
 	return m;
 }
 
-int os_for_each_mapping(bool (*fn)(const struct os_mapping *m, void *arg), void *arg)
+static int each(bool (*fn)(const struct os_mapping *m, void *arg), void *arg)
 {
 	long fd = syscall(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC);
 	size_t have = 0;
@@ -76,7 +78,7 @@ int os_for_each_mapping(bool (*fn)(const struct os_mapping *m, void *arg), void 
 
 			*end = 0;
 			m = parse(line);
-			if (m.ino && !fn(&m, arg))
+			if (!fn(&m, arg))
 				goto out;
 		}
 		have = (size_t)(buf + have - line);
@@ -85,4 +87,47 @@ int os_for_each_mapping(bool (*fn)(const struct os_mapping *m, void *arg), void 
 out:
 	os_close((int)fd);
 	return r;
+}
+
+struct of_files {
+	bool	(*fn)(const struct os_mapping *m, void *arg);
+	void	*arg;
+};
+
+static bool if_file(const struct os_mapping *m, void *arg)
+{
+	const struct of_files *f = arg;
+
+	return !m->ino || f->fn(m, f->arg);
+}
+
+int os_for_each_mapping(bool (*fn)(const struct os_mapping *m, void *arg), void *arg)
+{
+	return each(if_file, &(struct of_files){ fn, arg });
+}
+
+struct around {
+	uintptr_t		at;
+	struct os_mapping	*out;
+	bool			found;
+};
+
+static bool if_around(const struct os_mapping *m, void *arg)
+{
+	struct around *a = arg;
+
+	if (m->end <= a->at)
+		return true;
+	a->found = m->start <= a->at;
+	if (a->found)
+		*a->out = *m;
+	return false;
+}
+
+int os_mapping_of(const void *p, struct os_mapping *out)
+{
+	struct around a = { .at = (uintptr_t)p, .out = out };
+	int r = each(if_around, &a);
+
+	return r ? r : a.found ? 0 : -ENOENT;
 }

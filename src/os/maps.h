@@ -15,7 +15,11 @@ struct os_mapping {
 	uint64_t	offset;		/* of start, in the file: bytes */
 	dev_t		dev;		/* as stat(2) has them */
 	ino_t		ino;
+	bool		is_shared;	/* not a copy of its own */
+	bool		rights;		/* may be read, written or run */
 };
 
 /* @fn of each mapping of a file, in order of address, until it answers false.  -errno. */
 MUST_CHECK int os_for_each_mapping(bool (*fn)(const struct os_mapping *m, void *arg), void *arg);
+/* The mapping that @p lies in, of a file (else ino is 0) or not.  -ENOENT: none. */
+MUST_CHECK int os_mapping_of(const void *p, struct os_mapping *out);

@@ -183,8 +183,26 @@ static void pass_on(int sig, siginfo_t *info, void *ucontext)
 	}
 }
 
+static bool (*ask_first)(void *arg, void *addr, bool write);
+static void *ask_arg;
+
+void os_uaccess_ask_first(bool (*fn)(void *arg, void *addr, bool write), void *arg)
+{
+	ask_first = fn;
+	ask_arg = arg;
+}
+
+bool os_fault_is_write(const void *ucontext)
+{
+	/* The page fault's error code, bit 1. */
+	return ((const ucontext_t *)ucontext)->uc_mcontext.gregs[REG_ERR] & 2;
+}
+
 static void on_fault(int sig, siginfo_t *info, void *ucontext)
 {
+	if (info->si_code > 0 && ask_first &&
+	    ask_first(ask_arg, info->si_addr, os_fault_is_write(ucontext)))
+		return;
 	if (info->si_code > 0 && os_uaccess_fixup(sig, ucontext))
 		return;
 	pass_on(sig, info, ucontext);

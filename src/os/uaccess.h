@@ -65,6 +65,15 @@ bool os_uaccess_fixup(int sig, void *ucontext);
  */
 MUST_CHECK int os_uaccess_install(void);
 
+/*
+ * That handler asks @fn first, with the address that faulted: true runs the
+ * instruction again.  NULL: nobody.
+ */
+void os_uaccess_ask_first(bool (*fn)(void *arg, void *addr, bool write), void *arg);
+
+/* Was the fault a store?  @ucontext: a handler's third argument, of SIGSEGV or SIGBUS. */
+bool os_fault_is_write(const void *ucontext);
+
 #define OS_EXTABLE_ENTRY(to)						\
 	".pushsection os_extable, \"a\", @progbits\n\t"			\
 	".balign 4\n\t"							\

@@ -29,6 +29,9 @@
 	X(REMOTE_FLUSHES,	"remote_flushes")			\
 	X(CONVERSIONS,		"attribute_changes")			\
 	X(BLOCKS_DECODED,	"blocks_decoded")			\
+	X(ENCRYPTED_PAGES,	"encrypted_pages")			\
+	X(DECRYPTED_PAGES,	"decrypted_pages")			\
+	X(LOOKS,		"looks")				\
 	X(HW_FINDINGS,		"hw_findings")				\
 	X(AUDITS,		"audits")				\
 	X(AUDIT_FINDINGS,	"audit_findings")

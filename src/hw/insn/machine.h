@@ -24,6 +24,7 @@ struct hw_config {
 					 * or none without a C-bit */
 	uint16_t	 min_sev_asid;	/* AMD: the lowest for SEV without SEV-ES, 1 to nr_keys + 1;
 					 * 0: a fifth is below */
+	bool		 no_userfaults;	/* hide memory as where the kernel refuses them (for tests) */
 };
 
 /* @c with the numbers that 0 stands for: what hw_create() makes of it. */

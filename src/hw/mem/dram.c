@@ -8,6 +8,7 @@
  */
 #include "hw/mem/dram.h"
 
+#include "hw/mem/view.h"
 #include "os/memory.h"
 #include "sync/wait.h"
 
@@ -195,6 +196,7 @@ static void block_discard(struct dram *d, struct dram_block *k, uint64_t page, u
 	struct dram_bank *b = frames_region(d->frames, HPA(page))->bank;
 
 	os_discard((void *)(uintptr_t)host, BLOCK_SIZE);
+	view_discarded(d->frames, b->region, (void *)(uintptr_t)host, BLOCK_SIZE);
 	spin_lock(&d->lock);
 	memset(k->free, 0xff, sizeof(k->free));
 	k->nr_free = DRAM_BLOCK_PAGES;
@@ -221,12 +223,14 @@ bool dram_free(struct dram *d, hpa_t page)
 {
 	struct region *r = frames_region(d->frames, page);
 	struct dram_shard *s = shard_of_thread(d);
-	uint64_t spill[DRAM_BATCH];
+	uint64_t spill[DRAM_BATCH], offset;
 	unsigned nr = 0;
 
 	if (!r || !r->bank || !IS_ALIGNED(page.v, PAGE_SIZE) ||
 	    !region_clear(r, page.v & (REGION_SIZE - 1)))
 		return false;
+	offset = (page.v & (REGION_SIZE - 1)) >> PAGE_SHIFT;
+	view_retire(d->frames, r, offset, offset + 1);
 	spin_lock(&s->lock);
 	if (s->nr == DRAM_SHARD_PAGES) {
 		nr = DRAM_BATCH;

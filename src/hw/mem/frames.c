@@ -2,6 +2,7 @@
 #include "hw/mem/frames.h"
 
 #include "base/bits.h"
+#include "hw/mem/view.h"
 #include "os/memory.h"
 
 #include <string.h>
@@ -308,6 +309,7 @@ bool frames_retire(struct frames *f, const void *host_ptr, size_t size)
 		if (!r || !region_clear_range(r, from >> PAGE_SHIFT, to >> PAGE_SHIFT))
 			continue;
 		found = true;
+		view_retire(f, r, from >> PAGE_SHIFT, to >> PAGE_SHIFT);
 		if (region_is_empty(r)) {
 			if (!gone)
 				atomic32_add(&f->cut_seq, 1);

@@ -32,6 +32,8 @@
 #define REGION_CHUNKS	(REGION_SIZE >> CHUNK_SHIFT)
 
 struct dram_bank;
+struct view_region;
+struct views;
 
 /*
  * Keys: [f] fixed while the region is linked
@@ -45,6 +47,7 @@ struct region {
 	uint64_t	index;			/* [f] physical address >> 30 */
 	struct dram_bank *bank;			/* [f] the machine's own memory, or NULL */
 	struct region	*next;			/* [l] free list; [p] being retired */
+	struct view_region *view;		/* [a] whose bytes are there (view.h), NULL: all raw */
 	uint64_t	present[REGION_WORDS];	/* [a] */
 	uint64_t	writable[REGION_WORDS];	/* [a] [m] the host would let us write at once */
 	uint64_t	about[REGION_CHUNKS];	/* [a] [m] for each 2 MiB, mapping.c */
@@ -59,6 +62,7 @@ struct frames {
 	struct spinlock	mapping_lock;		/* leaf: what is known of host mappings */
 	atomic64_t	mapping_changes;	/* [a] [m] how often some of it was forgotten */
 	struct spinlock	lock;			/* leaf: the region array and free list */
+	struct views	*views;			/* [a] encryption (view.h), NULL: no key yet */
 	uint64_t	next_index;		/* [l] never used before */
 	struct region	*free_regions;		/* [l] kept mapped, to be used again */
 };

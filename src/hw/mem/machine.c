@@ -2,6 +2,7 @@
 #include "hw/mem/machine.h"
 
 #include "hw/insn/peek.h"
+#include "hw/mem/view.h"
 #include "os/memory.h"
 
 #include <stdlib.h>
@@ -97,6 +98,7 @@ void hw_destroy(struct hw *hw)
 		os_unmap(p->bytes, p->size);
 		free(p);
 	}
+	view_fini(hw);
 	dram_fini(&hw->dram);
 	frames_fini(&hw->frames);
 	free(hw->cpus);

@@ -19,16 +19,19 @@
 #include "base/addr.h"
 #include "base/macros.h"
 
+struct frames;
 struct hw;
+struct region;
 
-#define MEM_KEY_BYTES	32	/* AES-128-XTS: two keys of 16 */
+#define MEM_KEY_BYTES	32	/* AES-128-XTS: two keys of 16, not equal */
 
 /* Who sees memory in the clear: 0 nobody's, else an ASID or HKID. */
 typedef uint16_t keyslot_t;
 
 /*
- * Puts a key into @slot (1 to config.nr_keys): what the memory controller does
- * at ACTIVATE.  False: no memory, or the slot is taken.  Any thread.
+ * Puts a key into @slot (not 0): what the memory controller does at ACTIVATE.
+ * False: no memory, the slot is taken, or the key's halves are equal.  Any
+ * thread.
  */
 MUST_CHECK bool view_key_install(struct hw *hw, keyslot_t slot, const uint8_t key[MEM_KEY_BYTES]);
 /* Takes it out; what it has written stays ciphertext under it. */
@@ -53,3 +56,11 @@ MUST_CHECK bool view_decrypt(struct hw *hw, hpa_t a, size_t len, keyslot_t slot)
 /* Copies through a view, over page ends too.  False: a frame is missing. */
 MUST_CHECK bool view_read(struct hw *hw, hpa_t a, keyslot_t slot, void *to, size_t len);
 MUST_CHECK bool view_write(struct hw *hw, hpa_t a, keyslot_t slot, const void *from, size_t len);
+
+/* -- For frames.c, dram.c and machine.c -- */
+
+/* Frames [@first, @end) of @r are no more: what keys wrote there goes. */
+void view_retire(struct frames *f, struct region *r, uint64_t first, uint64_t end);
+/* Pages of the machine's own, in @r and all of them free, went back to the operating system. */
+void view_discarded(const struct frames *f, const struct region *r, void *host, size_t size);
+void view_fini(struct hw *hw);

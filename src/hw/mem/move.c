@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * move.c - one frame from a view to another (docs/design/encryption.md).
+ *
+ * Stores to the present view are stopped, its bytes turned into the other's,
+ * put there read-only, the old ones dropped, and only then do stores go
+ * through again: at each moment all that can be read is equal, and all that
+ * can be written is one page.
+ */
+#include <string.h>
+
+#include "hw/mem/view_priv.h"
+#include "os/memory.h"
+#include "os/process.h"
+#include "sync/wait.h"
+
+#define SPINS	64
+
+struct place {
+	void		*at;
+	enum veil_way	 way;
+	bool		 is_open;	/* cannot be hidden */
+};
+
+uint32_t frame_lock(atomic32_t *word)
+{
+	for (unsigned i = 1;; i++) {
+		uint32_t w = atomic32_load(word);
+
+		if (!(w & OWNER_LOCK) && atomic32_cas(word, &w, w | OWNER_LOCK))
+			return w;
+		sync_relax();
+		if (!(i % SPINS))
+			os_yield();
+	}
+}
+
+static struct scratch *scratch_get(struct views *v)
+{
+	for (unsigned i = sync_thread_number();; i++) {
+		struct scratch *s = &v->scratch[i % SCRATCHES];
+		uint32_t idle = 0;
+
+		if (atomic32_cas(&s->busy, &idle, 1))
+			return s;
+		sync_relax();
+		if (!(i % SPINS))
+			os_yield();
+	}
+}
+
+static void scratch_put(struct scratch *s)
+{
+	atomic32_store_release(&s->busy, 0);
+}
+
+static struct place place_of(const struct region *r, uint64_t page, uint32_t w,
+			     const struct mem_key *k)
+{
+	const struct key_view *kv = k ? rcu_dereference(k->views[r->index]) : NULL;
+
+	if (k)
+		return (struct place){ (void *)(uintptr_t)(kv->host + page * PAGE_SIZE), kv->way };
+	return (struct place){
+		.at = (void *)(uintptr_t)(r->host + page * PAGE_SIZE),
+		.way = w & OWNER_PROTECT ? VEIL_PROTECT : VEIL_FAULT,
+		.is_open = w & OWNER_OPEN,
+	};
+}
+
+/* Raw memory that nobody has hidden yet; what is found out goes into @w. */
+static bool watch(struct views *v, const struct region *r, struct place *p, size_t *size, uint32_t *w)
+{
+	enum veil_status s;
+
+	/* Memory of our own is all there from the first time on: what is missing is hidden. */
+	if (r->bank)
+		(void)!os_populate((void *)((uintptr_t)p->at & ~((1ull << CHUNK_SHIFT) - 1)),
+				   1ull << CHUNK_SHIFT);
+	s = veil_watch(v->veil, p->at, size, &p->way);
+	if (s == VEIL_CANNOT) {
+		p->is_open = true;
+		*w |= OWNER_OPEN;
+	} else if (s == VEIL_OK && p->way == VEIL_PROTECT) {
+		*w |= OWNER_PROTECT;
+	}
+	return s != VEIL_FAILED;
+}
+
+/* Stops stores to a raw view.  *@size gets less where one mapping ends. */
+static bool freeze(struct views *v, const struct region *r, struct place *p, size_t *size,
+		   uint32_t *w, bool may_watch)
+{
+	if (p->is_open || veil_freeze(v->veil, p->at, *size, p->way))
+		return true;
+	/* Also when part of it has been mapped anew. */
+	if (!may_watch || !watch(v, r, p, size, w))
+		return false;
+	return p->is_open || veil_freeze(v->veil, p->at, *size, p->way);
+}
+
+static void thaw(struct views *v, const struct place *p, size_t size)
+{
+	if (!p->is_open)
+		veil_thaw(v->veil, p->at, size, p->way);
+}
+
+static void hide(struct views *v, const struct place *p, size_t size)
+{
+	if (!p->is_open)
+		veil_hide(v->veil, p->at, size, p->way);
+}
+
+static bool fill(struct views *v, const struct place *p, const void *from, size_t size)
+{
+	enum veil_status status;
+	size_t done;
+
+	if (p->is_open)
+		return veil_write(v->veil, p->at, from, size);
+	status = veil_fill(v->veil, p->at, from, size, p->way, &done);
+	if (status != VEIL_EXISTS)
+		return status == VEIL_OK;
+	/* Somebody has made the page by a way that is not ours, a write(2) to the file. */
+	veil_hide(v->veil, p->at, size, p->way);
+	return veil_fill(v->veil, p->at, from, size, p->way, &done) == VEIL_OK;
+}
+
+static bool read_frozen(struct views *v, const struct place *p, void *to)
+{
+	if (veil_read(v->veil, to, p->at, PAGE_SIZE))
+		return true;
+	return !p->is_open && veil_zero(v->veil, p->at) &&
+	       veil_freeze(v->veil, p->at, PAGE_SIZE, p->way) &&
+	       veil_read(v->veil, to, p->at, PAGE_SIZE);
+}
+
+static void encrypt(struct views *v, struct mem_key *k, uint64_t frame, const uint8_t *from, uint8_t *to)
+{
+	key_encrypt(k, frame, from, to);
+	counter_add(v->counters, COUNTER_ENCRYPTED_PAGES, 1);
+}
+
+static void decrypt(struct views *v, struct mem_key *k, uint64_t frame, const uint8_t *from, uint8_t *to)
+{
+	key_decrypt(k, frame, from, to);
+	counter_add(v->counters, COUNTER_DECRYPTED_PAGES, 1);
+}
+
+static bool is_whole(const struct patch *p)
+{
+	return p->what != PATCH_NONE && !p->from && p->to == PAGE_SIZE;
+}
+
+/* What @from has in s->bytes becomes what @to is to have there. */
+static void turn(struct views *v, uint64_t frame, struct mem_key *from, struct mem_key *to,
+		 const struct patch *patch, struct scratch *s)
+{
+	bool as_it_is = is_whole(patch) && (patch->what == PATCH_ENCRYPT ? !from : from == patch->key);
+
+	if (as_it_is)
+		return;
+	if (from)
+		encrypt(v, from, frame, s->bytes, s->bytes);
+	if (patch->what != PATCH_NONE)
+		memcpy(s->raw, s->bytes, PAGE_SIZE);
+	if (to)
+		decrypt(v, to, frame, s->bytes, s->bytes);
+	if (patch->what == PATCH_DECRYPT)
+		decrypt(v, patch->key, frame, s->raw, s->raw);
+	if (patch->what != PATCH_NONE)
+		memcpy(s->bytes + patch->from, s->raw + patch->from, patch->to - patch->from);
+}
+
+static void change_owner(struct views *v, uint32_t *w, struct mem_key *from, struct mem_key *to)
+{
+	if (to)
+		atomic32_add(&to->refs, 1);
+	*w = (*w & ~OWNER_KEY) | (to ? to->index : 0);
+	if (from)
+		key_put(v, from, 1);
+	if (!to)
+		counter_add(v->counters, COUNTER_LOOKS, 1);
+}
+
+bool frame_move(struct views *v, struct region *r, uint64_t page, uint32_t *w, struct mem_key *to,
+		struct patch patch, bool may_watch)
+{
+	uint64_t frame = (r->index << (REGION_SHIFT - PAGE_SHIFT)) + page;
+	struct mem_key *from = frame_key(v, *w);
+	struct place a = place_of(r, page, *w, from), b = place_of(r, page, *w, to);
+	struct scratch *s;
+	size_t size = PAGE_SIZE;
+	bool ok;
+
+	if (!freeze(v, r, &a, &size, w, may_watch && !from))
+		return false;
+	s = scratch_get(v);
+	ok = read_frozen(v, &a, s->bytes);
+	if (ok) {
+		turn(v, frame, from, to, &patch, s);
+		ok = fill(v, &b, s->bytes, PAGE_SIZE);
+	}
+	scratch_put(s);
+	if (!ok) {
+		thaw(v, &a, PAGE_SIZE);
+		return false;
+	}
+	hide(v, &a, PAGE_SIZE);
+	thaw(v, &b, PAGE_SIZE);
+	change_owner(v, w, from, to);
+	return true;
+}
+
+/* The kernel copies; pages that were never touched are made on the way. */
+static bool fill_many(struct views *v, const struct place *a, const struct place *b, size_t size)
+{
+	size_t at = 0, done;
+
+	while (at < size) {
+		enum veil_status s = veil_fill(v->veil, (char *)b->at + at, (char *)a->at + at,
+					       size - at, b->way, &done);
+
+		at += done;
+		if (s == VEIL_OK)
+			continue;
+		if (s != VEIL_UNREADABLE || !veil_zero(v->veil, (char *)a->at + at) ||
+		    !veil_freeze(v->veil, (char *)a->at + at, PAGE_SIZE, a->way))
+			return false;
+	}
+	return true;
+}
+
+bool frames_encrypt(struct views *v, struct region *r, uint64_t page, unsigned n, uint32_t *w,
+		    struct mem_key *to)
+{
+	struct place a = place_of(r, page, *w, NULL), b = place_of(r, page, *w, to);
+	size_t size = (size_t)n * PAGE_SIZE, got = size;
+
+	if (!freeze(v, r, &a, &got, w, true))
+		return false;
+	if (a.is_open || got < size || !fill_many(v, &a, &b, size)) {
+		veil_hide(v->veil, b.at, size, b.way);
+		thaw(v, &a, got);
+		return false;
+	}
+	hide(v, &a, size);
+	thaw(v, &b, size);
+	atomic32_add(&to->refs, n);
+	*w |= to->index;
+	return true;
+}
+
+bool frame_read(struct views *v, struct region *r, uint64_t page, uint32_t w, unsigned offset,
+		void *to, size_t size)
+{
+	struct place p = place_of(r, page, w, frame_key(v, w));
+
+	if (veil_read(v->veil, to, (char *)p.at + offset, size))
+		return true;
+	return veil_zero(v->veil, p.at) && veil_read(v->veil, to, (char *)p.at + offset, size);
+}
+
+bool frame_write(struct views *v, struct region *r, uint64_t page, uint32_t w, unsigned offset,
+		 const void *from, size_t size)
+{
+	struct place p = place_of(r, page, w, frame_key(v, w));
+
+	if (veil_write(v->veil, (char *)p.at + offset, from, size))
+		return true;
+	return veil_zero(v->veil, p.at) && veil_write(v->veil, (char *)p.at + offset, from, size);
+}
+
+bool frame_mend(struct views *v, struct region *r, uint64_t page, uint32_t w, bool write)
+{
+	struct place p = place_of(r, page, w, frame_key(v, w));
+
+	if (veil_is_open(v->veil, p.at, write))
+		return true;
+	/* A second mapping may have kept its protection. */
+	if (p.is_open || p.way != VEIL_FAULT)
+		return false;
+	veil_thaw(v->veil, p.at, PAGE_SIZE, p.way);
+	return veil_is_open(v->veil, p.at, write);
+}

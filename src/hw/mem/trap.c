@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * trap.c - what happens to views from outside: a touch of one that is absent,
+ * and the end of frames.
+ */
+#include <stdlib.h>
+
+#include "hw/insn/view.h"
+#include "hw/mem/machine.h"
+#include "hw/mem/view_priv.h"
+#include "os/memory.h"
+
+/* -- A touch -- */
+
+enum verdict { NOT_OURS, GO_ON };
+
+/* Frame @page of @r was touched through @k's view, at @host if that is the raw one. */
+static enum verdict touched(struct views *v, struct region *r, uint64_t page, struct mem_key *k,
+			    uint64_t host, bool write)
+{
+	atomic32_t *word = owner_word(r, page);
+	enum verdict verdict = NOT_OURS;
+	uint32_t w = frame_lock(word);
+
+	/* VIEW-4; and the region may stand for another gigabyte by now. */
+	if (!region_has(r, page << PAGE_SHIFT) ||
+	    (!k && r->host != (host & ~(uint64_t)(REGION_SIZE - 1))))
+		goto out;
+	if ((w & OWNER_KEY) == (k ? k->index : 0))
+		verdict = frame_mend(v, r, page, w, write) ? GO_ON : NOT_OURS;
+	else
+		verdict = frame_move(v, r, page, &w, k, no_patch(), false) ? GO_ON : NOT_OURS;
+out:
+	frame_unlock(word, w);
+	return verdict;
+}
+
+static enum verdict key_touched(struct views *v, uint64_t host, bool write)
+{
+	struct key_view *kv = view_of_host(v, host);
+	struct mem_key *k = kv->key;
+	enum verdict verdict = NOT_OURS;
+	struct region *r;
+
+	if (!key_try_get(k))
+		return NOT_OURS;
+	r = frames_region(v->frames, HPA(kv->region << REGION_SHIFT));
+	/* With a reference in hand it is still what it was. */
+	if (r && rcu_dereference(r->view) && view_of_host(v, host) == kv && kv->key == k)
+		verdict = touched(v, r, page_in_region(host), k, host, write);
+	key_put(v, k, 1);
+	return verdict;
+}
+
+static bool has_words(const struct region *r)
+{
+	return r && rcu_dereference(r->view);
+}
+
+static bool is_hidden_at(struct views *v, uint64_t host)
+{
+	struct region *r = frames_region_of_host(v->frames, host);
+
+	return has_words(r) &&
+	       (atomic32_load(owner_word(r, page_in_region(host))) & OWNER_KEY);
+}
+
+/* @host, or another mapping of its page of a file: in a region with words; the first, then the next. */
+static bool next_frame(struct views *v, uint64_t host, size_t *iter, bool *begun, uint64_t *at)
+{
+	void *alias;
+
+	if (!*begun) {
+		*begun = true;
+		*at = host;
+		if (has_words(frames_region_of_host(v->frames, host)))
+			return true;
+	}
+	while ((alias = veil_next_alias(v->veil, (void *)(uintptr_t)host, iter))) {
+		*at = (uintptr_t)alias;
+		if (has_words(frames_region_of_host(v->frames, *at)))
+			return true;
+	}
+	return false;
+}
+
+/* Nobody has it, and it is not there: it was never touched, or its bytes were given back. */
+static enum verdict fill_with_zeros(struct views *v, uint64_t host, bool write)
+{
+	bool begun = false, ok;
+	atomic32_t *word = NULL;
+	size_t iter = 0;
+	uint32_t w = 0;
+	uint64_t at;
+
+	/* Not while somebody takes it: the lock of one frame of it that has one. */
+	while (next_frame(v, host, &iter, &begun, &at)) {
+		struct region *r = frames_region_of_host(v->frames, at);
+
+		if (!has_words(r))
+			continue;
+		word = owner_word(r, page_in_region(at));
+		if (region_has(r, at & (REGION_SIZE - 1)))
+			break;
+	}
+	if (word)
+		w = frame_lock(word);
+	ok = (w & OWNER_KEY) || veil_zero(v->veil, (void *)(uintptr_t)host) ||
+	     veil_is_open(v->veil, (void *)(uintptr_t)host, write);
+	if (word)
+		frame_unlock(word, w);
+	return ok ? GO_ON : NOT_OURS;
+}
+
+static enum verdict raw_touched(struct views *v, uint64_t host, bool write)
+{
+	bool begun = false;
+	size_t iter = 0;
+	uint64_t at;
+
+	while (next_frame(v, host, &iter, &begun, &at)) {
+		struct region *r = frames_region_of_host(v->frames, at);
+
+		if ((at == host || is_hidden_at(v, at)) && has_words(r) &&
+		    touched(v, r, page_in_region(at), NULL, at, write) == GO_ON)
+			return GO_ON;
+	}
+	return fill_with_zeros(v, host, write);
+}
+
+bool view_trap(struct hw *hw, void *host, bool write)
+{
+	struct views *v = views_of(&hw->frames);
+	uint64_t at = (uintptr_t)host, mask;
+	enum verdict verdict;
+
+	if (likely(!v) || !veil_is_here(v->veil))
+		return false;
+	veil_enter(&mask);
+	verdict = view_of_host(v, at) ? key_touched(v, at, write) : raw_touched(v, at, write);
+	veil_leave(&mask);
+	return verdict == GO_ON;
+}
+
+bool view_is_hidden(struct hw *hw, const void *host)
+{
+	struct views *v = views_of(&hw->frames);
+	size_t iter = 0;
+	void *alias;
+
+	if (likely(!v))
+		return false;
+	if (is_hidden_at(v, (uintptr_t)host))
+		return true;
+	while ((alias = veil_next_alias(v->veil, host, &iter)))
+		if (is_hidden_at(v, (uintptr_t)alias))
+			return true;
+	return false;
+}
+
+bool view_may_hide(struct hw *hw, const void *host, size_t size)
+{
+	struct views *v = views_of(&hw->frames);
+	uint64_t at = (uintptr_t)host, end = at + size;
+	const struct region *r;
+
+	if (likely(!v))
+		return false;
+	for (; (r = frames_next_region(v->frames, at, end)); at = r->host + REGION_SIZE)
+		if (has_words(r))
+			return true;
+	return veil_has_aliases(v->veil, host, size);
+}
+
+void view_mapped(struct hw *hw, void *host, size_t size)
+{
+	struct views *v = views_of(&hw->frames);
+
+	if (unlikely(v))
+		veil_mapped(v->veil, host, size);
+}
+
+/* -- The end -- */
+
+/* Frames [@page, @page + @n), locked, of one owner. */
+static void forget(struct views *v, struct region *r, uint64_t page, unsigned n, uint32_t w)
+{
+	struct mem_key *k = frame_key(v, w);
+	const struct key_view *kv = k ? rcu_dereference(k->views[r->index]) : NULL;
+	void *raw = (void *)(uintptr_t)(r->host + page * PAGE_SIZE);
+
+	if (k)
+		veil_hide(v->veil, (void *)(uintptr_t)(kv->host + page * PAGE_SIZE), n * PAGE_SIZE,
+			  kv->way);
+	if (k && (w & OWNER_PROTECT))
+		veil_restore(v->veil, raw, n * PAGE_SIZE);
+	/* What the VMM has taken back is no more, or comes anew; our own stays. */
+	for (unsigned i = 0; k && r->bank && !(w & (OWNER_PROTECT | OWNER_OPEN)) && i < n; i++)
+		(void)veil_zero(v->veil, (char *)raw + i * PAGE_SIZE);
+	for (unsigned i = 0; i < n; i++)
+		frame_unlock(owner_word(r, page + i), 0);
+	if (k)
+		key_put(v, k, n);
+}
+
+#define RUN	512u
+
+void view_retire(struct frames *f, struct region *r, uint64_t first, uint64_t end)
+{
+	struct views *v = views_of(f);
+	uint64_t mask;
+
+	if (likely(!v) || !rcu_dereference(r->view))
+		return;
+	veil_enter(&mask);
+	for (uint64_t page = first; page < end;) {
+		uint32_t w, next;
+		unsigned n = 1;
+
+		/* Also one that is only locked: who moves it has seen that it exists. */
+		if (!atomic32_load(owner_word(r, page))) {
+			page++;
+			continue;
+		}
+		w = frame_lock(owner_word(r, page));
+		while (page + n < end && n < RUN &&
+		       ((next = atomic32_load(owner_word(r, page + n))) & ~OWNER_LOCK) == w) {
+			next = frame_lock(owner_word(r, page + n));
+			if (next != w) {
+				frame_unlock(owner_word(r, page + n), next);
+				break;
+			}
+			n++;
+		}
+		forget(v, r, page, n, w);
+		page += n;
+	}
+	veil_leave(&mask);
+}
+
+void view_discarded(const struct frames *f, const struct region *r, void *host, size_t size)
+{
+	struct views *v = views_of(f);
+
+	if (unlikely(v) && rcu_dereference(r->view))
+		veil_unwatch(v->veil, host, size);
+}
+
+/* The VMM's own protection for what nobody will ever fill again. */
+static void open_protected(struct views *v, struct region *r)
+{
+	for (uint64_t page = 0; r->view && page < REGION_FRAMES; page++) {
+		uint32_t w = atomic32_load(&r->view->owner[page]);
+
+		if ((w & OWNER_KEY) && (w & OWNER_PROTECT))
+			veil_restore(v->veil, (void *)(uintptr_t)(r->host + page * PAGE_SIZE),
+				     PAGE_SIZE);
+	}
+}
+
+static void free_words(struct region *r)
+{
+	if (r->view)
+		os_unmap(r->view, sizeof(*r->view));
+	r->view = NULL;
+}
+
+void view_fini(struct hw *hw)
+{
+	struct frames *f = &hw->frames;
+	struct views *v = views_of(f);
+
+	if (!v)
+		return;
+	for (uint64_t i = 0; i < f->next_index; i++) {
+		if (!f->regions[i])
+			continue;
+		open_protected(v, f->regions[i]);
+		free_words(f->regions[i]);
+	}
+	for (struct region *r = f->free_regions; r; r = r->next)
+		free_words(r);
+	f->views = NULL;
+	views_destroy(v);
+}

@@ -1,0 +1,556 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "os/veil.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/page.h"
+#include "os/file.h"
+#include "os/maps.h"
+#include "os/memory.h"
+#include "os/process.h"
+
+#ifndef UFFD_USER_MODE_ONLY		/* Linux 5.11 */
+#define UFFD_USER_MODE_ONLY	1
+#endif
+#ifndef UFFD_FEATURE_WP_HUGETLBFS_SHMEM	/* Linux 5.19 */
+#define UFFD_FEATURE_WP_HUGETLBFS_SHMEM	(1 << 12)
+#endif
+#ifndef MADV_POPULATE_READ		/* Linux 5.14 */
+#define MADV_POPULATE_READ	22
+#define MADV_POPULATE_WRITE	23
+#endif
+#ifndef MADV_DONTNEED_LOCKED		/* Linux 5.18 */
+#define MADV_DONTNEED_LOCKED	24
+#endif
+
+#define FEATURES	(UFFD_FEATURE_SIGBUS | UFFD_FEATURE_PAGEFAULT_FLAG_WP | \
+			 UFFD_FEATURE_MISSING_SHMEM | UFFD_FEATURE_WP_HUGETLBFS_SHMEM)
+
+/*
+ * The shared mappings of all files that are watched, as one snapshot of
+ * /proc/self/maps; replaced as a whole, and the old ones kept for readers in
+ * signal handlers.
+ */
+struct aliases {
+	struct aliases		*older;
+	size_t			 nr;
+	struct os_mapping	 of[];
+};
+
+struct veil {
+	int			 uffd;		/* -1: by mprotect alone */
+	int			 mem;		/* /proc/self/mem, or -1 */
+	int			 pid;
+	struct aliases		*aliases;	/* [a] written by one at a time */
+	int			 writer;	/* [a] */
+};
+
+/* By system call: the libc names are the front end's, too. */
+static int uffd_ioctl(const struct veil *v, unsigned long what, void *arg)
+{
+	int saved = errno, r;
+
+	r = syscall(SYS_ioctl, v->uffd, what, arg) < 0 ? -errno : 0;
+	errno = saved;
+	return r;
+}
+
+static int advise(void *p, size_t size, int advice)
+{
+	int saved = errno, r;
+
+	r = syscall(SYS_madvise, p, size, advice) < 0 ? -errno : 0;
+	errno = saved;
+	return r;
+}
+
+static int protect(void *p, size_t size, int prot)
+{
+	int saved = errno, r;
+
+	r = syscall(SYS_mprotect, p, size, prot) < 0 ? -errno : 0;
+	errno = saved;
+	return r;
+}
+
+static int open_uffd(void)
+{
+	struct uffdio_api api = { .api = UFFD_API, .features = FEATURES };
+	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
+	int high;
+
+	if (fd < 0)
+		return -1;
+	if (syscall(SYS_ioctl, fd, UFFDIO_API, &api) < 0) {
+		os_close(fd);
+		return -1;
+	}
+	/* Low numbers are the program's. */
+	high = (int)syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, 512);
+	if (high < 0)
+		return fd;
+	os_close(fd);
+	return high;
+}
+
+struct veil *veil_create(bool may_fault)
+{
+	struct veil *v = calloc(1, sizeof(*v));
+
+	if (!v)
+		return NULL;
+	v->uffd = may_fault ? open_uffd() : -1;
+	v->pid = os_pid();
+	v->mem = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/mem", O_RDWR | O_CLOEXEC);
+	return v;
+}
+
+void veil_destroy(struct veil *v)
+{
+	if (!v)
+		return;
+	for (struct aliases *a = v->aliases, *older; a; a = older) {
+		older = a->older;
+		free(a);
+	}
+	if (v->uffd >= 0)
+		os_close(v->uffd);
+	if (v->mem >= 0)
+		os_close(v->mem);
+	free(v);
+}
+
+bool veil_is_here(const struct veil *v)
+{
+	return os_pid() == v->pid;
+}
+
+/* -- Who else maps it -- */
+
+static const struct aliases *aliases_now(const struct veil *v)
+{
+	return __atomic_load_n(&v->aliases, __ATOMIC_ACQUIRE);
+}
+
+static bool is_in(const struct os_mapping *m, const void *p)
+{
+	return (uintptr_t)p >= m->start && (uintptr_t)p < m->end;
+}
+
+static const struct os_mapping *mapping_of(const struct aliases *a, const void *p)
+{
+	for (size_t i = 0; a && i < a->nr; i++)
+		if (is_in(&a->of[i], p))
+			return &a->of[i];
+	return NULL;
+}
+
+void *veil_next_alias(struct veil *v, const void *p, size_t *iter)
+{
+	const struct aliases *a = aliases_now(v);
+	const struct os_mapping *m = mapping_of(a, p);
+	uint64_t at;
+
+	if (!m)
+		return NULL;
+	at = m->offset + ((uintptr_t)p - m->start);
+	while (*iter < a->nr) {
+		const struct os_mapping *o = &a->of[(*iter)++];
+
+		if (o != m && o->dev == m->dev && o->ino == m->ino && at >= o->offset &&
+		    at - o->offset < o->end - o->start)
+			return (void *)(uintptr_t)(o->start + (at - o->offset));
+	}
+	return NULL;
+}
+
+bool veil_has_aliases(struct veil *v, const void *p, size_t size)
+{
+	const struct aliases *a = aliases_now(v);
+
+	for (size_t i = 0; a && i < a->nr; i++)
+		if (a->of[i].start < (uintptr_t)p + size && (uintptr_t)p < a->of[i].end)
+			return true;
+	return false;
+}
+
+/* @fn of each range that shows bytes of [@p, @p + @size), itself first.  What @p's answers. */
+static int for_each_alias(struct veil *v, void *p, size_t size,
+			  int (*fn)(struct veil *v, void *p, size_t size, int arg), int arg)
+{
+	const struct aliases *a = aliases_now(v);
+	const struct os_mapping *m = mapping_of(a, p);
+	int r = fn(v, p, size, arg);
+	uint64_t from, to;
+
+	if (!m)
+		return r;
+	from = m->offset + ((uintptr_t)p - m->start);
+	to = from + size;
+	for (size_t i = 0; i < a->nr; i++) {
+		const struct os_mapping *o = &a->of[i];
+		uint64_t first = MAX(from, o->offset);
+		uint64_t end = MIN(to, o->offset + (o->end - o->start));
+
+		/* One that has gone meanwhile says so, and it is nothing to us. */
+		if (o != m && o->dev == m->dev && o->ino == m->ino && first < end)
+			(void)fn(v, (void *)(uintptr_t)(o->start + (first - o->offset)),
+				 (size_t)(end - first), arg);
+	}
+	return r;
+}
+
+struct look {
+	struct aliases		*out;
+	size_t			 room, want;
+	const struct aliases	*known;
+	const struct os_mapping	*file;		/* one more, or NULL */
+};
+
+static bool is_same_file(const struct os_mapping *a, const struct os_mapping *b)
+{
+	return a->dev == b->dev && a->ino == b->ino;
+}
+
+static bool is_known_file(const struct look *k, const struct os_mapping *m)
+{
+	if (k->file && is_same_file(k->file, m))
+		return true;
+	for (size_t i = 0; k->known && i < k->known->nr; i++)
+		if (is_same_file(&k->known->of[i], m))
+			return true;
+	return false;
+}
+
+static bool collect(const struct os_mapping *m, void *arg)
+{
+	struct look *k = arg;
+
+	if (!m->is_shared || !is_known_file(k, m))
+		return true;
+	if (k->want++ < k->room)
+		k->out->of[k->out->nr++] = *m;
+	return true;
+}
+
+static bool is_same_list(const struct aliases *a, const struct aliases *b)
+{
+	return a && a->nr == b->nr && !memcmp(a->of, b->of, a->nr * sizeof(a->of[0]));
+}
+
+/* A new snapshot, with @file; the writer's. */
+static int renew_aliases(struct veil *v, const struct os_mapping *file)
+{
+	struct look k = { .known = v->aliases, .file = file };
+	int r = 0;
+
+	do {
+		free(k.out);
+		k.room = k.want + 16;
+		k.out = calloc(1, sizeof(*k.out) + k.room * sizeof(k.out->of[0]));
+		if (!k.out)
+			return -ENOMEM;
+		k.want = 0;
+		r = os_for_each_mapping(collect, &k);
+	} while (!r && k.want > k.room);
+	if (r || is_same_list(v->aliases, k.out)) {
+		free(k.out);
+		return r;
+	}
+	k.out->older = v->aliases;
+	__atomic_store_n(&v->aliases, k.out, __ATOMIC_RELEASE);
+	return 0;
+}
+
+/* -- Registration -- */
+
+static int register_range(struct veil *v, void *p, size_t size, int unused)
+{
+	struct uffdio_register g = {
+		.range = { .start = (uintptr_t)p, .len = size },
+		.mode = UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP,
+	};
+	int r = uffd_ioctl(v, UFFDIO_REGISTER, &g);
+
+	if (r || (g.ioctls & 1ull << _UFFDIO_ZEROPAGE))
+		return r;
+	/* Huge pages of hugetlbfs: they come and go whole. */
+	(void)uffd_ioctl(v, UFFDIO_UNREGISTER, &g.range);
+	return -EOPNOTSUPP;
+}
+
+static void lock_writer(struct veil *v)
+{
+	while (__atomic_exchange_n(&v->writer, 1, __ATOMIC_ACQUIRE))
+		os_yield();
+}
+
+static void unlock_writer(struct veil *v)
+{
+	__atomic_store_n(&v->writer, 0, __ATOMIC_RELEASE);
+}
+
+#define WATCH_SIZE	(1ull << 21)	/* at a time, so that few mappings come of it */
+
+enum veil_status veil_watch(struct veil *v, void *p, size_t *size, enum veil_way *way)
+{
+	uint64_t start = (uintptr_t)p & ~(WATCH_SIZE - 1);
+	uint64_t end = ALIGN_UP((uintptr_t)p + *size, WATCH_SIZE);
+	struct os_mapping m;
+	int r;
+
+	lock_writer(v);
+	r = os_mapping_of(p, &m);
+	if (!r && m.is_shared)
+		r = renew_aliases(v, &m);
+	if (!r) {
+		start = MAX(start, m.start);
+		end = MIN(end, m.end);
+		*size = MIN(*size, (size_t)(m.end - (uintptr_t)p));
+		/* What a private mapping of a file gives back is the file's page, not none. */
+		r = v->uffd < 0 || (m.ino && !m.is_shared) ? -EINVAL
+		  : for_each_alias(v, (void *)(uintptr_t)start, (size_t)(end - start),
+				   register_range, 0);
+	}
+	unlock_writer(v);
+	if (r == -ENOMEM || r == -ENOENT)
+		return VEIL_FAILED;
+	*way = r ? VEIL_PROTECT : VEIL_FAULT;
+	return r == -EOPNOTSUPP ? VEIL_CANNOT : VEIL_OK;
+}
+
+void veil_mapped(struct veil *v, void *p, size_t size)
+{
+	const struct aliases *a = aliases_now(v);
+	struct os_mapping m;
+	bool is_known = false;
+
+	if (!a || os_mapping_of(p, &m) || !m.is_shared)
+		return;
+	for (size_t i = 0; i < a->nr; i++)
+		is_known |= is_same_file(&a->of[i], &m);
+	if (!is_known)
+		return;
+	lock_writer(v);
+	(void)renew_aliases(v, &m);
+	if (v->uffd >= 0)
+		(void)register_range(v, p, size, 0);
+	unlock_writer(v);
+}
+
+void veil_unwatch(struct veil *v, void *p, size_t size)
+{
+	struct uffdio_range range = { .start = (uintptr_t)p, .len = size };
+
+	if (v->uffd >= 0)
+		(void)uffd_ioctl(v, UFFDIO_UNREGISTER, &range);
+}
+
+void *veil_reserve(struct veil *v, size_t size, size_t align, enum veil_way *way)
+{
+	void *p = os_map_private(size, align);
+
+	if (!p)
+		return NULL;
+	*way = VEIL_FAULT;
+	if (v->uffd >= 0 && !register_range(v, p, size, 0))
+		return p;
+	*way = VEIL_PROTECT;
+	if (!protect(p, size, PROT_NONE))
+		return p;
+	os_unmap(p, size);
+	return NULL;
+}
+
+/* -- Pages -- */
+
+static int write_protect(struct veil *v, void *p, size_t size, int on)
+{
+	struct uffdio_writeprotect w = {
+		.range = { .start = (uintptr_t)p, .len = size },
+		.mode = on ? UFFDIO_WRITEPROTECT_MODE_WP : UFFDIO_WRITEPROTECT_MODE_DONTWAKE,
+	};
+	int r;
+
+	do
+		r = uffd_ioctl(v, UFFDIO_WRITEPROTECT, &w);
+	while (r == -EAGAIN);
+	return r;
+}
+
+static int protect_one(struct veil *v, void *p, size_t size, int prot)
+{
+	return protect(p, size, prot);
+}
+
+bool veil_freeze(struct veil *v, void *p, size_t size, enum veil_way way)
+{
+	return !(way == VEIL_FAULT ? for_each_alias(v, p, size, write_protect, true)
+				   : for_each_alias(v, p, size, protect_one, PROT_READ));
+}
+
+void veil_thaw(struct veil *v, void *p, size_t size, enum veil_way way)
+{
+	if (way == VEIL_FAULT)
+		(void)for_each_alias(v, p, size, write_protect, false);
+	else
+		(void)for_each_alias(v, p, size, protect_one, PROT_READ | PROT_WRITE);
+}
+
+void veil_hide(struct veil *v, void *p, size_t size, enum veil_way way)
+{
+	if (way == VEIL_PROTECT)
+		/* The old bytes stay, and nobody sees them: veil_fill() comes first. */
+		(void)for_each_alias(v, p, size, protect_one, PROT_NONE);
+	else if (mapping_of(aliases_now(v), p))
+		(void)advise(p, size, MADV_REMOVE);
+	else if (advise(p, size, MADV_DONTNEED))
+		(void)advise(p, size, MADV_DONTNEED_LOCKED);
+}
+
+void veil_restore(struct veil *v, void *p, size_t size)
+{
+	uintptr_t at = (uintptr_t)p, end = at + size;
+	struct os_mapping m;
+
+	for (; at < end && !os_mapping_of((void *)at, &m); at = m.end)
+		if (!m.rights)
+			veil_thaw(v, (void *)at, MIN(end, m.end) - at, VEIL_PROTECT);
+}
+
+static enum veil_status fill_by_fault(struct veil *v, void *p, const void *from, size_t size, size_t *done)
+{
+	while (*done < size) {
+		struct uffdio_copy c = {
+			.dst = (uintptr_t)p + *done,
+			.src = (uintptr_t)from + *done,
+			.len = size - *done,
+			.mode = UFFDIO_COPY_MODE_WP | UFFDIO_COPY_MODE_DONTWAKE,
+		};
+		int r = uffd_ioctl(v, UFFDIO_COPY, &c);
+
+		if (!r || c.copy > 0)
+			*done += (size_t)(r ? c.copy : (long long)c.len);
+		else if (r != -EAGAIN)
+			return r == -EEXIST ? VEIL_EXISTS
+			     : r == -EFAULT ? VEIL_UNREADABLE : VEIL_FAILED;
+	}
+	return VEIL_OK;
+}
+
+/* A second mapping of ours of a shared page takes the bytes, while nobody sees the first. */
+static int fill_shared(void *p, const void *from)
+{
+	void *twice = (void *)syscall(SYS_mremap, p, 0, PAGE_SIZE, MREMAP_MAYMOVE);
+
+	if (twice == MAP_FAILED)
+		return -EFAULT;
+	if (!protect(twice, PAGE_SIZE, PROT_READ | PROT_WRITE))
+		memcpy(twice, from, PAGE_SIZE);
+	os_unmap(twice, PAGE_SIZE);
+	return 0;
+}
+
+static int fill_protected(struct veil *v, void *p, const void *from)
+{
+	int saved = errno, r;
+
+	if (mapping_of(aliases_now(v), p)) {
+		r = fill_shared(p, from);
+	} else if (v->mem >= 0 &&
+		   syscall(SYS_pwrite64, v->mem, from, PAGE_SIZE, (off_t)(uintptr_t)p) == PAGE_SIZE) {
+		r = 0;
+	} else {
+		/* A kernel that does not let us: for a moment others may see it being filled. */
+		r = protect(p, PAGE_SIZE, PROT_READ | PROT_WRITE);
+		if (!r)
+			memcpy(p, from, PAGE_SIZE);
+	}
+	errno = saved;
+	return r;
+}
+
+enum veil_status veil_fill(struct veil *v, void *p, const void *from, size_t size,
+			   enum veil_way way, size_t *done)
+{
+	*done = 0;
+	if (way == VEIL_FAULT)
+		return fill_by_fault(v, p, from, size, done);
+	for (; *done < size; *done += PAGE_SIZE)
+		if (fill_protected(v, (char *)p + *done, (const char *)from + *done))
+			return VEIL_FAILED;
+	return for_each_alias(v, p, size, protect_one, PROT_READ) ? VEIL_FAILED : VEIL_OK;
+}
+
+bool veil_zero(struct veil *v, void *p)
+{
+	struct uffdio_zeropage z = {
+		.range = { .start = (uintptr_t)p & PAGE_MASK, .len = PAGE_SIZE },
+		.mode = UFFDIO_ZEROPAGE_MODE_DONTWAKE,
+	};
+
+	return v->uffd >= 0 && !uffd_ioctl(v, UFFDIO_ZEROPAGE, &z);
+}
+
+bool veil_is_open(struct veil *v, void *p, bool write)
+{
+	void *page = (void *)((uintptr_t)p & PAGE_MASK);
+
+	return !advise(page, PAGE_SIZE, write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
+}
+
+bool veil_read(struct veil *v, void *to, const void *from, size_t size)
+{
+	struct iovec in = { to, size }, out = { (void *)(uintptr_t)from, size };
+	int saved = errno;
+	ssize_t n;
+
+	n = syscall(SYS_process_vm_readv, getpid(), &in, 1ul, &out, 1ul, 0ul);
+	if (n < 0 && (errno == EPERM || errno == ENOSYS) && v->mem >= 0)
+		n = syscall(SYS_pread64, v->mem, to, size, (off_t)(uintptr_t)from);
+	errno = saved;
+	return n == (ssize_t)size;
+}
+
+bool veil_write(struct veil *v, void *to, const void *from, size_t size)
+{
+	struct iovec in = { (void *)(uintptr_t)from, size }, out = { to, size };
+	int saved = errno;
+	ssize_t n;
+
+	n = syscall(SYS_process_vm_writev, getpid(), &in, 1ul, &out, 1ul, 0ul);
+	if (n < 0 && (errno == EPERM || errno == ENOSYS) && v->mem >= 0)
+		n = syscall(SYS_pwrite64, v->mem, from, size, (off_t)(uintptr_t)to);
+	errno = saved;
+	return n == (ssize_t)size;
+}
+
+#define BIT(sig)	(1ull << ((sig) - 1))
+#define FAULTS		(BIT(SIGSEGV) | BIT(SIGBUS) | BIT(SIGILL) | BIT(SIGFPE) | BIT(SIGTRAP))
+
+void veil_enter(uint64_t *mask)
+{
+	const uint64_t all = ~FAULTS;
+	int saved = errno;
+
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, mask, sizeof(*mask));
+	errno = saved;
+}
+
+void veil_leave(const uint64_t *mask)
+{
+	int saved = errno;
+
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, mask, NULL, sizeof(*mask));
+	errno = saved;
+}
