@@ -15,12 +15,16 @@
 #include "sync/wait.h"
 
 #define FLAGS		(KVM_IRQFD_FLAG_DEASSIGN | KVM_IRQFD_FLAG_RESAMPLE)
+#define FIRST_CHAINS	16u
 #define ID_STOP		0	/* of the eventfd that ends the thread */
 
 /* Keys: [l] irqfds.lock. */
 struct irqfds {
 	struct mutex	 lock;		/* RANK_IRQFD */
 	struct list	 all;		/* [l] struct irqfd.link */
+	struct irqfd	**by_id;	/* [l] chains of them, by the low bits of their ids */
+	unsigned	 nr_chains;	/* [l] a power of two, or 0 */
+	unsigned	 nr;		/* [l] in the list */
 	struct os_poll	*poll;		/* [l] NULL until the first */
 	uint64_t	 next_id;	/* [l] */
 	int		 owner;		/* [l] process of the thread */
@@ -30,6 +34,7 @@ struct irqfds {
 
 struct irqfd {
 	struct list	 link;
+	struct irqfd	*next;		/* in its chain */
 	struct kvm	*kvm;
 	uint64_t	 id;		/* for the thread; never used again */
 	uint64_t	 eventfd;	/* which one */
@@ -39,15 +44,64 @@ struct irqfd {
 	struct irq_ack_notifier ack;	/* when there is @resample */
 };
 
-static struct irqfd *find(struct irqfds *all, uint64_t id)
+/* Where the chain of @id begins.  There are chains. */
+static struct irqfd **chain_of(const struct irqfds *all, uint64_t id)
 {
-	struct irqfd *f;
+	return &all->by_id[id & (all->nr_chains - 1)];
+}
 
-	list_for_each(f, &all->all, link) {
-		if (f->id == id)
-			return f;
-	}
-	return NULL;
+static struct irqfd *find(const struct irqfds *all, uint64_t id)
+{
+	struct irqfd *f = all->nr ? *chain_of(all, id) : NULL;
+
+	while (f && f->id != id)
+		f = f->next;
+	return f;
+}
+
+static void enchain(struct irqfds *all, struct irqfd *f)
+{
+	struct irqfd **chain = chain_of(all, f->id);
+
+	f->next = *chain;
+	*chain = f;
+}
+
+/* Ids count up: as many chains as there are irqfds keep them short. */
+static int make_room(struct irqfds *all)
+{
+	unsigned nr = MAX(all->nr_chains * 2, FIRST_CHAINS);
+	struct irqfd **by_id, *f;
+
+	if (all->nr < all->nr_chains)
+		return 0;
+	by_id = calloc(nr, sizeof(*by_id));
+	if (!by_id)
+		return -ENOMEM;
+	free(all->by_id);
+	all->by_id = by_id;
+	all->nr_chains = nr;
+	list_for_each(f, &all->all, link)
+		enchain(all, f);
+	return 0;
+}
+
+static void link_irqfd(struct irqfds *all, struct irqfd *f)
+{
+	list_add_tail(&all->all, &f->link);
+	enchain(all, f);
+	all->nr++;
+}
+
+static void unlink_irqfd(struct irqfds *all, struct irqfd *f)
+{
+	struct irqfd **at = chain_of(all, f->id);
+
+	while (*at != f)
+		at = &(*at)->next;
+	*at = f->next;
+	list_del(&f->link);
+	all->nr--;
 }
 
 static void inject(struct irqfd *f)
@@ -130,6 +184,7 @@ void irqfds_destroy(struct irqfds *all)
 	}
 	os_poll_destroy(all->poll);
 	mutex_fini(&all->lock);
+	free(all->by_id);
 	free(all);
 }
 
@@ -174,13 +229,15 @@ static int add(struct irqfds *all, struct irqfd *f)
 			return -EBUSY;
 	}
 	r = start(all);
+	if (!r)
+		r = make_room(all);
 	if (r)
 		return r;
 	f->id = all->next_id++;
-	list_add_tail(&all->all, &f->link);
+	link_irqfd(all, f);
 	r = os_poll_add(all->poll, f->held, f->id);
 	if (r)
-		list_del(&f->link);
+		unlink_irqfd(all, f);
 	return r;
 }
 
@@ -238,11 +295,13 @@ static struct irqfd *take(struct kvm *kvm, bool any, uint64_t eventfd, uint32_t 
 
 	mutex_lock(&all->lock);
 	list_for_each(f, &all->all, link) {
-		if (f->kvm == kvm && (any || (f->eventfd == eventfd && f->gsi == gsi)))
+		if (f->kvm == kvm && (any || (f->eventfd == eventfd && f->gsi == gsi))) {
 			found = f;
+			break;
+		}
 	}
 	if (found) {
-		list_del(&found->link);
+		unlink_irqfd(all, found);
 		os_poll_remove(all->poll, found->held);
 	}
 	mutex_unlock(&all->lock);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -103,8 +104,11 @@ static void the_run_delay_is_the_kernels(void **unused)
 	CPU_SET(sched_getcpu(), &set);
 	assert_int_equal(sched_setaffinity(0, sizeof(set), &set), 0);	/* the rival's too */
 	rival = fork();
-	for (; !rival;)
-		;
+	if (!rival) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			;
+	}
 	do {
 		uint64_t low = delay_in_proc(), delay;
 
