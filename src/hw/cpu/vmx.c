@@ -103,7 +103,14 @@ bool vmx_intercepts(struct cpu *cpu, enum x86_intercept what, uint64_t info)
 
 bool vmx_intercepts_exception(const struct cpu *cpu, const struct x86_event *ev)
 {
-	return ev->kind != X86_EVENT_SOFT_INT && cpu->vmx->exception_bitmap >> ev->vector & 1;
+	const struct vmx_control *c = cpu->vmx;
+	bool bit = c->exception_bitmap >> ev->vector & 1;
+
+	if (ev->kind == X86_EVENT_SOFT_INT)
+		return false;
+	if (ev->vector == X86_PF && ev->kind == X86_EVENT_EXCEPTION)
+		return bit == ((ev->error & c->pf_mask) == c->pf_match);
+	return bit;
 }
 
 #define INTR_TYPE_PRIVILEGED_SOFT (5u << 8)

@@ -93,6 +93,7 @@ struct vmx_control {
 	uint64_t	shared_eptp;
 	uint8_t		shared_bit;
 	uint32_t	exception_bitmap;
+	uint32_t	pf_mask, pf_match;	/* of #PF's error code, SDM 26.2: unequal turns its bit round */
 	uint64_t	cr0_mask, cr0_shadow;	/* bits owned by the host, what is read */
 	uint64_t	cr4_mask, cr4_shadow;
 	bool		cr3_load_exiting, cr3_store_exiting;

@@ -7,6 +7,7 @@
 
 #include "softcvm/uapi/kvm_para.h"
 #include "hw/insn/machine.h"
+#include "kvm/vcpu/backend.h"
 #include "kvm/vcpu/xstate.h"
 
 #define SIGNIFICANT	KVM_CPUID_FLAG_SIGNIFCANT_INDEX
@@ -199,6 +200,7 @@ int vcpu_set_cpuid(struct vcpu *v, const struct kvm_cpuid_entry2 *entries, unsig
 	v->cpuid = copy;
 	v->nr_cpuid = nr;
 	v->maxphyaddr = guest_maxphyaddr(v);
+	v->backend->intercepts_changed(v);
 	if (v->base.lapic)
 		lapic_set_cpuid(v->base.lapic, vcpu_has_feature(v, CPUID_X2APIC),
 				vcpu_has_feature(v, CPUID_TSC_DEADLINE));

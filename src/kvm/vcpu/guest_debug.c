@@ -36,7 +36,7 @@ int vcpu_set_guest_debug(struct vcpu *v, const struct kvm_guest_debug *dbg)
 	d->dr7 = dbg->arch.debugreg[7];
 	d->step_rip = vcpu_linear_rip(v);
 	d->armed = d->control & KVM_GUESTDBG_SINGLESTEP;
-	v->backend->debug_changed(v);
+	v->backend->intercepts_changed(v);
 	/* Interrupts that were held back may come. */
 	kvm_make_request(KVM_REQ_EVENT, &v->base);
 	return 0;

@@ -129,7 +129,7 @@ static void svm_flush_tlb(struct vcpu *v, struct cpu *cpu)
 }
 
 /* While the VMM debugs, the guest's own debug registers are not the processor's. */
-static void svm_debug_changed(struct vcpu *v)
+static void svm_intercepts_changed(struct vcpu *v)
 {
 	struct svm_control *c = &v->svm;
 	uint16_t drs = v->debug.control ? 0xffff : 0;
@@ -290,7 +290,7 @@ const struct vcpu_backend svm_backend = {
 	.pend_nmi = svm_pend_nmi,
 	.nmi_is_pending = svm_nmi_is_pending,
 	.handle_exit = svm_handle_exit,
-	.debug_changed = svm_debug_changed,
+	.intercepts_changed = svm_intercepts_changed,
 	.flush_tlb = svm_flush_tlb,
 	.insn_bytes = svm_insn_bytes,
 	.exit_info = svm_exit_info,

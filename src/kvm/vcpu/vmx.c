@@ -6,12 +6,15 @@
 
 #include <string.h>
 
+#include "hw/insn/machine.h"
 #include "kvm/core/request.h"
 #include "kvm/mmu/fault.h"
 #include "kvm/vcpu/backend.h"
+#include "kvm/vcpu/cpuid.h"
 #include "kvm/vcpu/emulate.h"
 #include "kvm/vcpu/exits.h"
 #include "kvm/vcpu/guest_debug.h"
+#include "kvm/vcpu/walk.h"
 
 /* EPTP: write-back, walk length, accessed and dirty flags (SDM 25.6.11). */
 #define EPTP_MT_WB	6ull
@@ -162,6 +165,10 @@ static int handle_ept_violation(struct vcpu *v)
 	ec |= q & rwx ? PFERR_PRESENT : 0;
 	ec |= private_access(v);
 	VCPU_TRACE(v, kvm_page_fault, v->base.id, v->state.rip, v->vmx_exit.gpa.v, q);
+	/* The emulator's walk sees what is reserved. */
+	if (v->base.kvm->module->params.allow_smaller_maxphyaddr &&
+	    (v->vmx_exit.gpa.v & vcpu_reserved_gpa_bits(v)))
+		return vcpu_emulate(v, EMULATE_NO_GPA);
 	if (q & VMX_EPT_GLA_VALID)
 		ec |= q & VMX_EPT_FINAL ? PFERR_GUEST_FINAL : PFERR_GUEST_PAGE;
 	return exit_page_fault(v, v->vmx_exit.gpa, ec);
@@ -216,14 +223,47 @@ static int handle_cr(struct vcpu *v)
 	}
 }
 
-/* While the VMM debugs, the guest's own debug registers are not the processor's. */
-static void vmx_debug_changed(struct vcpu *v)
+/*
+ * kvm_intel.allow_smaller_maxphyaddr: bits of an address that the processor has and
+ * the guest has not are reserved in its tables, and only KVM can tell.
+ */
+static bool has_illegal_addresses(const struct vcpu *v)
 {
-	bool sw = (v->debug.control & KVM_GUESTDBG_USE_SW_BP);
+	const struct kvm_module *module = v->base.kvm->module;
+
+	return module->params.allow_smaller_maxphyaddr &&
+	       v->maxphyaddr < hw_config(module->hw)->phys_bits;
+}
+
+/* While the VMM debugs, the guest's own debug registers are not the processor's. */
+static void vmx_intercepts_changed(struct vcpu *v)
+{
+	bool sw = (v->debug.control & KVM_GUESTDBG_USE_SW_BP), pf = has_illegal_addresses(v);
 
 	v->vmx.mov_dr_exiting = v->debug.control;
 	v->vmx.exception_bitmap = ALWAYS_INTERCEPTED | (v->debug.control ? BIT(X86_DB) : 0) |
-				  (sw ? BIT(X86_BP) : 0);
+				  (sw ? BIT(X86_BP) : 0) | (pf ? BIT(X86_PF) : 0);
+	/* A page that is not there stays the guest's own; so do bits reserved for both. */
+	v->vmx.pf_mask = pf ? PFERR_PRESENT | PFERR_RSVD : 0;
+	v->vmx.pf_match = pf ? PFERR_PRESENT : 0;
+}
+
+/* Where the guest's tables deny it already, with what is reserved for the guest. */
+static int handle_pf(struct vcpu *v)
+{
+	const uint32_t access = WALK_WRITE | WALK_USER | WALK_FETCH;
+	uint64_t linear = v->vmx_exit.qualification;
+	uint32_t error = v->vmx_exit.intr_error;
+	struct vcpu_walk_fault fault;
+	gpa_t gpa;
+
+	if ((error & PFERR_PRESENT) &&
+	    vcpu_walk(v, linear, error & access, &gpa, &fault) == WALK_PAGE_FAULT) {
+		linear = fault.address;
+		error = fault.error;
+	}
+	vcpu_inject_pf(v, linear, error);
+	return 1;
 }
 
 /* INT1 exits before it is done, and is skipped when it goes on to the guest. */
@@ -263,6 +303,8 @@ static int handle_exception(struct vcpu *v)
 		return exit_breakpoint(v);
 	case X86_UD:
 		return exit_invalid_opcode(v);
+	case X86_PF:
+		return handle_pf(v);
 	case X86_AC:
 		vcpu_queue_exception(v, X86_AC, true, v->vmx_exit.intr_error);
 		return 1;
@@ -353,7 +395,7 @@ const struct vcpu_backend vmx_backend = {
 	.pend_nmi = vmx_pend_nmi,
 	.nmi_is_pending = vmx_nmi_is_pending,
 	.handle_exit = vmx_handle_exit,
-	.debug_changed = vmx_debug_changed,
+	.intercepts_changed = vmx_intercepts_changed,
 	.flush_tlb = vmx_flush_tlb,
 	.insn_bytes = vmx_insn_bytes,
 	.exit_info = vmx_exit_info,

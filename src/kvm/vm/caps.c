@@ -12,6 +12,7 @@
 #include "softcvm/identity.h"
 #include "softcvm/uapi/kvm_para.h"
 #include "base/bits.h"
+#include "hw/insn/machine.h"
 #include "kvm/irq/irq.h"
 #include "kvm/vcpu/vcpu.h"
 #include "kvm/vm/irqchip.h"
@@ -78,7 +79,9 @@ static int vm_types(const struct kvm_module *module, const struct kvm *kvm)
 
 static int smaller_maxphyaddr(const struct kvm_module *module, const struct kvm *kvm)
 {
-	return module->params.allow_smaller_maxphyaddr;
+	/* AMD's has nested paging, and then never. */
+	return hw_config(module->hw)->vendor == HW_VENDOR_INTEL &&
+	       module->params.allow_smaller_maxphyaddr;
 }
 
 static int instructions(const struct kvm_module *module, const struct kvm *kvm)

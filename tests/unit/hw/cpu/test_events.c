@@ -247,6 +247,24 @@ static void exception_bitmap(struct vm *vm)
 	}
 }
 
+/* SDM 26.2: an error code that does not match turns #PF's bit round.  It is 2 here. */
+static void page_faults_by_error_code(struct vm *vm)
+{
+	if (vm->amd)
+		return;
+	LOAD(c_pf_write);
+	vm->vmx.pf_mask = 3;
+	vm->vmx.pf_match = 2;
+	vm->vmx.exception_bitmap = 1u << X86_PF;
+	assert_int_equal(vm_run(vm), VM_EXCEPTION);
+	vm->vmx.pf_match = 3;
+	vm->vmx.exception_bitmap = 0;
+	assert_int_equal(vm_run(vm), VM_EXCEPTION);
+	vm->vmx.exception_bitmap = 1u << X86_PF;
+	assert_int_equal(vm_run(vm), VM_HLT);
+	assert_int_equal(vm->s.rip, VM_HANDLERS + X86_PF * 16);
+}
+
 CODE(c_spin, "1: jmp 1b");
 
 static void injection(struct vm *vm)
@@ -296,7 +314,8 @@ static const struct row {
 	{ "gate privilege", gate_privilege }, { "gate not present", not_present_gate },
 	{ "double fault", double_fault }, { "triple fault", triple_fault },
 	{ "interrupted delivery", interrupted_delivery },
-	{ "exception bitmap", exception_bitmap }, { "injection", injection },
+	{ "exception bitmap", exception_bitmap },
+	{ "page faults by error code", page_faults_by_error_code }, { "injection", injection },
 	{ "window", window }, { "single step", single_step },
 };
 
