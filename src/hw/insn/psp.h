@@ -28,7 +28,7 @@ struct hw;
 #define PSP_HEADER_LEN		52u	/* FLAGS, IV, MAC: of packets */
 #define PSP_CERT_LEN		2084u	/* one SEV certificate */
 #define PSP_CERT_CHAIN_LEN	6252u	/* PEK, OCA, CEK */
-#define PSP_ATTESTATION_LEN	512u
+#define PSP_ATTESTATION_LEN	208u
 #define PSP_ID_LEN		64u	/* GET_ID, for each socket */
 #define PSP_DATA_MAX		0x4000u	/* longest packet of LAUNCH_SECRET, SEND and RECEIVE */
 #define PSP_VMSA_LEN		4096u
@@ -188,6 +188,10 @@ struct PSP_BUFFER psp_guest_range {
 	uint32_t handle, reserved;
 	uint64_t address;
 	uint32_t length;
+};
+struct PSP_BUFFER psp_copy {		/* ciphertext to another address, still readable */
+	uint32_t handle, length;
+	uint64_t src_address, dst_address;
 };
 /* LAUNCH_UPDATE_SECRET, SEND_UPDATE_DATA/_VMSA (header_length in/out), RECEIVE_UPDATE_DATA/_VMSA */
 struct PSP_BUFFER psp_packet {

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * psp.c - the mailbox: which commands there are, in which platform states,
+ * and under which lock.  Each command checks the rest in the order in which
+ * AMD's firmware does (docs/facts/psp-sev-commands.tsv).
+ */
+#include "hw/psp/psp_priv.h"
+
+#include <openssl/crypto.h>
+#include <stdlib.h>
+
+#define IN_UNINIT	(1u << PSP_UNINIT)
+#define IN_INIT		(1u << PSP_INIT_DONE)
+#define IN_WORKING	(1u << PSP_WORKING)
+#define IN_ANY		(IN_UNINIT | IN_INIT | IN_WORKING)
+
+enum access { WHOLE, ONE_GUEST };	/* psp->lock for write, or for read */
+
+struct command {
+	enum psp_status	(*run)(struct psp *psp, void *buf);
+	uint8_t		platform;	/* states in which it may run */
+	uint8_t		access;
+	uint16_t	size;		/* of its buffer; 0: none */
+};
+
+static const struct command commands[] = {
+#define CMD(name, fn, states, access, type) \
+	[name] = { fn, states, access, sizeof(struct type) }
+#define BARE(name, fn, states) \
+	[name] = { fn, states, WHOLE, 0 }
+	BARE(PSP_NOP, psp_do_nop, IN_ANY),
+	CMD(PSP_INIT, psp_do_init, IN_UNINIT, WHOLE, psp_init),
+	CMD(PSP_INIT_EX, psp_do_init_ex, IN_UNINIT, WHOLE, psp_init_ex),
+	BARE(PSP_SHUTDOWN, psp_do_shutdown, IN_ANY),
+	BARE(PSP_FACTORY_RESET, psp_do_factory_reset, IN_UNINIT),
+	CMD(PSP_PLATFORM_STATUS, psp_do_platform_status, IN_ANY, WHOLE, psp_platform_status),
+	BARE(PSP_PEK_GEN, psp_do_pek_gen, IN_INIT),
+	CMD(PSP_PEK_CSR, psp_do_pek_csr, IN_INIT | IN_WORKING, WHOLE, psp_range),
+	CMD(PSP_PEK_CERT_IMPORT, psp_do_pek_cert_import, IN_INIT, WHOLE, psp_pek_cert_import),
+	CMD(PSP_PDH_CERT_EXPORT, psp_do_pdh_cert_export, IN_INIT | IN_WORKING, WHOLE,
+	    psp_pdh_cert_export),
+	BARE(PSP_PDH_GEN, psp_do_pdh_gen, IN_INIT | IN_WORKING),
+	BARE(PSP_DF_FLUSH, psp_do_df_flush, IN_ANY),
+	CMD(PSP_GET_ID, psp_do_get_id, IN_ANY, WHOLE, psp_range),
+	CMD(PSP_DECOMMISSION, psp_do_decommission, IN_WORKING, WHOLE, psp_handle),
+	CMD(PSP_ACTIVATE, psp_do_activate, IN_WORKING, WHOLE, psp_activate),
+	CMD(PSP_DEACTIVATE, psp_do_deactivate, IN_WORKING, WHOLE, psp_handle),
+	CMD(PSP_GUEST_STATUS, psp_do_guest_status, IN_INIT | IN_WORKING, ONE_GUEST,
+	    psp_guest_status),
+	CMD(PSP_COPY, psp_do_copy, IN_WORKING, ONE_GUEST, psp_copy),
+	CMD(PSP_LAUNCH_START, psp_do_launch_start, IN_INIT | IN_WORKING, WHOLE, psp_launch_start),
+	CMD(PSP_LAUNCH_UPDATE_DATA, psp_do_launch_update_data, IN_WORKING, ONE_GUEST,
+	    psp_guest_range),
+	CMD(PSP_LAUNCH_UPDATE_VMSA, psp_do_launch_update_vmsa, IN_WORKING, ONE_GUEST,
+	    psp_guest_range),
+	CMD(PSP_LAUNCH_MEASURE, psp_do_launch_measure, IN_WORKING, ONE_GUEST, psp_guest_range),
+	CMD(PSP_LAUNCH_UPDATE_SECRET, psp_do_launch_update_secret, IN_WORKING, ONE_GUEST,
+	    psp_packet),
+	CMD(PSP_LAUNCH_FINISH, psp_do_launch_finish, IN_WORKING, ONE_GUEST, psp_handle),
+	CMD(PSP_ATTESTATION, psp_do_attestation, IN_WORKING, ONE_GUEST, psp_attestation),
+	CMD(PSP_SEND_START, psp_do_send_start, IN_WORKING, ONE_GUEST, psp_send_start),
+	CMD(PSP_SEND_UPDATE_DATA, psp_do_send_update_data, IN_WORKING, ONE_GUEST, psp_packet),
+	CMD(PSP_SEND_UPDATE_VMSA, psp_do_send_update_vmsa, IN_WORKING, ONE_GUEST, psp_packet),
+	CMD(PSP_SEND_FINISH, psp_do_send_finish, IN_WORKING, ONE_GUEST, psp_handle),
+	CMD(PSP_SEND_CANCEL, psp_do_send_cancel, IN_WORKING, ONE_GUEST, psp_handle),
+	CMD(PSP_RECEIVE_START, psp_do_receive_start, IN_INIT | IN_WORKING, WHOLE,
+	    psp_receive_start),
+	CMD(PSP_RECEIVE_UPDATE_DATA, psp_do_receive_update_data, IN_WORKING, ONE_GUEST,
+	    psp_packet),
+	CMD(PSP_RECEIVE_UPDATE_VMSA, psp_do_receive_update_vmsa, IN_WORKING, ONE_GUEST,
+	    psp_packet),
+	CMD(PSP_RECEIVE_FINISH, psp_do_receive_finish, IN_WORKING, ONE_GUEST, psp_handle),
+	CMD(PSP_DBG_DECRYPT, psp_do_dbg_decrypt, IN_WORKING, ONE_GUEST, psp_dbg),
+	CMD(PSP_DBG_ENCRYPT, psp_do_dbg_encrypt, IN_WORKING, ONE_GUEST, psp_dbg),
+};
+
+static void psp_end(void *arg)
+{
+	struct psp *psp = arg;
+
+	psp_guests_free(psp);
+	identity_free(&psp->identity);
+	rwlock_fini(&psp->lock);
+	free(psp->asids);
+	free(psp->guests);
+	OPENSSL_cleanse(psp, sizeof(*psp));
+	free(psp);
+}
+
+static struct psp *psp_new(struct hw *hw) REQUIRES(hw->lock)
+{
+	struct psp *psp = calloc(1, sizeof(*psp));
+
+	if (!psp)
+		return NULL;
+	psp->hw = hw;
+	psp->nr_asids = hw->config.nr_keys;
+	psp->min_sev_asid = hw->config.min_sev_asid;
+	psp->asids = calloc(psp->nr_asids + 1u, sizeof(*psp->asids));
+	if (!psp->asids || rwlock_init(&psp->lock, "psp.lock", RANK_PSP)) {
+		free(psp->asids);
+		free(psp);
+		return NULL;
+	}
+	if (!machine_at_end_locked(hw, psp_end, psp)) {
+		psp_end(psp);
+		return NULL;
+	}
+	return psp;
+}
+
+/* The machine's secure processor, made by the first command. */
+static struct psp *psp_of(struct hw *hw)
+{
+	struct psp *psp;
+
+	mutex_lock(&hw->lock);
+	if (!hw->psp)
+		hw->psp = psp_new(hw);
+	psp = hw->psp;
+	mutex_unlock(&hw->lock);
+	return psp;
+}
+
+static enum psp_status run(struct psp *psp, const struct command *c, void *buf)
+{
+	return c->platform & 1u << psp->state ? c->run(psp, buf) : PSP_INVALID_PLATFORM_STATE;
+}
+
+static enum psp_status run_whole(struct psp *psp, const struct command *c, void *buf)
+{
+	enum psp_status st;
+
+	write_lock(&psp->lock);
+	st = run(psp, c, buf);
+	write_unlock(&psp->lock);
+	return st;
+}
+
+/* The handle is the first word of all these buffers. */
+static enum psp_status run_for_guest(struct psp *psp, const struct command *c, void *buf)
+{
+	struct psp_guest *g;
+	enum psp_status st;
+
+	read_lock(&psp->lock);
+	g = psp_guest_find(psp, *(const uint32_t *)buf);
+	if (g) {
+		mutex_lock(&g->lock);
+		st = run(psp, c, buf);
+		mutex_unlock(&g->lock);
+	} else {
+		st = run(psp, c, buf);
+	}
+	read_unlock(&psp->lock);
+	return st;
+}
+
+enum psp_status psp_command(struct hw *hw, enum psp_cmd cmd, void *buffer)
+{
+	const struct command *c = (unsigned)cmd < ARRAY_SIZE(commands) ? &commands[cmd] : NULL;
+	struct psp *psp;
+
+	if (!hw->config.c_bit || !c || !c->run || (c->size && !buffer))
+		return PSP_INVALID_COMMAND;
+	psp = psp_of(hw);
+	if (!psp)
+		return PSP_RESOURCE_LIMIT;
+	return c->access == WHOLE ? run_whole(psp, c, buffer) : run_for_guest(psp, c, buffer);
+}
+
+void psp_wbinvd_done(struct hw *hw)
+{
+	struct psp *psp = hw->config.c_bit ? psp_of(hw) : NULL;
+
+	if (psp)
+		atomic32_store(&psp->wbinvd_done, 1);
+}
+
+enum psp_status psp_get(struct psp *psp, uint64_t from, void *to, size_t len)
+{
+	return view_read(psp->hw, HPA(from), 0, to, len) ? PSP_SUCCESS : PSP_INVALID_ADDRESS;
+}
+
+enum psp_status psp_put(struct psp *psp, uint64_t to, const void *from, size_t len)
+{
+	return view_write(psp->hw, HPA(to), 0, from, len) ? PSP_SUCCESS : PSP_INVALID_ADDRESS;
+}
