@@ -82,6 +82,7 @@ static void learn_sets(void)
 {
 	ZydisDecodedOperand o[ZYDIS_MAX_OPERAND_COUNT];
 	ZydisDecodedInstruction in;
+	uint64_t seed = random_seed;	/* goes on as if nothing had been drawn */
 	struct insn i;
 	unsigned m, tries;
 	size_t k;
@@ -96,6 +97,7 @@ static void learn_sets(void)
 					sets[in.mnemonic] = in.meta.isa_set;
 		form_list_free(&l);
 	}
+	random_seed = seed;
 }
 
 static ZydisISASet set_of(ZydisMnemonic m)

@@ -176,14 +176,16 @@ static bool has_initial_mxcsr(const struct world *w)
 }
 
 /*
- * Loaded, but with the values of the initial state: XINUSE is 0 or 1 (SDM vol. 1
- * 13.6).  SSE comes to be loaded by the kernel's XSAVES and XRSTORS, too, which take
- * another MXCSR for a use of it (13.11): the timer may have come in between.
+ * @used: components that the processor has in use.  Loaded, but with the values of the
+ * initial state: XINUSE is 0 or 1 (SDM vol. 1 13.6).  Not loaded: a switch to another
+ * thread or machine in between may have loaded them all the same, SSE also because
+ * XSAVES takes another MXCSR for a use of it (13.11); that is rare, or else counts.
  */
-static uint64_t either_way(const struct world *w)
+static uint64_t either_way(const struct world *w, uint64_t used)
 {
+	static unsigned long seen, odd;
 	struct world initial = *w;
-	uint64_t v = 0;
+	uint64_t v = 0, by_others = has_initial_mxcsr(w) ? 0 : SSE;
 
 	make_initial(&initial, KNOWN);
 	if (!memcmp(w->fx, initial.fx, 24) && is_zero(w->fx + 32, 128))
@@ -192,19 +194,22 @@ static uint64_t either_way(const struct world *w)
 		v |= SSE;
 	if (is_zero(w->ymm, 256))
 		v |= AVX;
-	return v & (w->in_use | (has_initial_mxcsr(w) ? 0 : SSE));
+	seen++;
+	if ((v & used & ~w->in_use & ~by_others) && ++odd <= 3 + seen / 1000)
+		return v;
+	return v & (w->in_use | by_others);
 }
 
 static void take_out_area(const struct insn *i, const struct world *before)
 {
-	uint64_t either = either_way(before) & mask_of(before), bv[2];
-	uint64_t at = linear_of(i, before) - WORLD_BASE;
+	uint64_t at = linear_of(i, before) - WORLD_BASE, either, bv[2];
 
 	if (at > WORLD_SIZE - XSAVE_SIZE)
 		return;
 	forget_memory(i, before, 28, 4);	/* the mask has AMD's MM (docs/caveats.md) */
 	memcpy(&bv[0], native_memory() + at + AT_XSTATE_BV, 8);
 	memcpy(&bv[1], model_memory() + at + AT_XSTATE_BV, 8);
+	either = mask_of(before) & either_way(before, bv[0] & mask_of(before));
 	bv[1] = (bv[1] & ~either) | (bv[0] & either);
 	memcpy(model_memory() + at + AT_XSTATE_BV, &bv[1], 8);
 	if (!is_opt(i))
@@ -227,7 +232,7 @@ void xsave_take_out(const struct insn *i, const struct world *before, struct wor
 	if (i->in.mnemonic == ZYDIS_MNEMONIC_XGETBV) {
 		if (real->rip == before->rip)
 			return;
-		other = KNOWN & ~(before->r[X86_RCX] & 1 ? either_way(before) : 0);
+		other = KNOWN & ~(before->r[X86_RCX] & 1 ? either_way(before, real->r[X86_RAX]) : 0);
 		/* MXCSR is one value with one initial state. */
 		other |= has_initial_mxcsr(before) ? 0 : SSE;
 		real->r[X86_RAX] &= other;
