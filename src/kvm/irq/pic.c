@@ -24,7 +24,6 @@ struct pic {
 	struct spinlock	 lock;		/* RANK_PIC */
 	struct kvm_pic_state chip[2];	/* [D] master, slave */
 	uint32_t	 sources[PIC_NR_PINS];	/* [D] BIT(enum irq_source) that drive it */
-	uint16_t	 acked;		/* [D] pins whose end is to be told */
 	bool		 wake;		/* [D] the line to the processor has risen */
 	atomic32_t	 output;	/* [a] that line */
 	struct kvm_io_device master, slave, elcr;
@@ -46,20 +45,13 @@ static void wake_listener(struct kvm *kvm)
 	}
 }
 
-/* What others are told, after the lock is given back. */
+/* The processor is told after the lock is given back. */
 static void pic_unlock(struct pic *s) RELEASE(s->lock) NO_LOCK_ANALYSIS
 {
-	uint16_t acked = s->acked;
 	bool wake = s->wake;
 
-	s->acked = 0;
 	s->wake = false;
 	spin_unlock(&s->lock);
-	for (; acked; acked &= (uint16_t)(acked - 1)) {
-		unsigned pin = (unsigned)__builtin_ctz(acked);
-
-		irq_notify_acked(s->kvm, pin / 8, pin);
-	}
 	if (wake)
 		wake_listener(s->kvm);
 }
@@ -69,10 +61,18 @@ static bool is_master(const struct pic *s, const struct kvm_pic_state *c)
 	return c == &s->chip[0];
 }
 
-static void clear_isr(struct pic *s, struct kvm_pic_state *c, unsigned irq)
+/*
+ * Whoever waits for the end is told at once, with the lock given back for it: he may
+ * take the line down, and what then still asks is looked at afterwards.
+ */
+static void clear_isr(struct pic *s, struct kvm_pic_state *c, unsigned irq) NO_LOCK_ANALYSIS
 {
+	unsigned pin = irq + (is_master(s, c) ? 0 : 8);
+
 	c->isr &= (uint8_t)~BIT(irq);
-	s->acked |= (uint16_t)BIT(irq + (is_master(s, c) ? 0 : 8));
+	spin_unlock(&s->lock);
+	irq_notify_acked(s->kvm, pin / 8, pin);
+	spin_lock(&s->lock);
 }
 
 /* 1: requested; 0: already; -1: masked. */

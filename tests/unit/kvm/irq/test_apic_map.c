@@ -142,6 +142,61 @@ static void off_by_hardware_is_not_there(void **unused)
 	some_apics_free(&s);
 }
 
+/* A logical id of two bits, and one that two have: there is no row for either. */
+static void logical_ids_that_are_not_one_bit(void **unused)
+{
+	struct row one = { "its second bit", FLAT, true, true, 0, LAPIC_FIXED, 0x02, 0x03 };
+	struct row both = { "a bit that two have", FLAT, true, true, 0, LAPIC_FIXED, 0x40, 0x60 };
+	struct some_apics s;
+
+	(void)unused;
+	arrange(&s, FLAT);
+	poke(s.vcpu[0].lapic, LAPIC_LDR, 3u << 24);
+	ask(&s, &one, "two bits");
+	some_apics_free(&s);
+	arrange(&s, FLAT);
+	poke(s.vcpu[5].lapic, LAPIC_LDR, 1u << 30);
+	ask(&s, &both, "twice");
+	some_apics_free(&s);
+}
+
+/* By its logical id nobody hears anything that software has not enabled: not even an NMI. */
+static void nobody_is_enabled(void **unused)
+{
+	struct lapic_irq nmi = { .delivery = LAPIC_NMI, .level = true, .logical = true, .dest = 2 };
+	struct some_apics s;
+
+	(void)unused;
+	some_apics_make(&s, 2, IRQCHIP_KERNEL);
+	poke(s.vcpu[1].lapic, LAPIC_LDR, 2u << 24);
+	assert_true(irq_deliver(&s.kvm, NULL, &nmi) <= 0);
+	assert_false(kvm_check_request(KVM_REQ_NMI, &s.vcpu[1]));
+	enable(s.vcpu[1].lapic);
+	assert_int_equal(irq_deliver(&s.kvm, NULL, &nmi), 1);
+	assert_true(kvm_check_request(KVM_REQ_NMI, &s.vcpu[1]));
+	some_apics_free(&s);
+}
+
+/* KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK: FFh is everybody's only where xAPICs hear it. */
+static void broadcasts_without_the_quirk(void **unused)
+{
+	struct row all = { "all ones", X2, true, false, 0, LAPIC_FIXED, ~0u, 0xff };
+	struct row an_id = { "an id of x2APIC", X2, true, false, 0, LAPIC_FIXED, 0xff, NOBODY };
+	struct row xapic = { "xAPIC's", FLAT, true, false, 0, LAPIC_FIXED, 0xff, 0xff };
+	struct some_apics s;
+
+	(void)unused;
+	arrange(&s, X2);
+	s.kvm.irq->x2apic_broadcast_quirk_disabled = true;
+	ask(&s, &all, "x2APIC");
+	ask(&s, &an_id, "x2APIC");
+	some_apics_free(&s);
+	arrange(&s, FLAT);
+	s.kvm.irq->x2apic_broadcast_quirk_disabled = true;
+	ask(&s, &xapic, "flat");
+	some_apics_free(&s);
+}
+
 /* More than xAPIC can name: by x2APIC id, whatever mode, when the VMM said so. */
 static void ids_above_255(void **unused)
 {
@@ -167,6 +222,9 @@ int main(void)
 		cmocka_unit_test(a_destination_names_the_same_with_and_without_a_map),
 		cmocka_unit_test(an_id_that_two_have),
 		cmocka_unit_test(off_by_hardware_is_not_there),
+		cmocka_unit_test(logical_ids_that_are_not_one_bit),
+		cmocka_unit_test(nobody_is_enabled),
+		cmocka_unit_test(broadcasts_without_the_quirk),
 		cmocka_unit_test(ids_above_255),
 	};
 

@@ -157,6 +157,27 @@ static void automatic_end_and_polling(void **unused)
 	assert_int_equal(pic_port_read(pic, 0x20), 0x86);
 	pic_port_write(pic, 0x20, 0x0c);
 	assert_int_equal(pic_port_read(pic, 0x20), 0x07);
+	pulse(4);
+	assert_int_equal(pic_port_read(pic, 0x20), 1 << 4);	/* one poll only: IRR again */
+}
+
+/* ICW1 without an ICW4 to come takes its bits back. */
+static void initialisation_without_a_fourth_word(void **unused)
+{
+	struct kvm_pic_state a;
+
+	(void)unused;
+	init_pics(true);
+	pic_port_write(pic, 0x20, 0x11);
+	pic_save(pic, 0, &a);
+	assert_int_equal(a.auto_eoi, 1);
+	pic_port_write(pic, 0x20, 0x10);
+	pic_save(pic, 0, &a);
+	assert_int_equal(a.auto_eoi, 0);
+	pic_port_write(pic, 0x21, 0x20);
+	pic_port_write(pic, 0x21, 0x04);
+	pulse(1);
+	assert_int_equal(pic_acknowledge(pic), 0x21);
 }
 
 static void pic_state_comes_back(void **unused)
@@ -315,6 +336,14 @@ static void routes_that_may_be(void **unused)
 	assert_int_equal(irq_routing_set(&s.kvm, e, 3), -EINVAL);
 	e[1] = msi_route(7, 0, 0, 0x61);
 	assert_int_equal(irq_routing_set(&s.kvm, e, 3), -EINVAL);
+	e[0] = msi_route(7, 0, 0, 0x61);
+	e[0].flags = 2;
+	assert_int_equal(irq_routing_set(&s.kvm, e, 1), -EINVAL);
+	e[0].flags = KVM_MSI_VALID_DEVID;
+	assert_int_equal(irq_routing_set(&s.kvm, e, 1), 0);
+	e[0] = pin_route(7, KVM_IRQCHIP_IOAPIC, 7);
+	e[0].flags = 1;
+	assert_int_equal(irq_routing_set(&s.kvm, e, 1), -EINVAL);
 	e[0] = pin_route(7, KVM_IRQCHIP_IOAPIC, 24);
 	assert_int_equal(irq_routing_set(&s.kvm, e, 1), -EINVAL);
 	e[0] = pin_route(7, KVM_IRQCHIP_PIC_SLAVE, 8);
@@ -407,6 +436,36 @@ static void eventfds_that_are_levels(void **unused)
 	close(resampled);
 }
 
+static bool has_pic(void)
+{
+	return pic_has_interrupt(pic);
+}
+
+/* The same by the PICs: of the slave's pin 2, which is line 10. */
+static void levels_end_in_the_slave(void **unused)
+{
+	int fd = eventfd(0, EFD_CLOEXEC);
+	struct kvm_irqfd args = { .fd = (uint32_t)fd, .gsi = 10, .flags = KVM_IRQFD_FLAG_RESAMPLE };
+
+	(void)unused;
+	resampled = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	args.resamplefd = (uint32_t)resampled;
+	init_pics(false);
+	pic_port_write(pic, 0x4d1, 1 << 2);
+	assert_int_equal(kvm_irqfd(&s.kvm, &args), 0);
+	assert_int_equal(eventfd_write(fd, 1), 0);
+	assert_true(soon(has_pic));
+	assert_int_equal(pic_acknowledge(pic), 0x72);
+	assert_false(told());
+	pic_port_write(pic, 0x20, 0x20);		/* the cascade: not its end */
+	assert_false(told());
+	pic_port_write(pic, 0xa0, 0x20);
+	assert_true(told());
+	assert_false(pic_has_interrupt(pic));
+	close(fd);
+	close(resampled);
+}
+
 static bool has_30(void)
 {
 	return lapic_test(s.vcpu[0].lapic, LAPIC_IRR, 0x30);
@@ -450,6 +509,34 @@ static void the_interval_timer_ticks(void **unused)
 	assert_int_equal(pit_port_read(pit, 0x61) & 3, 3);
 }
 
+/* What channel 2 has counted down lies between the two times that enclose it. */
+static void a_channel_counts_by_itself(void **unused)
+{
+	struct pit *pit = s.kvm.irq->pit = pit_create(&s.kvm);
+	uint64_t before, after, now, counted;
+
+	(void)unused;
+	assert_non_null(pit);
+	pit_port_write(pit, 0x61, 1);
+	pit_port_write(pit, 0x43, 0xb0);		/* channel 2, word, mode 0 */
+	before = os_monotonic_ns();
+	pit_port_write(pit, 0x42, 0xff);
+	pit_port_write(pit, 0x42, 0xff);
+	after = os_monotonic_ns();
+	do {
+		now = os_monotonic_ns();
+		pit_port_write(pit, 0x43, 0x80);
+		counted = pit_port_read(pit, 0x42);
+		counted |= (uint64_t)pit_port_read(pit, 0x42) << 8;
+		counted = 0xffff - counted;
+	} while (now - after < 1000000);
+	/* 838 ns each; modulo what it holds, if somebody kept us away for 50 ms */
+	if (os_monotonic_ns() - before < 50000000) {
+		assert_true(counted + 1 >= (now - after) / 839);
+		assert_true(counted <= (os_monotonic_ns() - before) / 838 + 1);
+	}
+}
+
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -459,6 +546,7 @@ int main(void)
 		T(a_higher_one_interrupts_a_lower),
 		T(masks_levels_and_ghosts),
 		T(automatic_end_and_polling),
+		T(initialisation_without_a_fourth_word),
 		T(pic_state_comes_back),
 		T(an_edge_is_sent_once),
 		T(a_level_waits_for_its_end),
@@ -467,7 +555,9 @@ int main(void)
 		T(routes_that_may_be),
 		T(eventfds_are_edges),
 		T(eventfds_that_are_levels),
+		T(levels_end_in_the_slave),
 		T(the_interval_timer_ticks),
+		T(a_channel_counts_by_itself),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

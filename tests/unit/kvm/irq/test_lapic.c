@@ -211,7 +211,7 @@ static void off_by_software_masks_the_lvt(void **unused)
 
 static void a_restored_apic_keeps_its_version_and_id_by_mode(void **unused)
 {
-	uint32_t page[256] = { 0 };
+	uint32_t page[257] = { [256] = OURS };	/* one behind it, which is not its own */
 
 	(void)unused;
 	page[LAPIC_ID / 4] = 9u << 24;
@@ -228,6 +228,7 @@ static void a_restored_apic_keeps_its_version_and_id_by_mode(void **unused)
 	assert_int_equal(lapic_get(apic, LAPIC_LDR), 1u << 3);
 	assert_int_equal(lapic_save(apic, page), 0);
 	assert_int_equal(page[LAPIC_ID / 4], 3u << 24);
+	assert_int_equal(page[256], OURS);
 	s.kvm.irq->x2apic_format = true;
 	assert_int_equal(lapic_save(apic, page), 0);
 	assert_int_equal(page[LAPIC_ID / 4], 3);
@@ -269,6 +270,20 @@ static void x2apic_registers(void **unused)
 	assert_true(lapic_test(apic, LAPIC_IRR, 0x40));
 }
 
+/* Directed EOI is offered with x2APIC where the I/O APIC is the VMM's. */
+static void who_ends_what_is_in_the_version(void **unused)
+{
+	(void)unused;
+	lapic_set_cpuid(apic, true, false);
+	assert_int_equal(lapic_get(apic, LAPIC_VERSION), OURS | 1u << 24);
+	lapic_set_cpuid(apic, false, false);
+	assert_int_equal(lapic_get(apic, LAPIC_VERSION), OURS);
+	s.kvm.irq->ioapic = (struct ioapic *)&s;	/* there is one: no more is looked at */
+	lapic_set_cpuid(apic, true, false);
+	assert_int_equal(lapic_get(apic, LAPIC_VERSION), OURS);
+	s.kvm.irq->ioapic = NULL;
+}
+
 static void cmci_is_a_seventh_entry(void **unused)
 {
 	(void)unused;
@@ -295,6 +310,7 @@ int main(void)
 		T(off_by_software_masks_the_lvt),
 		T(a_restored_apic_keeps_its_version_and_id_by_mode),
 		T(x2apic_registers),
+		T(who_ends_what_is_in_the_version),
 		T(cmci_is_a_seventh_entry),
 	};
 

@@ -176,6 +176,33 @@ static void at_a_deadline(void **unused)
 	assert_int_equal(peek(apic, LAPIC_TMICT), 0);
 }
 
+/* Another divider while it counts: what is left is counted with it, to the end. */
+static void a_divider_in_between(void **unused)
+{
+	(void)unused;
+	poke(apic, LAPIC_TDCR, 0xa);			/* by 128 */
+	poke(apic, LAPIC_LVT_TIMER, 0x30);
+	poke(apic, LAPIC_TMICT, 1000000);
+	poke(apic, LAPIC_TDCR, 0xb);			/* by 1 */
+	assert_true(peek(apic, LAPIC_TMCCT) <= 1000000);
+	wait_pending();
+}
+
+/* The shortest period is KVM's; a long one stays as it is. */
+static void periods_are_limited_from_below(void **unused)
+{
+	(void)unused;
+	poke(apic, LAPIC_TDCR, 0xb);
+	poke(apic, LAPIC_LVT_TIMER, 0x30 | 2u << 16);
+	poke(apic, LAPIC_TMICT, ~0u);
+	assert_int_equal(atomic64_load(&apic->timer.period), ~0u);
+	poke(apic, LAPIC_TMICT, 1000);
+	assert_int_equal(atomic64_load(&apic->timer.period), 200000);
+	poke(apic, LAPIC_LVT_TIMER, 0x30);
+	poke(apic, LAPIC_TMICT, 1000);
+	assert_int_equal(atomic64_load(&apic->timer.period), 1000);
+}
+
 /* SDM vol. 3A figure 11-10. */
 static void dividers(void **unused)
 {
@@ -200,6 +227,8 @@ int main(void)
 		T(once),
 		T(every_period),
 		T(at_a_deadline),
+		T(a_divider_in_between),
+		T(periods_are_limited_from_below),
 		T(dividers),
 	};
 
