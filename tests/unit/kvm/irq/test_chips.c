@@ -403,6 +403,35 @@ static void eventfds_are_edges(void **unused)
 	close(other);
 }
 
+/* Each is found among many, and none that has been taken back. */
+static void many_eventfds(void **unused)
+{
+	struct kvm_irqfd args[70];
+
+	(void)unused;
+	set_pin(10, 0x4a, 0);
+	for (unsigned i = 0; i < 70; i++) {
+		args[i] = (struct kvm_irqfd){ .fd = (uint32_t)eventfd(0, EFD_CLOEXEC), .gsi = 10 };
+		assert_int_equal(kvm_irqfd(&s.kvm, &args[i]), 0);
+	}
+	for (unsigned i = 0; i < 70; i += 3) {
+		args[i].flags = KVM_IRQFD_FLAG_DEASSIGN;
+		assert_int_equal(kvm_irqfd(&s.kvm, &args[i]), 0);
+		assert_int_equal(eventfd_write((int)args[i].fd, 1), 0);
+	}
+	for (unsigned i = 0; i < 70; i++) {
+		if (i % 3) {
+			assert_int_equal(eventfd_write((int)args[i].fd, 1), 0);
+			assert_true(soon(has_4a));
+			assert_true(take(0, 0x4a));
+			end(0);
+		}
+	}
+	assert_false(has_4a());
+	for (unsigned i = 0; i < 70; i++)
+		close((int)args[i].fd);
+}
+
 static int resampled;
 
 static bool told(void)
@@ -554,6 +583,7 @@ int main(void)
 		T(ioapic_registers),
 		T(routes_that_may_be),
 		T(eventfds_are_edges),
+		T(many_eventfds),
 		T(eventfds_that_are_levels),
 		T(levels_end_in_the_slave),
 		T(the_interval_timer_ticks),
