@@ -6,6 +6,7 @@
 #include "abi/file.h"
 #include "abi/mapped_file.h"
 #include "base/page.h"
+#include "hw/insn/view.h"
 
 static struct kvm_host_map *map_of(const struct abi *abi)
 {
@@ -114,4 +115,20 @@ void abi_files_mapped(struct abi *abi)
 
 	if (map)
 		atomic64_add(&map->version, 1);
+}
+
+bool abi_touched(struct abi *abi, void *at, bool write)
+{
+	return view_trap(abi->module.hw, at, write);
+}
+
+bool abi_may_hide(struct abi *abi, const void *at, size_t size)
+{
+	return map_of(abi) && view_may_hide(abi->module.hw, at, size);
+}
+
+void abi_mapped(struct abi *abi, void *at, size_t size)
+{
+	if (map_of(abi))
+		view_mapped(abi->module.hw, at, size);
 }

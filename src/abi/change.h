@@ -39,6 +39,18 @@ void abi_change_behind(struct abi *abi, struct abi_change *c, const void *at, si
 /* @gone: the pages that were there are not there any more. */
 void abi_change_end(struct abi_change *c, bool gone);
 
+/*
+ * -- Pages that are hidden while a guest's key has them (hw/insn/view.h) --
+ *
+ * abi_touched: an instruction has faulted at @at, with SIGSEGV or SIGBUS: true
+ * when it is to be run again.  Async-signal-safe.
+ */
+bool abi_touched(struct abi *abi, void *at, bool write);
+/* May some of [@at, @at + @size) be hidden?  Quick where no guest has a key. */
+bool abi_may_hide(struct abi *abi, const void *at, size_t size);
+/* A mapping is new, or lies elsewhere. */
+void abi_mapped(struct abi *abi, void *at, size_t size);
+
 /* Could abi_change_file() find anything? */
 bool abi_has_slots(const struct abi *abi);
 /* A file has been mapped, or a mapping has moved. */

@@ -23,12 +23,38 @@
 #include "base/macros.h"
 #include "os/uaccess.h"
 #include "preload/config.h"
+#include "sync/lock.h"
+#include "sync/rcu.h"
 #include "trace/counters.h"
 
 struct softcvm {
 	struct abi		*abi;
 	struct exec_config	 config;	/* owns names that the machine uses */
+	struct softcvm		*next;		/* [l] */
 };
+
+/* All of the process, for softcvm_fault(), which reads it without the lock. */
+static struct softcvm *machines;
+static struct mutex machines_lock = MUTEX_INIT("machines_lock", RANK_LEAF);
+
+static void join(struct softcvm *s)
+{
+	mutex_lock(&machines_lock);
+	s->next = machines;
+	rcu_assign_pointer(machines, s);
+	mutex_unlock(&machines_lock);
+}
+
+static void leave(struct softcvm *s)
+{
+	struct softcvm **p = &machines;
+
+	mutex_lock(&machines_lock);
+	while (*p != s)
+		p = &(*p)->next;
+	rcu_assign_pointer(*p, s->next);
+	mutex_unlock(&machines_lock);
+}
 
 /* The size of the first version of the structure: none has been shorter. */
 #define FIRST_SIZE	(offsetof(struct softcvm_machine, why_size) + sizeof(size_t))
@@ -144,8 +170,10 @@ struct softcvm *softcvm_open(const struct softcvm_machine *machine)
 	if (r)
 		goto out_free;
 	r = abi_create(&s->config.abi, &s->abi);
-	if (!r)
+	if (!r) {
+		join(s);
 		return s;
+	}
 	explain(&m, r == -EINVAL ? "there is no such processor" : strerror(-r));
 	exec_config_free(&s->config);
 out_free:
@@ -158,6 +186,7 @@ void softcvm_free(struct softcvm *s)
 {
 	if (!s)
 		return;
+	leave(s);
 	abi_destroy(s->abi);
 	exec_config_free(&s->config);
 	free(s);
@@ -306,6 +335,12 @@ int softcvm_kick(struct softcvm *s, int fd)
 
 int softcvm_fault(int sig, void *ucontext)
 {
+	void *at = os_fault_address(ucontext);
+	bool write = os_fault_is_write(ucontext);
+
+	for (struct softcvm *s = rcu_dereference(machines); s; s = rcu_dereference(s->next))
+		if (abi_touched(s->abi, at, write))
+			return 1;
 	return os_uaccess_fixup(sig, ucontext);
 }
 

@@ -192,6 +192,11 @@ void os_uaccess_ask_first(bool (*fn)(void *arg, void *addr, bool write), void *a
 	ask_arg = arg;
 }
 
+void *os_fault_address(const void *ucontext)
+{
+	return (void *)((const ucontext_t *)ucontext)->uc_mcontext.gregs[REG_CR2];
+}
+
 bool os_fault_is_write(const void *ucontext)
 {
 	/* The page fault's error code, bit 1. */

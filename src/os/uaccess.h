@@ -71,7 +71,11 @@ MUST_CHECK int os_uaccess_install(void);
  */
 void os_uaccess_ask_first(bool (*fn)(void *arg, void *addr, bool write), void *arg);
 
-/* Was the fault a store?  @ucontext: a handler's third argument, of SIGSEGV or SIGBUS. */
+/*
+ * What a page fault was about: the address, and was it a store?  @ucontext: the third
+ * argument of a handler of SIGSEGV or SIGBUS.
+ */
+void *os_fault_address(const void *ucontext);
 bool os_fault_is_write(const void *ucontext);
 
 #define OS_EXTABLE_ENTRY(to)						\

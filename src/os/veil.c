@@ -443,7 +443,8 @@ static enum veil_status fill_by_fault(struct veil *v, void *p, const void *from,
 			*done += (size_t)(r ? c.copy : (long long)c.len);
 		else if (r != -EAGAIN)
 			return r == -EEXIST ? VEIL_EXISTS
-			     : r == -EFAULT ? VEIL_UNREADABLE : VEIL_FAILED;
+			     : r == -EFAULT ? VEIL_UNREADABLE
+			     : r == -ENOENT ? VEIL_GONE : VEIL_FAILED;
 	}
 	return VEIL_OK;
 }

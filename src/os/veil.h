@@ -30,7 +30,8 @@ enum veil_status {
 	VEIL_CANNOT,		/* memory that cannot be veiled: hugetlb pages */
 	VEIL_EXISTS,		/* there is a page already */
 	VEIL_UNREADABLE,	/* the bytes that were to be copied */
-	VEIL_FAILED,		/* no memory; nothing is mapped there; nobody watches it, or not any more */
+	VEIL_GONE,		/* nobody watches it, or not any more */
+	VEIL_FAILED,		/* no memory, or nothing is mapped there */
 };
 
 /* @may_fault false: never by userfaultfd (for tests).  NULL: no memory. */
@@ -62,7 +63,7 @@ MUST_CHECK bool veil_freeze(struct veil *v, void *p, size_t size, enum veil_way 
 void veil_hide(struct veil *v, void *p, size_t size, enum veil_way way);
 /*
  * Hidden pages become frozen, with the bytes of @from, which nobody
- * stores to for the moment.  VEIL_EXISTS, VEIL_UNREADABLE, VEIL_FAILED: the first *@done bytes are there then.
+ * stores to for the moment.  VEIL_EXISTS, VEIL_UNREADABLE, VEIL_GONE, VEIL_FAILED: the first *@done bytes are there then.
  */
 MUST_CHECK enum veil_status veil_fill(struct veil *v, void *p, const void *from, size_t size,
 				      enum veil_way way, size_t *done);

@@ -47,8 +47,10 @@ void bracket_begin_file(struct bracket *b, int fd, off64_t offset, off64_t lengt
 bool bracket_begin_uffd(struct bracket *b, unsigned int cmd, unsigned long arg, bool *gone);
 
 /* A mapping of a file is new, or lies elsewhere. */
-static inline void bracket_file_mapped(void)
+static inline void bracket_file_mapped(void *at, size_t size)
 {
-	if (unlikely(front_machine()))
-		abi_files_mapped(front_machine());
+	if (likely(!front_machine()))
+		return;
+	abi_files_mapped(front_machine());
+	abi_mapped(front_machine(), at, size);
 }

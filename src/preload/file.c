@@ -10,6 +10,7 @@
 
 #include "preload/bracket.h"
 #include "preload/dir.h"
+#include "preload/hidden.h"
 #include "preload/real.h"
 #include "preload/virtual.h"
 
@@ -71,62 +72,62 @@ static NOINLINE bool ask(int fd, const struct asked *q, long *r)
 
 EXPORT ssize_t read(int fd, void *p, size_t n)
 {
-	OURS_OR(fd, READ_ONE(p, n, NULL), real()->read(fd, p, n));
+	OURS_OR(fd, READ_ONE(p, n, NULL), SHOWN_ONE(p, n, true, real()->read(fd, p, n)));
 }
 
 EXPORT ssize_t write(int fd, const void *p, size_t n)
 {
-	OURS_OR(fd, WRITE_ONE(NULL), real()->write(fd, p, n));
+	OURS_OR(fd, WRITE_ONE(NULL), SHOWN_ONE(p, n, false, real()->write(fd, p, n)));
 }
 
 EXPORT ssize_t readv(int fd, const struct iovec *v, int n)
 {
-	OURS_OR(fd, Q(READ, v, n, NULL), real()->readv(fd, v, n));
+	OURS_OR(fd, Q(READ, v, n, NULL), SHOWN(v, (size_t)n, true, real()->readv(fd, v, n)));
 }
 
 EXPORT ssize_t writev(int fd, const struct iovec *v, int n)
 {
-	OURS_OR(fd, WRITE_ONE(NULL), real()->writev(fd, v, n));
+	OURS_OR(fd, WRITE_ONE(NULL), SHOWN(v, (size_t)n, false, real()->writev(fd, v, n)));
 }
 
 EXPORT ssize_t pread(int fd, void *p, size_t n, off_t at)
 {
-	OURS_OR(fd, READ_ONE(p, n, &at), real()->pread(fd, p, n, at));
+	OURS_OR(fd, READ_ONE(p, n, &at), SHOWN_ONE(p, n, true, real()->pread(fd, p, n, at)));
 }
 
 EXPORT ssize_t pread64(int fd, void *p, size_t n, off64_t at)
 {
-	OURS_OR(fd, READ_ONE(p, n, &at), real()->pread64(fd, p, n, at));
+	OURS_OR(fd, READ_ONE(p, n, &at), SHOWN_ONE(p, n, true, real()->pread64(fd, p, n, at)));
 }
 
 EXPORT ssize_t pwrite(int fd, const void *p, size_t n, off_t at)
 {
-	OURS_OR(fd, WRITE_ONE(&at), real()->pwrite(fd, p, n, at));
+	OURS_OR(fd, WRITE_ONE(&at), SHOWN_ONE(p, n, false, real()->pwrite(fd, p, n, at)));
 }
 
 EXPORT ssize_t pwrite64(int fd, const void *p, size_t n, off64_t at)
 {
-	OURS_OR(fd, WRITE_ONE(&at), real()->pwrite64(fd, p, n, at));
+	OURS_OR(fd, WRITE_ONE(&at), SHOWN_ONE(p, n, false, real()->pwrite64(fd, p, n, at)));
 }
 
 EXPORT ssize_t preadv(int fd, const struct iovec *v, int n, off_t at)
 {
-	OURS_OR(fd, Q(READ, v, n, &at), real()->preadv(fd, v, n, at));
+	OURS_OR(fd, Q(READ, v, n, &at), SHOWN(v, (size_t)n, true, real()->preadv(fd, v, n, at)));
 }
 
 EXPORT ssize_t preadv64(int fd, const struct iovec *v, int n, off64_t at)
 {
-	OURS_OR(fd, Q(READ, v, n, &at), real()->preadv64(fd, v, n, at));
+	OURS_OR(fd, Q(READ, v, n, &at), SHOWN(v, (size_t)n, true, real()->preadv64(fd, v, n, at)));
 }
 
 EXPORT ssize_t pwritev(int fd, const struct iovec *v, int n, off_t at)
 {
-	OURS_OR(fd, WRITE_ONE(&at), real()->pwritev(fd, v, n, at));
+	OURS_OR(fd, WRITE_ONE(&at), SHOWN(v, (size_t)n, false, real()->pwritev(fd, v, n, at)));
 }
 
 EXPORT ssize_t pwritev64(int fd, const struct iovec *v, int n, off64_t at)
 {
-	OURS_OR(fd, WRITE_ONE(&at), real()->pwritev64(fd, v, n, at));
+	OURS_OR(fd, WRITE_ONE(&at), SHOWN(v, (size_t)n, false, real()->pwritev64(fd, v, n, at)));
 }
 
 EXPORT ssize_t __read_chk(int fd, void *p, size_t n, size_t room);
@@ -134,7 +135,7 @@ EXPORT ssize_t __read_chk(int fd, void *p, size_t n, size_t room)
 {
 	if (n > room)	/* libc ends the program */
 		return real()->__read_chk(fd, p, n, room);
-	OURS_OR(fd, READ_ONE(p, n, NULL), real()->__read_chk(fd, p, n, room));
+	OURS_OR(fd, READ_ONE(p, n, NULL), SHOWN_ONE(p, n, true, real()->__read_chk(fd, p, n, room)));
 }
 
 EXPORT ssize_t __pread_chk(int fd, void *p, size_t n, off_t at, size_t room);
@@ -142,7 +143,7 @@ EXPORT ssize_t __pread_chk(int fd, void *p, size_t n, off_t at, size_t room)
 {
 	if (n > room)
 		return real()->__pread_chk(fd, p, n, at, room);
-	OURS_OR(fd, READ_ONE(p, n, &at), real()->__pread_chk(fd, p, n, at, room));
+	OURS_OR(fd, READ_ONE(p, n, &at), SHOWN_ONE(p, n, true, real()->__pread_chk(fd, p, n, at, room)));
 }
 
 EXPORT ssize_t __pread64_chk(int fd, void *p, size_t n, off64_t at, size_t room);
@@ -150,32 +151,33 @@ EXPORT ssize_t __pread64_chk(int fd, void *p, size_t n, off64_t at, size_t room)
 {
 	if (n > room)
 		return real()->__pread64_chk(fd, p, n, at, room);
-	OURS_OR(fd, READ_ONE(p, n, &at), real()->__pread64_chk(fd, p, n, at, room));
+	OURS_OR(fd, READ_ONE(p, n, &at),
+		SHOWN_ONE(p, n, true, real()->__pread64_chk(fd, p, n, at, room)));
 }
 
 /* Other names of the same, for other parts of libc. */
 EXPORT ssize_t __read(int fd, void *p, size_t n);
 EXPORT ssize_t __read(int fd, void *p, size_t n)
 {
-	OURS_OR(fd, READ_ONE(p, n, NULL), real()->__read(fd, p, n));
+	OURS_OR(fd, READ_ONE(p, n, NULL), SHOWN_ONE(p, n, true, real()->__read(fd, p, n)));
 }
 
 EXPORT ssize_t __write(int fd, const void *p, size_t n);
 EXPORT ssize_t __write(int fd, const void *p, size_t n)
 {
-	OURS_OR(fd, WRITE_ONE(NULL), real()->__write(fd, p, n));
+	OURS_OR(fd, WRITE_ONE(NULL), SHOWN_ONE(p, n, false, real()->__write(fd, p, n)));
 }
 
 EXPORT ssize_t __pread64(int fd, void *p, size_t n, off64_t at);
 EXPORT ssize_t __pread64(int fd, void *p, size_t n, off64_t at)
 {
-	OURS_OR(fd, READ_ONE(p, n, &at), real()->__pread64(fd, p, n, at));
+	OURS_OR(fd, READ_ONE(p, n, &at), SHOWN_ONE(p, n, true, real()->__pread64(fd, p, n, at)));
 }
 
 EXPORT ssize_t __pwrite64(int fd, const void *p, size_t n, off64_t at);
 EXPORT ssize_t __pwrite64(int fd, const void *p, size_t n, off64_t at)
 {
-	OURS_OR(fd, WRITE_ONE(&at), real()->__pwrite64(fd, p, n, at));
+	OURS_OR(fd, WRITE_ONE(&at), SHOWN_ONE(p, n, false, real()->__pwrite64(fd, p, n, at)));
 }
 
 EXPORT off_t __lseek(int fd, off_t at, int whence);
@@ -188,13 +190,15 @@ EXPORT off_t __lseek(int fd, off_t at, int whence)
 #define DEFINE_READV_2(name, type)					\
 EXPORT ssize_t name(int fd, const struct iovec *v, int n, type at, int flags) \
 {									\
-	OURS_OR(fd, Q(READ, v, n, at == -1 ? NULL : &at), real()->name(fd, v, n, at, flags)); \
+	OURS_OR(fd, Q(READ, v, n, at == -1 ? NULL : &at),		\
+		SHOWN(v, (size_t)n, true, real()->name(fd, v, n, at, flags))); \
 }
 
 #define DEFINE_WRITEV_2(name, type)					\
 EXPORT ssize_t name(int fd, const struct iovec *v, int n, type at, int flags) \
 {									\
-	OURS_OR(fd, WRITE_ONE(at == -1 ? NULL : &at), real()->name(fd, v, n, at, flags)); \
+	OURS_OR(fd, WRITE_ONE(at == -1 ? NULL : &at),			\
+		SHOWN(v, (size_t)n, false, real()->name(fd, v, n, at, flags))); \
 }
 
 DEFINE_READV_2(preadv2, off_t)

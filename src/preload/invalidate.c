@@ -18,6 +18,7 @@
 #include "os/file.h"
 #include "os/uaccess.h"
 #include "preload/bracket.h"
+#include "preload/hidden.h"
 #include "preload/name.h"
 #include "preload/real.h"
 
@@ -128,9 +129,11 @@ EXPORT void *mremap(void *at, size_t size, size_t new_size, int flags, ...)
 	if (bracket_enter(&b))
 		abi_change_ranges(front_machine(), &b.change, at, size, to,
 				  flags & MREMAP_FIXED ? new_size : 0);
+	/* A page that a guest has would not move along; all of it is looked at. */
+	hidden_show(&(struct iovec){ at, size }, 1, false);
 	r = real()->mremap(at, size, new_size, flags, to);
 	if (r != MAP_FAILED)
-		bracket_file_mapped();
+		bracket_file_mapped(r, new_size);
 	bracket_end(&b, r != MAP_FAILED);
 	return r;
 }
@@ -143,7 +146,7 @@ EXPORT int remap_file_pages(void *at, size_t size, int prot, size_t offset, int 
 	bracket_begin(&b, at, size);
 	r = real()->remap_file_pages(at, size, prot, offset, flags);
 	if (!r)
-		bracket_file_mapped();
+		bracket_file_mapped(at, size);
 	bracket_end(&b, !r);
 	return r;
 }

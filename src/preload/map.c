@@ -59,7 +59,7 @@ static NOINLINE void *map_descriptor(const struct request *m)
 		errno = err;
 	}
 	if (p != MAP_FAILED)
-		bracket_file_mapped();
+		bracket_file_mapped(p, m->length);
 	return p;
 }
 

@@ -144,6 +144,9 @@ static bool by_descriptor(long nr, long a, long b, long c, long d, long *r)
 	case SYS_recvmsg:
 		*r = recvmsg(FD(a), P(b), (int)c);
 		return true;
+	case SYS_sendmsg:
+		*r = sendmsg(FD(a), P(b), (int)c);
+		return true;
 	default:
 		return false;
 	}
@@ -240,6 +243,16 @@ static bool by_process(long nr, const long arg[6], long *r)
 		return true;
 	case SYS_recvmmsg:
 		*r = recvmmsg(FD(arg[0]), P(arg[1]), (unsigned int)arg[2], (int)arg[3], P(arg[4]));
+		return true;
+	case SYS_sendmmsg:
+		*r = sendmmsg(FD(arg[0]), P(arg[1]), (unsigned int)arg[2], (int)arg[3]);
+		return true;
+	case SYS_recvfrom:
+		*r = recvfrom(FD(arg[0]), P(arg[1]), (size_t)arg[2], (int)arg[3], P(arg[4]), P(arg[5]));
+		return true;
+	case SYS_sendto:
+		*r = sendto(FD(arg[0]), P(arg[1]), (size_t)arg[2], (int)arg[3], P(arg[4]),
+			    (socklen_t)arg[5]);
 		return true;
 	case SYS_execve:
 		*r = execve(NAME(arg[0]), P(arg[1]), P(arg[2]));

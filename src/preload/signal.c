@@ -16,6 +16,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "abi/change.h"
 #include "os/process.h"
 #include "os/uaccess.h"
 #include "preload/front.h"
@@ -226,6 +227,12 @@ static void keep(struct front_frame *f, int sig, const siginfo_t *info, ucontext
 /* An instruction that is expected to raise @sig: it has been dealt with. */
 static bool is_ours(int sig, const siginfo_t *info, void *ucontext)
 {
+	struct abi *abi = front_machine();
+
+	/* Memory that a guest has comes back even to our own accesses. */
+	if (sig != SIGILL && unlikely(abi) &&
+	    abi_touched(abi, info->si_addr, os_fault_is_write(ucontext)))
+		return true;
 	return (sig != SIGILL && os_uaccess_fixup(sig, ucontext)) ||
 	       own_cpuid_fixup(sig, info, ucontext);
 }

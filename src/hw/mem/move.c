@@ -111,19 +111,19 @@ static void hide(struct views *v, const struct place *p, size_t size)
 		veil_hide(v->veil, p->at, size, p->way);
 }
 
-static bool fill(struct views *v, const struct place *p, const void *from, size_t size)
+static enum veil_status fill(struct views *v, const struct place *p, const void *from, size_t size)
 {
 	enum veil_status status;
 	size_t done;
 
 	if (p->is_open)
-		return veil_write(v->veil, p->at, from, size);
+		return veil_write(v->veil, p->at, from, size) ? VEIL_OK : VEIL_FAILED;
 	status = veil_fill(v->veil, p->at, from, size, p->way, &done);
 	if (status != VEIL_EXISTS)
-		return status == VEIL_OK;
+		return status;
 	/* Somebody has made the page by a way that is not ours, a write(2) to the file. */
 	veil_hide(v->veil, p->at, size, p->way);
-	return veil_fill(v->veil, p->at, from, size, p->way, &done) == VEIL_OK;
+	return veil_fill(v->veil, p->at, from, size, p->way, &done);
 }
 
 static bool read_frozen(struct views *v, const struct place *p, void *to)
@@ -198,8 +198,12 @@ bool frame_move(struct views *v, struct region *r, uint64_t page, uint32_t *w, s
 	s = scratch_get(v);
 	ok = read_frozen(v, &a, s->bytes);
 	if (ok) {
+		enum veil_status status;
+
 		turn(v, frame, from, to, &patch, s);
-		ok = fill(v, &b, s->bytes, PAGE_SIZE);
+		status = fill(v, &b, s->bytes, PAGE_SIZE);
+		/* Mapped anew, and nobody has told us: what is there now is the raw view. */
+		ok = status == VEIL_OK || (!to && status == VEIL_GONE);
 	}
 	scratch_put(s);
 	if (!ok) {

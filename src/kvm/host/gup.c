@@ -8,6 +8,7 @@
  * changes the mapping (docs/adr/0004).
  */
 #include "hw/insn/phys.h"
+#include "hw/insn/view.h"
 #include "kvm/host/access.h"
 #include "os/pages.h"
 #include "os/uaccess.h"
@@ -36,7 +37,10 @@ enum kvm_gup kvm_gup(struct kvm *kvm, hva_t hva, bool write, const atomic32_t *s
 	struct hw *hw = kvm->module->hw;
 	void *host = (void *)(uintptr_t)hva.v;
 	uint64_t ticket = phys_mapping_ticket(hw);
-	enum os_present r = os_wait_for_page(host, write, atomic32_word(stop));
+	/* What a guest's key has is there, and a touch would be a look. */
+	bool is_hidden = view_is_hidden(hw, host);
+	enum os_present r = is_hidden ? OS_PRESENT
+				      : os_wait_for_page(host, write, atomic32_word(stop));
 	struct phys_mapping m;
 
 	if (r != OS_PRESENT)
@@ -50,7 +54,7 @@ enum kvm_gup kvm_gup(struct kvm *kvm, hva_t hva, bool write, const atomic32_t *s
 	m = phys_mapping(hw, host);
 	if (unlikely(!m.level))
 		m = ask_the_host(hw, host);
-	out->writable = write || m.writable;
+	out->writable = write || m.writable || is_hidden;
 	out->level = m.level;
 	return KVM_GUP_OK;
 }
