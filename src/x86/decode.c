@@ -103,6 +103,18 @@ static void fill_operand(struct x86_decoding *d, unsigned i)
 	}
 }
 
+/* VMGEXIT is VMMCALL with F2 or F3 before it: to Zydis a prefix without meaning. */
+static uint8_t vmgexit_prefix(const ZydisDecodedInstruction *in)
+{
+	for (unsigned i = 0; i < in->raw.prefix_count; i++) {
+		if (in->raw.prefixes[i].value == 0xf3)
+			return X86_OP_REPE;
+		if (in->raw.prefixes[i].value == 0xf2)
+			return X86_OP_REPNE;
+	}
+	return 0;
+}
+
 static uint8_t mode_flags(enum x86_mode mode, const ZydisDecodedInstruction *in)
 {
 	uint8_t f = mode == X86_MODE_64 ? 0 : X86_OP_LEGACY;
@@ -117,6 +129,8 @@ static uint8_t mode_flags(enum x86_mode mode, const ZydisDecodedInstruction *in)
 		f |= X86_OP_REPE;
 	if (in->attributes & ZYDIS_ATTRIB_HAS_REPNE)
 		f |= X86_OP_REPNE;
+	if (in->mnemonic == ZYDIS_MNEMONIC_VMMCALL)
+		f |= vmgexit_prefix(in);
 	return f;
 }
 

@@ -18,15 +18,6 @@ struct span {
 	unsigned nr;
 };
 
-static bool leave_nested(struct cpu *cpu, uint64_t lin, enum mmu_access access,
-			 const struct mmu_fault *fault)
-{
-	cpu->exit.fault = *fault;
-	cpu->exit.linear = lin;
-	cpu->exit.access = access;
-	return cpu_leave(cpu, CPU_NESTED);
-}
-
 static MUST_CHECK bool translate(struct cpu *cpu, uint64_t lin, enum mmu_access access, bool stack,
 				 uint8_t **host)
 {
@@ -45,7 +36,7 @@ static MUST_CHECK bool translate(struct cpu *cpu, uint64_t lin, enum mmu_access 
 	case MMU_GUEST_FAULT:
 		return x86_page_fault(&cpu->x, lin, fault.pf_error);
 	default:
-		return leave_nested(cpu, lin, access, &fault);
+		return cpu_nested_fault(cpu, lin, access, &fault);
 	}
 }
 
@@ -110,7 +101,7 @@ static bool host_fault(struct cpu *cpu, uint64_t lin, enum mmu_access access)
 	struct mmu_fault fault;
 
 	mmu_host_fault(&cpu->mmu, lin, access, &fault);
-	return leave_nested(cpu, lin, access, &fault);
+	return cpu_nested_fault(cpu, lin, access, &fault);
 }
 
 /* One piece with one instruction where it has such a size: aligned accesses stay atomic. */

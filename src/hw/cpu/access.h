@@ -202,7 +202,11 @@ static inline void env_fence(struct x86_exec *x)
 	sync_fence();
 }
 
-unsigned env_phys_bits(const struct x86_exec *x);
+uint64_t env_cr3_reserved(const struct x86_exec *x);
+MUST_CHECK bool env_rdmsr(struct x86_exec *x, uint32_t nr, uint64_t *v);
+MUST_CHECK bool env_wrmsr(struct x86_exec *x, uint32_t nr, uint64_t v);
+MUST_CHECK bool env_write_xcr0(struct x86_exec *x, uint64_t v);
+void env_cr_done(struct x86_exec *x, unsigned nr, uint64_t v);
 void env_invlpg(struct x86_exec *x, uint64_t lin);
 void env_invpcid(struct x86_exec *x, unsigned type, uint16_t pcid, uint64_t lin);
 void env_mode_changed(struct x86_exec *x);

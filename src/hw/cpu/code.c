@@ -86,10 +86,7 @@ static bool fetch_fault(struct cpu *cpu, uint64_t lin, const struct mmu_fault *f
 {
 	if (fault->result == MMU_GUEST_FAULT)
 		return x86_page_fault(&cpu->x, lin, fault->pf_error);
-	cpu->exit.fault = *fault;
-	cpu->exit.linear = lin;
-	cpu->exit.access = MMU_EXEC;
-	return cpu_leave(cpu, CPU_NESTED);
+	return cpu_nested_fault(cpu, lin, MMU_EXEC, fault);
 }
 
 /* The host's byte at linear address @lin, for execution. */

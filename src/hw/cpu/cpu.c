@@ -21,6 +21,8 @@ static struct cpu *create(struct hw *hw, unsigned index)
 	cpu->x.vendor_amd = hw->config.vendor == HW_VENDOR_AMD;
 	if (!mmu_init(&cpu->mmu, hw) || !code_init_locked(cpu))
 		return NULL;
+	if (hw->config.nr_keys && !(cpu->es = svm_es_create_locked(hw)))
+		return NULL;
 	return cpu;
 }
 

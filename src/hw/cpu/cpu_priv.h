@@ -28,6 +28,7 @@ enum cpu_cause {
 	CPU_INTERRUPT_WINDOW,
 	CPU_NMI_WINDOW,
 	CPU_TASK_SWITCH,	/* info */
+	CPU_WRITE_TRAP,		/* cpu->trap_code, trap_value */
 };
 
 /* Why guest mode ended, in nobody's numbering yet. */
@@ -57,7 +58,13 @@ struct cpu {
 	/* one entry to guest mode */
 	const struct svm_control *svm;
 	const struct vmx_control *vmx;
-	bool		 int_window, nmi_window;
+	bool		 in_es;		/* the state is *es; exits become #VC */
+	union {				/* what is looked at between blocks */
+		struct { bool int_window, nmi_window, trapped; };
+		uint32_t attention;
+	};
+	uint16_t	 trap_code;	/* the instruction was done, and leaves: exit code */
+	uint64_t	 trap_value;
 	bool		 watching;	/* data breakpoints are enabled (breakpoints.c) */
 	uint8_t		 watch_hits;	/* by number, of the instruction under way */
 	uint64_t	 tsc_offset;
@@ -65,6 +72,7 @@ struct cpu {
 	uint8_t		 tsc_fraction;	/* bits of it */
 	uint64_t	 counted;	/* instructions already in the machine's counters */
 	struct cpu_exit	 exit;
+	struct svm_es	*es;		/* svm_priv.h; NULL: no encryption on this machine */
 };
 
 static ALWAYS_INLINE struct cpu *cpu_of(struct x86_exec *x)
@@ -80,6 +88,13 @@ void cpu_run(struct cpu *cpu, const struct x86_event *inject);
 
 /* Ends guest mode with @cause: answers false, for accessors. */
 bool cpu_leave(struct cpu *cpu, enum cpu_cause cause);
+
+/*
+ * The nested tables refused @access: guest mode ends, or the guest gets a #VC
+ * (SEV-ES and a reserved bit, APM vol. 2 15.35.5).  Answers false, for accessors.
+ */
+bool cpu_nested_fault(struct cpu *cpu, uint64_t lin, enum mmu_access access,
+		      const struct mmu_fault *fault);
 
 /*
  * Delivers an event through the IDT, and what its delivery raises in turn.
@@ -105,6 +120,15 @@ static inline bool cpu_always_intercepts(enum x86_intercept what)
 }
 
 /* One vendor's answer: does this instruction leave?  May change x->icpt_value. */
+/* What is not intercepted, after the privilege checks.  False: #GP(0). */
+MUST_CHECK bool svm_rdmsr(struct cpu *cpu, uint32_t nr, uint64_t *v);
+MUST_CHECK bool svm_wrmsr(struct cpu *cpu, uint32_t nr, uint64_t v);
+/* An intercept of a SEV-ES guest that is #VC for it: raises that. */
+bool svm_reflects(struct cpu *cpu, enum x86_intercept what, uint64_t info);
+/* @ev, intercepted, becomes #VC; false: it is an automatic exit. */
+bool svm_reflects_exception(const struct cpu *cpu, struct x86_event *ev);
+void svm_trap_write(struct cpu *cpu, uint16_t code, uint64_t value);
+
 bool svm_intercepts(const struct cpu *cpu, enum x86_intercept what, uint64_t info);
 bool vmx_intercepts(struct cpu *cpu, enum x86_intercept what, uint64_t info);
 bool svm_intercepts_exception(const struct cpu *cpu, const struct x86_event *ev);
@@ -116,3 +140,4 @@ extern const struct x86_handlers cpu_handlers;
 void cpu_begin(struct cpu *cpu, struct x86_state *state, const struct mmu_nested *nested,
 	       uint64_t tsc_offset);
 void cpu_end(struct cpu *cpu);
+struct svm_es *svm_es_create_locked(struct hw *hw);

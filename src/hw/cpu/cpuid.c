@@ -16,7 +16,6 @@
 #define XSAVE_AVX_AT	576
 #define XSAVE_AVX_SIZE	256
 #define XSAVE_AREA	(XSAVE_AVX_AT + XSAVE_AVX_SIZE)
-#define XCR0_KNOWN	7		/* x87, SSE, AVX */
 
 const uint32_t cpuid_1_edx =
 	BIT(0) | BIT(1) | BIT(2) | BIT(3) | BIT(4) | BIT(5) |	/* FPU VME DE PSE TSC MSR */
@@ -97,7 +96,7 @@ static struct cpuid_regs xsave_leaf(uint32_t subleaf)
 {
 	switch (subleaf) {
 	case 0:
-		return (struct cpuid_regs){ .eax = XCR0_KNOWN, .ebx = XSAVE_AREA,
+		return (struct cpuid_regs){ .eax = CPUID_XCR0, .ebx = XSAVE_AREA,
 					    .ecx = XSAVE_AREA };
 	case 1:					/* XSAVEOPT, XGETBV with ECX 1 */
 		return (struct cpuid_regs){ .eax = BIT(0) | BIT(2) };

@@ -40,7 +40,7 @@ static struct cpuid_regs svm_features(void)
 
 /*
  * Memory encryption, when the machine has a C-bit: SME, SEV, SEV-ES, SNP, VMPLs,
- * coherency, DebugSwap.
+ * TSC_AUX, coherency, DebugSwap.
  */
 static struct cpuid_regs encryption(const struct hw_config *c)
 {
@@ -49,7 +49,7 @@ static struct cpuid_regs encryption(const struct hw_config *c)
 	if (!c->c_bit)
 		return (struct cpuid_regs){ 0 };
 	return (struct cpuid_regs){
-		.eax = BIT(0) | BIT(1) | BIT(3) | BIT(4) | BIT(5) | BIT(10) | BIT(14),
+		.eax = BIT(0) | BIT(1) | BIT(3) | BIT(4) | BIT(5) | BIT(9) | BIT(10) | BIT(14),
 		.ebx = c->c_bit | (uint32_t)c->phys_reduction << 6 | NR_VMPLS << 12,
 		.ecx = w.nr_keys,
 		.edx = w.min_sev_asid,

@@ -8,6 +8,7 @@
 #include "hw/insn/machine.h"
 
 #define CPUID_LINEAR_BITS	48
+#define CPUID_XCR0		7	/* x87, SSE, AVX */
 
 extern const uint32_t cpuid_1_edx;	/* without HTT */
 

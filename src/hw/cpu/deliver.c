@@ -248,6 +248,8 @@ static MUST_CHECK bool protected_mode(struct delivery *d)
 	if (!read_gate(d))
 		return false;
 	if (d->type == 5) {
+		if (unlikely(d->cpu->in_es))
+			return fault(d, X86_VC, SVM_EXIT_TASK_SWITCH);
 		d->cpu->exit.info = d->selector | 3ull << 30;
 		return cpu_leave(d->cpu, CPU_TASK_SWITCH);
 	}
@@ -320,6 +322,7 @@ static enum event_class class_of(const struct x86_event *ev)
 		return BENIGN;
 	switch (ev->vector) {
 	case X86_DE: case X86_TS: case X86_NP: case X86_SS_FAULT: case X86_GP: case X86_CP:
+	case X86_VC:
 		return CONTRIBUTORY;
 	case X86_PF: case X86_VE:
 		return PAGE_FAULT;
@@ -367,6 +370,10 @@ static bool left(struct cpu *cpu, const struct x86_event *first)
 	return false;
 }
 
+static const struct x86_event double_fault = {
+	.kind = X86_EVENT_EXCEPTION, .vector = X86_DF, .has_error = true,
+};
+
 bool cpu_deliver(struct cpu *cpu, struct x86_event ev)
 {
 	struct x86_exec *x = &cpu->x;
@@ -377,9 +384,13 @@ bool cpu_deliver(struct cpu *cpu, struct x86_event ev)
 		/* An injected event is not intercepted; what its delivery raises is. */
 		if (ev.kind != X86_EVENT_EXTERNAL && ev.kind != X86_EVENT_NMI &&
 		    !(ev.injected && !nested) && intercepted(cpu, &ev)) {
-			cpu->exit.event = ev;
-			cpu_leave(cpu, CPU_EXCEPTION);
-			return left(cpu, nested ? &first : NULL);
+			if (!svm_reflects_exception(cpu, &ev)) {
+				cpu->exit.event = ev;
+				cpu_leave(cpu, CPU_EXCEPTION);
+				return left(cpu, nested ? &first : NULL);
+			}
+			if (nested && makes_double_fault(&first, &ev))
+				ev = double_fault;
 		}
 		take_payload(x->st, &ev);
 		x->why = X86_WHY_NONE;
@@ -394,9 +405,7 @@ bool cpu_deliver(struct cpu *cpu, struct x86_event ev)
 		first = ev;
 		nested = true;
 		ev = x->event;
-		if (makes_double_fault(&first, &ev)) {
-			ev = (struct x86_event){ .kind = X86_EVENT_EXCEPTION, .vector = X86_DF,
-						 .has_error = true };
-		}
+		if (makes_double_fault(&first, &ev))
+			ev = double_fault;
 	}
 }

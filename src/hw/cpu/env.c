@@ -3,6 +3,7 @@
  * env.c - what instructions ask of the machine around them.
  */
 #include "hw/cpu/access.h"
+#include "hw/cpu/cpuid_priv.h"
 #include "hw/mem/machine.h"
 #include "os/clock.h"
 
@@ -13,6 +14,8 @@ bool env_intercept(struct x86_exec *x, const struct x86_op *op, enum x86_interce
 
 	if (!(cpu->svm ? svm_intercepts(cpu, what, info) : vmx_intercepts(cpu, what, info)))
 		return false;
+	if (unlikely(cpu->in_es) && svm_reflects(cpu, what, info))
+		return true;
 	cpu->exit.what = what;
 	cpu->exit.info = info;
 	cpu->exit.value = x->icpt_value;
@@ -39,9 +42,37 @@ uint64_t env_random(struct x86_exec *x)
 	return v;
 }
 
-unsigned env_phys_bits(const struct x86_exec *x)
+uint64_t env_cr3_reserved(const struct x86_exec *x)
 {
-	return cpu_of((struct x86_exec *)(uintptr_t)x)->hw->config.phys_bits;
+	const struct cpu *cpu = cpu_of((struct x86_exec *)(uintptr_t)x);
+
+	return ~BITS(cpu->hw->config.phys_bits - 1, 0) & ~cpu->mmu.guest_c_bit;
+}
+
+bool env_rdmsr(struct x86_exec *x, uint32_t nr, uint64_t *v)
+{
+	return cpu_of(x)->svm && svm_rdmsr(cpu_of(x), nr, v);
+}
+
+bool env_wrmsr(struct x86_exec *x, uint32_t nr, uint64_t v)
+{
+	return cpu_of(x)->svm && svm_wrmsr(cpu_of(x), nr, v);
+}
+
+bool env_write_xcr0(struct x86_exec *x, uint64_t v)
+{
+	if (!(v & 1) || (v & ~(uint64_t)CPUID_XCR0) || (v & 6) == 4)
+		return false;
+	x->st->xcr0 = v;
+	return true;
+}
+
+void env_cr_done(struct x86_exec *x, unsigned nr, uint64_t v)
+{
+	struct cpu *cpu = cpu_of(x);
+
+	if (unlikely(cpu->in_es) && cpu->svm->trap_cr_write >> nr & 1)
+		svm_trap_write(cpu, (uint16_t)(SVM_EXIT_CR0_WRITE_TRAP + nr), v);
 }
 
 void env_invlpg(struct x86_exec *x, uint64_t lin)

@@ -20,6 +20,17 @@ bool cpu_leave(struct cpu *cpu, enum cpu_cause cause)
 	return false;
 }
 
+bool cpu_nested_fault(struct cpu *cpu, uint64_t lin, enum mmu_access access,
+		      const struct mmu_fault *fault)
+{
+	if (unlikely(cpu->in_es) && (fault->info & SVM_NPF_RSVD))
+		return x86_fault(&cpu->x, X86_VC, SVM_EXIT_NPF);
+	cpu->exit.fault = *fault;
+	cpu->exit.linear = lin;
+	cpu->exit.access = access;
+	return cpu_leave(cpu, CPU_NESTED);
+}
+
 /* Interrupts are possible: IF and no shadow. */
 static bool interrupts_open(const struct x86_state *s)
 {
@@ -40,6 +51,8 @@ static MUST_CHECK bool check_windows(struct cpu *cpu)
 {
 	const struct x86_state *s = cpu->x.st;
 
+	if (cpu->trapped)
+		return cpu_leave(cpu, CPU_WRITE_TRAP);
 	if (cpu->nmi_window &&
 	    !(s->shadow & (X86_SHADOW_NMI | X86_SHADOW_MOV_SS | X86_SHADOW_STI))) {
 		if (!cpu->svm)
@@ -175,7 +188,7 @@ void cpu_run(struct cpu *cpu, const struct x86_event *inject)
 				return;
 			continue;
 		}
-		if (unlikely(cpu->int_window | cpu->nmi_window) && !check_windows(cpu))
+		if (unlikely(cpu->attention) && !check_windows(cpu))
 			return;
 		b = code_fetch(cpu, false);
 		if (unlikely(!b)) {

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "hw/cpu/cpu_priv.h"
+#include "hw/cpu/svm_priv.h"
 
 bool svm_intercepts(const struct cpu *cpu, enum x86_intercept what, uint64_t info)
 {
@@ -25,6 +25,12 @@ bool svm_intercepts(const struct cpu *cpu, enum x86_intercept what, uint64_t inf
 		return c->intercept_dr_read >> nr & 1;
 	case X86_ICPT_DR_WRITE:
 		return c->intercept_dr_write >> nr & 1;
+	case X86_ICPT_RDMSR:
+		return svm_intercepts_msr(cpu, (uint32_t)info, false);
+	case X86_ICPT_WRMSR:
+		return svm_intercepts_msr(cpu, (uint32_t)info, true);
+	case X86_ICPT_XSETBV:
+		return !c->pass_xsetbv;
 	case X86_ICPT_PAUSE:
 		return c->intercept_pause;
 	case X86_ICPT_IRET:
@@ -67,11 +73,9 @@ static struct x86_event parse_event(uint64_t inj)
 }
 
 /* APM vol. 2 15.5.1: what makes VMRUN fail at once; of the state KVM can set. */
-static bool is_valid(const struct svm_control *c, const struct x86_state *s)
+static bool is_valid_state(const struct x86_state *s)
 {
-	uint64_t type = c->event_inj >> 8 & 7;
-
-	if (!c->asid || s->cr0 >> 32 || s->dr6 >> 32 || s->dr7 >> 32)
+	if (s->cr0 >> 32 || s->dr6 >> 32 || s->dr7 >> 32)
 		return false;
 	if (!(s->cr0 & X86_CR0_CD) && (s->cr0 & X86_CR0_NW))
 		return false;
@@ -81,7 +85,28 @@ static bool is_valid(const struct svm_control *c, const struct x86_state *s)
 		if ((s->seg[X86_CS].ar & X86_AR_L) && (s->seg[X86_CS].ar & X86_AR_DB))
 			return false;
 	}
-	return !(c->event_inj & SVM_EVENT_VALID) || type == 0 || type == 2 || type == 3 || type == 4;
+	return true;
+}
+
+/* APM vol. 2 15.20 */
+static bool is_valid_event(uint64_t inj)
+{
+	uint64_t type = inj >> 8 & 7;
+
+	return !(inj & SVM_EVENT_VALID) || type == 0 || type == 2 || type == 3 || type == 4;
+}
+
+static bool is_valid_control(const struct cpu *cpu, const struct svm_control *c)
+{
+	const struct hw_config *config = &cpu->hw->config;
+
+	if (!c->asid || !is_valid_event(c->event_inj))
+		return false;
+	if (c->np_control & ~(SVM_NP_ENABLE | SVM_NP_SEV | SVM_NP_SEV_ES))
+		return false;
+	if (!(c->np_control & SVM_NP_SEV))
+		return !(c->np_control & SVM_NP_SEV_ES);
+	return c->asid <= config->nr_keys;
 }
 
 static void flush(struct cpu *cpu, const struct svm_control *c)
@@ -105,7 +130,6 @@ static void io_exit(const struct cpu_exit *e, struct svm_exit *out)
 {
 	unsigned bytes = e->info >> 16 & 7, address = e->info >> 24 & 15;
 
-	out->exitcode = SVM_EXIT_IOIO;
 	out->exitinfo1 = (e->info & 0xffff) << 16 | (e->info >> 28 & 7) << 10 |
 			 (e->info & X86_IO_IN ? SVM_IOIO_IN : 0) |
 			 (e->info & X86_IO_STRING ? SVM_IOIO_STR : 0) |
@@ -117,49 +141,24 @@ static void io_exit(const struct cpu_exit *e, struct svm_exit *out)
 }
 
 /* DecodeAssists, APM vol. 2 15.8.1: bit 63 MOV CRx, the register in 3:0. */
-static void register_exit(const struct cpu_exit *e, uint64_t code, struct svm_exit *out)
-{
-	out->exitcode = code + (e->info & 15);
-	out->exitinfo1 = e->info >> 8 & 15;
-	if (code < SVM_EXIT_DR0_READ)
-		out->exitinfo1 |= BIT(63);
-}
-
 static void instruction_exit(const struct cpu *cpu, const struct cpu_exit *e, struct svm_exit *out)
 {
-	static const uint16_t codes[X86_NR_ICPTS] = {
-		[X86_ICPT_CPUID] = SVM_EXIT_CPUID, [X86_ICPT_HLT] = SVM_EXIT_HLT,
-		[X86_ICPT_RDMSR] = SVM_EXIT_MSR, [X86_ICPT_WRMSR] = SVM_EXIT_MSR,
-		[X86_ICPT_CLTS] = SVM_EXIT_CR0_WRITE, [X86_ICPT_LMSW] = SVM_EXIT_CR0_WRITE,
-		[X86_ICPT_SMSW] = SVM_EXIT_CR0_READ, [X86_ICPT_RDPMC] = SVM_EXIT_RDPMC,
-		[X86_ICPT_INVD] = SVM_EXIT_INVD, [X86_ICPT_WBINVD] = SVM_EXIT_WBINVD,
-		[X86_ICPT_MONITOR] = SVM_EXIT_MONITOR, [X86_ICPT_MWAIT] = SVM_EXIT_MWAIT,
-		[X86_ICPT_XSETBV] = SVM_EXIT_XSETBV, [X86_ICPT_PAUSE] = SVM_EXIT_PAUSE,
-		[X86_ICPT_IRET] = SVM_EXIT_IRET, [X86_ICPT_VMMCALL] = SVM_EXIT_VMMCALL,
-	};
-
 	out->nrip = cpu->x.rip + e->len;
+	out->exitcode = svm_exit_code(e->what, e->info);
+	/* Without a prefix it would have been #VC (svm_reflects). */
+	if (cpu->in_es && e->what == X86_ICPT_VMMCALL)
+		out->exitcode = SVM_EXIT_VMGEXIT;
 	switch (e->what) {
 	case X86_ICPT_IO:
 		io_exit(e, out);
 		break;
-	case X86_ICPT_CR_READ:
-		register_exit(e, SVM_EXIT_CR0_READ, out);
+	case X86_ICPT_CR_READ: case X86_ICPT_CR_WRITE:
+		out->exitinfo1 = (e->info >> 8 & 15) | BIT(63);
 		break;
-	case X86_ICPT_CR_WRITE:
-		register_exit(e, SVM_EXIT_CR0_WRITE, out);
-		break;
-	case X86_ICPT_DR_READ:
-		register_exit(e, SVM_EXIT_DR0_READ, out);
-		break;
-	case X86_ICPT_DR_WRITE:
-		register_exit(e, SVM_EXIT_DR0_WRITE, out);
-		break;
-	case X86_ICPT_SVM:
-		out->exitcode = e->info;
+	case X86_ICPT_DR_READ: case X86_ICPT_DR_WRITE:
+		out->exitinfo1 = e->info >> 8 & 15;
 		break;
 	default:
-		out->exitcode = codes[e->what];
 		out->exitinfo1 = e->what == X86_ICPT_WRMSR;
 	}
 }
@@ -215,6 +214,10 @@ static void translate(const struct cpu *cpu, struct svm_exit *out)
 	case CPU_NMI_WINDOW:
 		out->exitcode = SVM_EXIT_VINTR;
 		break;
+	case CPU_WRITE_TRAP:
+		out->exitcode = cpu->trap_code;
+		out->exitinfo1 = cpu->trap_value;
+		break;
 	case CPU_TASK_SWITCH:	/* APM vol. 2 15.14.1: by IRET bit 36, by JMP bit 38 */
 		out->exitcode = SVM_EXIT_TASK_SWITCH;
 		out->exitinfo1 = e->info & 0xffff;
@@ -226,31 +229,53 @@ static void translate(const struct cpu *cpu, struct svm_exit *out)
 	}
 }
 
+static void begin(struct cpu *cpu, const struct svm_control *c, struct x86_state *state)
+{
+	struct mmu_nested nested = {
+		.asid = c->asid, .root = c->ncr3, .levels = c->nested_levels, .ad = true,
+		.key = c->np_control & SVM_NP_SEV ? (keyslot_t)c->asid : 0,
+	};
+
+	cpu->svm = c;
+	cpu->vmx = NULL;
+	cpu->attention = 0;
+	cpu->int_window = c->intercept_vintr;
+	cpu->nmi_window = c->v_nmi_pending;
+	cpu->tsc_ratio = c->tsc_ratio;
+	cpu->tsc_fraction = 32;
+	cpu_begin(cpu, state, &nested, c->tsc_offset);
+}
+
 void svm_vmrun(struct cpu *cpu, const struct svm_control *control,
 	       struct x86_state *state, struct svm_exit *exit)
 {
-	struct mmu_nested nested = {
-		.asid = control->asid, .root = control->ncr3,
-		.levels = control->nested_levels, .ad = true,
-	};
 	struct x86_event ev = parse_event(control->event_inj);
+	bool es = control->np_control & SVM_NP_SEV_ES;
 
-	memset(exit, 0, sizeof(*exit));
+	*exit = (struct svm_exit){
+		.exitcode = (uint64_t)SVM_EXIT_INVALID, .ghcb_gpa = control->ghcb_gpa,
+		.v_tpr = control->v_tpr, .v_nmi_blocked = control->v_nmi_blocked,
+		.v_nmi_pending = control->v_nmi_pending,
+	};
 	flush(cpu, control);
-	if (!is_valid(control, state)) {
-		exit->exitcode = (uint64_t)SVM_EXIT_INVALID;
+	if (!is_valid_control(cpu, control))
 		return;
-	}
-	cpu->svm = control;
-	cpu->vmx = NULL;
-	cpu->int_window = control->intercept_vintr;
-	cpu->nmi_window = control->v_nmi_pending;
-	cpu->tsc_ratio = control->tsc_ratio;
-	cpu->tsc_fraction = 32;
-	cpu_begin(cpu, state, &nested, control->tsc_offset);
+	if (es)
+		state = svm_es_load(cpu, control);
+	if (!state || !is_valid_state(state))
+		return;
+	cpu->in_es = es;
+	begin(cpu, control, state);
 	cpu_run(cpu, control->event_inj & SVM_EVENT_VALID ? &ev : NULL);
 	cpu_end(cpu);
+	exit->exitcode = 0;
+	/* What was still being delivered when the write was done is in EXITINTINFO. */
+	if (cpu->trapped)
+		cpu->exit.cause = CPU_WRITE_TRAP;
 	translate(cpu, exit);
 	exit->v_nmi_pending = cpu->nmi_window;
+	if (es)
+		svm_es_save(cpu, control, exit);
+	cpu->in_es = false;
 	cpu->svm = NULL;
 }

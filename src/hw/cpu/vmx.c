@@ -296,6 +296,8 @@ static void translate(const struct cpu *cpu, struct vmx_exit *out)
 		out->reason = VMX_EXIT_TASK_SWITCH;
 		out->qualification = e->info;
 		break;
+	case CPU_WRITE_TRAP:	/* AMD's alone */
+		break;
 	}
 }
 

@@ -154,6 +154,7 @@ struct svm_control {
 	uint16_t	trap_cr_write;	/* CRn_WRITE_TRAP, by number: exit after the write */
 	bool		trap_efer_write;
 	bool		v_nmi_blocked;	/* V_NMI_MASK: until the guest's IRET */
+	uint8_t		v_tpr;		/* the guest's CR8 */
 };
 
 struct svm_exit {
@@ -164,6 +165,7 @@ struct svm_exit {
 					 * not of a SEV-ES guest */
 	bool		v_nmi_pending;	/* still */
 	bool		v_nmi_blocked;	/* SEV-ES */
+	uint8_t		v_tpr;		/* SEV-ES */
 	uint64_t	ghcb_gpa;	/* SEV-ES: the MSR as the guest left it, else the control's */
 	uint64_t	int_state;	/* SEV-ES: SVM_INT_SHADOW, SVM_GUEST_INTERRUPT_MASK */
 	uint8_t		nr_bytes;	/* DecodeAssists: valid for #NPF and #PF, never SEV-ES */
@@ -175,7 +177,7 @@ struct svm_exit {
  * the thread that runs on @cpu; @state is exact on return.
  *
  * SEV-ES: @state is not looked at (may be NULL); the state is loaded from the
- * VMSA and saved there, and its checksum with it (vmsa_seal).  SVM_EXIT_INVALID
+ * VMSA and saved there, and its checksum with it (15.35.8).  SVM_EXIT_INVALID
  * when that does not hold, or a control is one that the guest's mode forbids
  * (15.35.10, B.4).
  */

@@ -4,8 +4,8 @@
  * vol. 2 appendix B, table B-4; the fields that this machine has.
  *
  * The hypervisor fills one in the clear before the launch and never again:
- * the secure processor encrypts and seals it (vmsa_seal), from then on VMRUN
- * loads it and #VMEXIT stores it, under the guest's key.
+ * the secure processor encrypts it and names the place of its checksum, from then
+ * on VMRUN loads it and #VMEXIT stores it, under the guest's key (hw/mem/tmr.h).
  */
 #pragma once
 #include <stddef.h>
@@ -29,8 +29,6 @@ struct vmsa_segment {
 #define VMSA_ALTERNATE_INJECTION BIT(4)
 #define VMSA_DEBUG_SWAP		BIT(5)	/* debug registers are the guest's own */
 
-#define VMSA_SEALED_SIZE	0xfc0u	/* what the checksum is of */
-
 struct vmsa {
 	struct vmsa_segment es, cs, ss, ds, fs, gs, gdtr, ldtr, idtr, tr;
 	uint64_t	pl_ssp[4], u_cet;
@@ -51,7 +49,8 @@ struct vmsa {
 	uint32_t	pkru, tsc_aux;
 	uint64_t	tsc_scale, tsc_offset, reg_prot_nonce;
 	uint64_t	rcx, rdx, rbx, secure_avic_ctl, rbp, rsi, rdi, r8_to_r15[8];
-	uint8_t		reserved_380[0x390 - 0x380];
+	uint64_t	reserved_380;
+	uint64_t	checksum;	/* its address, from the secure processor */
 	uint64_t	guest_exitinfo1, guest_exitinfo2, guest_exitintinfo, guest_nrip;
 	uint64_t	sev_features, vintr_ctrl, guest_exitcode, virtual_tom;
 	uint64_t	tlb_id, pcpu_id, event_inj, xcr0;

@@ -46,6 +46,7 @@ void mmu_enter(struct mmu *m, const struct mmu_nested *nested, const struct x86_
 {
 	m->nested = *nested;
 	m->nested.ad |= m->amd;
+	m->guest_c_bit = nested->key ? m->npt_c_bit : 0;
 	m->state = state;
 	m->in_guest = true;
 	select_context(m);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
  * nested.c - guest physical to physical: NPT (APM vol. 2 15.25) and EPT
- * (SDM vol. 3C 29.3), on the bytes that the hypervisor wrote.
+ * (SDM vol. 3C 29.3), on the bytes that the hypervisor wrote; and the view of
+ * the frame that the access sees (APM vol. 2 15.34.5).
  *
  * NPT entries are long-mode page-table entries, all accesses to them user
  * accesses, and those of guest page tables data writes (APM 15.25.6).
@@ -139,10 +140,16 @@ static uint64_t ept_info(const struct mmu *m, struct nested_access why, uint64_t
 	return q;
 }
 
+/* What is remembered of an address: one thing under the guest's key, another without. */
+static uint64_t name_of(uint64_t gpa, struct nested_access why)
+{
+	return gpa | (why.shared ? BIT(63) : 0);
+}
+
 static enum mmu_result fail(struct walk *w, enum mmu_result result, uint64_t npf_bits,
 			    uint64_t allowed, struct mmu_fault *fault)
 {
-	tlb_nested_forget(&w->m->tlb, w->gpa);
+	tlb_nested_forget(&w->m->tlb, name_of(w->gpa, w->why));
 	*fault = (struct mmu_fault){
 		.result = result,
 		.gpa = GPA(w->gpa),
@@ -157,6 +164,9 @@ enum mmu_result nested_host_fault(struct mmu *m, gpa_t gpa, struct nested_access
 {
 	struct walk w = { .m = m, .gpa = gpa.v, .why = why };
 
+	w.why.shared = !why.shared;
+	tlb_nested_forget(&m->tlb, name_of(gpa.v, w.why));
+	w.why.shared = why.shared;
 	return fail(&w, MMU_HOST_FAULT, 0, 0, fault);
 }
 
@@ -236,6 +246,19 @@ static enum mmu_result check(struct walk *w, enum entry_kind kind, struct mmu_fa
 	}
 }
 
+/*
+ * The one place where physical address, key, kind of access and size of the
+ * mapping (w->level) are known together.  NULL: no frame there.
+ */
+static uint8_t *open_frame(const struct walk *w, hpa_t hpa)
+{
+	const struct mmu *m = w->m;
+
+	if (!m->nested.key)
+		return frames_host(&m->hw->frames, hpa);
+	return view_host(m->hw, hpa, w->why.shared ? 0 : m->nested.key);
+}
+
 static void leaf_to_page(struct walk *w, struct nested_page *out)
 {
 	struct mmu *m = w->m;
@@ -243,7 +266,7 @@ static void leaf_to_page(struct walk *w, struct nested_page *out)
 	uint64_t hpa = (pte & PTE_ADDRESS & ~m->npt_c_bit & ~(size - 1)) | (w->gpa & (size - 1));
 	uint64_t d = m->amd ? NPT_D : EPT_D;
 
-	out->host = frames_host(&m->hw->frames, HPA(hpa));
+	out->host = open_frame(w, HPA(hpa));
 	out->frame = hpa & PAGE_MASK;
 	out->void_frame = !out->host;
 	if (!(w->allowed & EPT_R))
@@ -273,7 +296,8 @@ static enum mmu_result nested_walk(struct walk *w, struct nested_page *out,
 
 	leaf_to_page(w, out);
 	if (likely(!out->void_frame)) {
-		tlb_nested_fill(&m->tlb, w->gpa, (uintptr_t)out->host & PAGE_MASK, out->frame);
+		tlb_nested_fill(&m->tlb, name_of(w->gpa, w->why), (uintptr_t)out->host & PAGE_MASK,
+				out->frame);
 		return MMU_OK;
 	}
 	hw_finding(m->hw, m->amd ? "APM vol. 2 15.25.5" : "SDM vol. 3 29.3.2",
@@ -288,7 +312,8 @@ enum mmu_result nested_translate(struct mmu *m, gpa_t gpa, struct nested_access 
 				 struct nested_page *out, struct mmu_fault *fault)
 {
 	struct walk w = { .m = m, .gpa = gpa.v, .why = why };
-	const struct tlb_entry *e = tlb_nested(&m->tlb, gpa.v);
+	uint64_t name = name_of(gpa.v, why);
+	const struct tlb_entry *e = tlb_nested(&m->tlb, name);
 	uint64_t need = rwx_needed(m, why), deny = 0;
 
 	if (!e)
@@ -301,7 +326,7 @@ enum mmu_result nested_translate(struct mmu *m, gpa_t gpa, struct nested_access 
 		deny |= TLB_NESTED_X0;
 	if (e->frame & deny)
 		return nested_walk(&w, out, fault);
-	*out = (struct nested_page){ .host = (uint8_t *)(uintptr_t)(e->addend + gpa.v),
+	*out = (struct nested_page){ .host = (uint8_t *)(uintptr_t)(e->addend + name),
 				     .frame = e->frame };
 	return MMU_OK;
 }

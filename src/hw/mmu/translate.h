@@ -16,6 +16,7 @@
 
 #include "base/addr.h"
 #include "hw/mem/machine.h"
+#include "hw/mem/view.h"
 #include "hw/mmu/tlb.h"
 #include "x86/state.h"
 
@@ -49,6 +50,7 @@ struct mmu_nested {
 	uint64_t	shared_bit;	/* as a mask; 0: @root is for all */
 	uint8_t		levels;		/* 4 or 5 */
 	bool		ad;		/* EPT: accessed and dirty flags are on; NPT: always */
+	keyslot_t	key;		/* AMD: the guest's memory is encrypted (APM vol. 2 15.34), 0: not */
 };
 
 struct mmu {
@@ -62,6 +64,7 @@ struct mmu {
 	uint8_t			guest_phys_bits;
 	uint64_t		npt_reserved;	/* address bits that nested entries may not have */
 	uint64_t		npt_c_bit;	/* AMD: the encryption bit, no part of an address */
+	uint64_t		guest_c_bit;	/* the same in the tables of a guest with a key, else 0 */
 	uint8_t			*void_page;	/* all ones: where there is no frame */
 };
 

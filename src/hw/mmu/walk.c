@@ -4,6 +4,10 @@
  *
  * SDM vol. 3A chapter 4, APM vol. 2 chapter 5.  PAE's page-directory-pointer
  * entries are read at each walk, as with nested paging on AMD.
+ *
+ * A guest with a key: its tables and code are under it whatever their C-bits
+ * say, data where the last entry has one, or where entries have no room for
+ * one (APM vol. 2 15.34.5).
  */
 #include "hw/mmu/tlb_priv.h"
 #include "hw/mmu/walk_priv.h"
@@ -42,6 +46,7 @@ struct guest_walk {
 	uint64_t	pte[MAX_LEVELS + 1];
 	bool		user, write, nx;	/* of all entries together */
 	uint64_t	target;			/* guest physical */
+	bool		shared;			/* not under the guest's key */
 	struct mmu_fault *fault;
 };
 
@@ -97,7 +102,7 @@ static uint64_t root_table(const struct guest_walk *w)
 
 	switch (w->format) {
 	case FORMAT_LONG:
-		return cr3 & PTE_ADDRESS;
+		return cr3 & PTE_ADDRESS & ~w->m->guest_c_bit;
 	case FORMAT_PAE:
 		return cr3 & BITS(31, 5);
 	default:
@@ -131,7 +136,7 @@ static uint64_t reserved_bits(const struct guest_walk *w, bool leaf)
 
 	if (w->format == FORMAT_32BIT)
 		return leaf && w->level > PG_LEVEL_4K ? reserved_of_4m(m) : 0;
-	r = m->guest_phys_bits < 52 ? BITS(51, m->guest_phys_bits) : 0;
+	r = (m->guest_phys_bits < 52 ? BITS(51, m->guest_phys_bits) : 0) & ~m->guest_c_bit;
 	if (!(m->state->efer & X86_EFER_NX))
 		r |= PTE_NX;
 	if (w->format == FORMAT_PAE)
@@ -176,12 +181,22 @@ static enum mmu_result entry_load(struct guest_walk *w, uint64_t table)
 			     : nested_host_fault(w->m, at, table_access(false), w->fault);
 }
 
+static uint64_t address_mask(const struct guest_walk *w)
+{
+	return w->format == FORMAT_32BIT ? PTE_32_ADDRESS : PTE_ADDRESS & ~w->m->guest_c_bit;
+}
+
+static bool is_shared(const struct guest_walk *w, uint64_t pte)
+{
+	return w->m->guest_c_bit && w->access != MMU_EXEC && w->format != FORMAT_32BIT &&
+	       !(pte & w->m->guest_c_bit);
+}
+
 static uint64_t leaf_target(const struct guest_walk *w, uint64_t pte)
 {
 	uint64_t size = 1ull << level_shift(w, w->level);
-	uint64_t base = pte & (w->format == FORMAT_32BIT ? PTE_32_ADDRESS : PTE_ADDRESS);
+	uint64_t base = pte & address_mask(w) & ~(size - 1);
 
-	base &= ~(size - 1);
 	if (w->format == FORMAT_32BIT && w->level > PG_LEVEL_4K)
 		base |= (pte & BITS(20, 13)) << 19;
 	return base | (w->linear & (size - 1));
@@ -223,9 +238,10 @@ static enum mmu_result descend(struct guest_walk *w)
 		}
 		if (leaf) {
 			w->target = leaf_target(w, pte);
+			w->shared = is_shared(w, pte);
 			return MMU_OK;
 		}
-		table = pte & (w->format == FORMAT_32BIT ? PTE_32_ADDRESS : PTE_ADDRESS);
+		table = pte & address_mask(w);
 	}
 }
 
@@ -309,7 +325,8 @@ static enum mmu_access nested_kind(enum mmu_access a)
 
 static enum mmu_result final_access(struct guest_walk *w, struct nested_page *to)
 {
-	struct nested_access why = { .access = nested_kind(w->access), .gla_valid = true };
+	struct nested_access why = { .access = nested_kind(w->access), .gla_valid = true,
+				     .shared = w->shared };
 
 	return nested_translate(w->m, GPA(w->target), why, to, w->fault);
 }

@@ -10,6 +10,7 @@ struct nested_access {
 	enum mmu_access	access;		/* MMU_READ, MMU_WRITE or MMU_EXEC */
 	bool		table;		/* a guest paging-structure entry, not the final address */
 	bool		gla_valid;
+	bool		shared;		/* data without C-bit: not under the guest's key */
 };
 
 struct nested_page {

@@ -134,9 +134,32 @@ static inline uint64_t env_random(struct x86_exec *x)
 	return emu_random();
 }
 
-static inline unsigned env_phys_bits(const struct x86_exec *x)
+static inline uint64_t env_cr3_reserved(const struct x86_exec *x)
 {
-	return emu_phys_bits(x);
+	return ~BITS(emu_phys_bits(x) - 1, 0);
+}
+
+/* Always intercepted: requests to the vCPU. */
+static inline bool env_rdmsr(struct x86_exec *x, uint32_t nr, uint64_t *v)
+{
+	emu_unreachable("RDMSR");
+	return false;
+}
+
+static inline bool env_wrmsr(struct x86_exec *x, uint32_t nr, uint64_t v)
+{
+	emu_unreachable("WRMSR");
+	return false;
+}
+
+static inline bool env_write_xcr0(struct x86_exec *x, uint64_t v)
+{
+	emu_unreachable("XSETBV");
+	return false;
+}
+
+static inline void env_cr_done(struct x86_exec *x, unsigned nr, uint64_t v)
+{
 }
 
 static inline void env_pause(struct x86_exec *x)

@@ -163,7 +163,11 @@ static inline bool env_intercept(struct x86_exec *x, const struct x86_op *op,
 
 static inline uint64_t env_tsc(struct x86_exec *x) { return 0; }
 static inline uint64_t env_random(struct x86_exec *x) { return 0; }
-static inline unsigned env_phys_bits(const struct x86_exec *x) { return 52; }
+static inline uint64_t env_cr3_reserved(const struct x86_exec *x) { return BITS(63, 52); }
+static inline bool env_rdmsr(struct x86_exec *x, uint32_t nr, uint64_t *v) { return false; }
+static inline bool env_wrmsr(struct x86_exec *x, uint32_t nr, uint64_t v) { return false; }
+static inline bool env_write_xcr0(struct x86_exec *x, uint64_t v) { return false; }
+static inline void env_cr_done(struct x86_exec *x, unsigned nr, uint64_t v) { }
 static inline void env_pause(struct x86_exec *x) { }
 static inline void env_fence(struct x86_exec *x) { }
 static inline void env_invlpg(struct x86_exec *x, uint64_t lin) { }

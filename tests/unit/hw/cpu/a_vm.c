@@ -93,12 +93,17 @@ static void make_segments(struct vm *vm)
 
 void vm_init(struct vm *vm, bool amd)
 {
-	struct hw_config c = { .vendor = amd ? HW_VENDOR_AMD : HW_VENDOR_INTEL, .phys_bits = 46,
-			       .nr_cpus = 2, .counters = counters_create(NR_COUNTERS) };
+	vm_init_on(vm, (struct hw_config){ .vendor = amd ? HW_VENDOR_AMD : HW_VENDOR_INTEL,
+					   .phys_bits = 46, .nr_cpus = 2 });
+}
+
+void vm_init_on(struct vm *vm, struct hw_config c)
+{
 	uint64_t gpa;
 
+	c.counters = counters_create(NR_COUNTERS);
 	memset(vm, 0, sizeof(*vm));
-	vm->amd = amd;
+	vm->amd = c.vendor == HW_VENDOR_AMD;
 	assert_int_equal(os_uaccess_install(), 0);
 	assert_int_equal(hw_create(&c, &vm->hw), HW_OK);
 	vm->cpu = hw_cpu(vm->hw, 0);

@@ -54,6 +54,8 @@ struct vm {
 };
 
 void vm_init(struct vm *vm, bool amd);
+/* On a machine of another kind; counters are made here. */
+void vm_init_on(struct vm *vm, struct hw_config config);
 void vm_fini(struct vm *vm);
 /* The nested entry of one guest page: 0 takes it away. */
 void vm_nested_set(struct vm *vm, uint64_t gpa, bool present);

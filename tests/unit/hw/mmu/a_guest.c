@@ -15,8 +15,13 @@ uint64_t guest_hpa(struct guest *g, uint64_t gpa)
 
 void guest_init(struct guest *g, enum hw_vendor vendor)
 {
+	guest_init_on(g, (struct hw_config){ .vendor = vendor, .phys_bits = 46 });
+}
+
+void guest_init_on(struct guest *g, struct hw_config config)
+{
 	memset(g, 0, sizeof(*g));
-	g->hw = a_machine((struct hw_config){ .vendor = vendor, .phys_bits = 46 });
+	g->hw = a_machine(config);
 	mutex_lock(&g->hw->lock);
 	g->m = machine_alloc_locked(g->hw, sizeof(*g->m));
 	assert_non_null(g->m);

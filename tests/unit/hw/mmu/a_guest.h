@@ -40,6 +40,7 @@ struct guest {
 };
 
 void guest_init(struct guest *g, enum hw_vendor vendor);
+void guest_init_on(struct guest *g, struct hw_config config);
 void guest_fini(struct guest *g);
 
 /* Takes the state and nested tables as they are now, as a VM entry does. */
