@@ -13,7 +13,8 @@ void guest_show_device(void)
 	guest_map(at + GUEST_PAGE, at + GUEST_PAGE, GUEST_MAP_SHARED);
 	guest_printf("reads: %x %x %x %lx\n", guest_read8(at), guest_read16(at), guest_read32(at),
 		     guest_read64(at));
-	memcpy(name, (void *)at, sizeof(name));		/* REP MOVSB: an access for each byte */
+	for (unsigned i = 0; i < sizeof(name); i++)
+		name[i] = (char)guest_read8(at + i);
 	name[sizeof(name) - 1] = '\0';
 	guest_printf("the device says \"%s\"\n", name);
 	guest_write8(at + 0x101, 0x11);
