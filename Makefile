@@ -15,7 +15,7 @@ KSRC       ?=
 
 WERROR = $(if $(filter true 1,$(CI)),-Dwerror=true)
 
-.PHONY: all setup setup-conformance demo check conformance conformance-long bench fuzz-insn sanitize lint try mutants deb install clean help
+.PHONY: all setup setup-conformance demo check conformance conformance-long bench fuzz fuzz-insn sanitize lint try mutants deb install clean help
 .DELETE_ON_ERROR:
 
 all: setup $(BUILD)/build.ninja
@@ -62,6 +62,10 @@ bench: setup
 		bench-programs >build-release/ninja.log 2>&1 || { cat build-release/ninja.log; exit 1; }
 	@tools/bench-report $(BENCH_OPTS) build-release
 
+# libFuzzer (clang) on each target of fuzz/ for TIME seconds.
+fuzz: setup
+	@tools/fuzz --time $(TIME)
+
 # Random instructions against this machine's processor for TIME seconds; MODE=16|32|64, SEED=N.
 TIME ?= 3600
 fuzz-insn: all
@@ -96,7 +100,7 @@ install: all
 	@DESTDIR='$(DESTDIR)' meson install -C $(BUILD) --no-rebuild --quiet
 
 clean:
-	rm -rf $(BUILD) build-release build-asan build-tsan
+	rm -rf $(BUILD) build-release build-asan build-tsan build-fuzz
 
 help:
 	@echo 'make                   build everything into $(BUILD)/'
@@ -105,6 +109,7 @@ help:
 	@echo 'make conformance       the kernel'"'"'s own KVM selftests that fit in CI (KSRC=DIR: another kernel tree)'
 	@echo 'make conformance-long  all of them'
 	@echo 'make bench             time, memory and system calls, against the goals and the kernel'"'"'s trees'
+	@echo 'make fuzz              libFuzzer on each target of fuzz/ (TIME=SECONDS)'
 	@echo 'make fuzz-insn         random instructions on the model and on this processor (TIME=SECONDS)'
 	@echo 'make sanitize          unit and ABI tests under ASan+UBSan and under TSan'
 	@echo 'make lint              layers, sizes, headers, licences, format'
