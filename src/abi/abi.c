@@ -32,7 +32,8 @@ void abi_default_config(struct abi_config *c)
 		.kernel_abi = KERNEL_ABI_6_12,
 		.params = {
 			.mmio_caching = true, .tdp_mmu = true, .eager_page_split = true,
-			.enable_pmu = false, .nx_huge_pages_recovery_ratio = 60,
+			.enable_pmu = false, .sev = true, .sev_es = true, .sev_snp = true,
+			.debug_swap = true, .nx_huge_pages_recovery_ratio = 60,
 		},
 	};
 }
@@ -65,8 +66,13 @@ static int create_machine(struct abi *abi)
 		goto out_trace;
 	}
 	abi->module = fresh;
-	abi->module.vm_types = vm_types_supported(&abi->module);
+	abi->module.check_sev_fd = abi_check_sev_fd;
 	r = kvm_module_load(&abi->module);
+	if (!r) {
+		r = vm_types_load(&abi->module);
+		if (r)
+			kvm_module_unload(&abi->module);
+	}
 	abi_params_print(abi);
 	if (!r)
 		return 0;
@@ -147,6 +153,7 @@ void abi_destroy(struct abi *abi)
 		abi_file_put(abi_file_detach(abi, fd));
 	rcu_barrier();			/* files are freed after a grace period */
 	fd_table_fini(&abi->table);
+	vm_types_unload(&abi->module);
 	kvm_module_unload(&abi->module);
 	hw_destroy(abi->module.hw);
 	trace_destroy(abi->module.trace);

@@ -53,6 +53,10 @@ void abi_after_fork_child(struct abi *abi);
 /* open("/dev/kvm", flags): a new descriptor. */
 MUST_CHECK int abi_open(struct abi *abi, int flags);
 
+/* open("/dev/sev", flags): the secure processor's driver.  -ENOENT: the machine has none. */
+MUST_CHECK int abi_sev_open(struct abi *abi, int flags);
+bool abi_has_sev(struct abi *abi);
+
 /*
  * What descriptor @fd is, with a reference, or NULL when it is not ours.  @check
  * asks the kernel whether @fd is still the same object (one fstat).
@@ -87,6 +91,8 @@ int abi_ftruncate(struct abi_file *file);
 off_t abi_lseek(struct abi_file *file, int whence);
 /* /dev/kvm, a misc device; with <sys/sysmacros.h>. */
 #define ABI_KVM_DEV	makedev(10, 232)
+/* /dev/sev has a dynamic minor. */
+#define ABI_SEV_DEV	makedev(10, 124)
 /* Overwrites what the kernel said about the descriptor: the device, an anonymous inode, a guest_memfd. */
 void abi_fstat(struct abi_file *file, struct stat *st);
 

@@ -381,6 +381,9 @@ void abi_fstat(struct abi_file *f, struct stat *st)
 	if (f->kind == FILE_SYSTEM) {
 		st->st_mode = S_IFCHR | 0666;
 		st->st_rdev = ABI_KVM_DEV;
+	} else if (f->kind == FILE_SEV) {
+		st->st_mode = S_IFCHR | 0666;
+		st->st_rdev = ABI_SEV_DEV;
 	} else {
 		st->st_mode = 0600;
 	}

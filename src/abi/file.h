@@ -19,7 +19,8 @@ struct gmem_file;
 struct kvm;
 
 enum file_kind {
-	FILE_SYSTEM, FILE_VM, FILE_VCPU, FILE_GMEM, FILE_VM_STATS, FILE_VCPU_STATS, NR_FILE_KINDS
+	FILE_SYSTEM, FILE_VM, FILE_VCPU, FILE_GMEM, FILE_VM_STATS, FILE_VCPU_STATS, FILE_SEV,
+	NR_FILE_KINDS
 };
 
 struct abi_file {
@@ -33,6 +34,7 @@ struct abi_file {
 		struct kvm	*kvm;	/* FILE_VM, FILE_VM_STATS: one reference on the VM */
 		struct vcpu	*vcpu;	/* FILE_VCPU, FILE_VCPU_STATS: one reference on its VM */
 		struct gmem_file *gmem;	/* FILE_GMEM: the file itself */
+		const void	*writer;	/* FILE_SEV: NULL when it was opened for reading */
 	};
 	atomic64_t	pos;		/* [a] where read goes on */
 	struct rcu_head	rcu;
@@ -70,6 +72,9 @@ void fd_table_fini(struct fd_table *t);		/* nothing is in it */
  * @kind.  @fd or -errno.  The object's reference goes to the file on success.
  */
 MUST_CHECK int abi_file_install(struct abi *abi, int fd, enum file_kind kind, void *object);
+
+/* Whether @fd of the VMM is /dev/sev: 0 or -EBADF. */
+MUST_CHECK int abi_check_sev_fd(struct kvm_module *module, int fd);
 
 /* KVM_GET_STATS_FD on @of, a FILE_VM or FILE_VCPU: a new descriptor or -errno. */
 MUST_CHECK int abi_stats_open(struct abi_file *of);

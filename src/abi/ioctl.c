@@ -18,6 +18,7 @@ static const struct ioctl_table *const tables[NR_FILE_KINDS] = {
 	[FILE_SYSTEM] = &system_ioctls,
 	[FILE_VM] = &vm_ioctls,
 	[FILE_VCPU] = &vcpu_ioctls,
+	[FILE_SEV] = &sev_ioctls,
 };
 
 static const struct ioctl_row *find_row(const struct abi *abi, const struct ioctl_table *t,

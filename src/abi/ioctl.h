@@ -44,7 +44,7 @@ struct ioctl_table {
 	int			 unknown;	/* -errno */
 };
 
-extern const struct ioctl_table system_ioctls, vm_ioctls, vcpu_ioctls;
+extern const struct ioctl_table system_ioctls, vm_ioctls, vcpu_ioctls, sev_ioctls;
 
 /* KVM_X86_SET_MSR_FILTER (msr_filter.c). */
 long abi_set_msr_filter(struct ioctl_call *call);

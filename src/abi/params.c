@@ -43,9 +43,10 @@ static const struct param_row {
 	{ "kvm_amd", "npt", NOT_OURS, .fixed = "Y\n" },
 	{ "kvm_amd", "avic", NOT_OURS, .fixed = "N\n" },
 	{ "kvm_amd", "nested", NOT_OURS, .fixed = "0\n" },
-	{ "kvm_amd", "sev", NOT_OURS, .fixed = "N\n" },
-	{ "kvm_amd", "sev_es", NOT_OURS, .fixed = "N\n" },
-	{ "kvm_amd", "sev_snp", NOT_OURS, .fixed = "N\n" },
+	{ "kvm_amd", "sev", PLACE(sev) },
+	{ "kvm_amd", "sev_es", PLACE(sev_es) },
+	{ "kvm_amd", "sev_snp", PLACE(sev_snp) },
+	{ "kvm_amd", "debug_swap", PLACE(debug_swap) },
 };
 
 static const struct param_row *find(const char *module, const char *name)

@@ -6,6 +6,7 @@
 
 #include "abi/counted.h"
 #include "abi/ioctl.h"
+#include "kvm/types/sev_platform.h"
 #include "kvm/types/types.h"
 #include "kvm/vcpu/cpuid.h"
 #include "kvm/vcpu/mce.h"
@@ -117,11 +118,13 @@ static uint64_t supported_xcr0(const struct kvm_module *module)
 	return 0;
 }
 
-/* Group 0 is KVM's own, all others are the vendor module's: there are none. */
+/* Group 0 is KVM's own, all others are the vendor module's. */
 static int device_attr(const struct kvm_device_attr *attr, const struct kvm_module *module,
 		       uint64_t *value)
 {
-	if (attr->group || attr->attr != KVM_X86_XCOMP_GUEST_SUPP)
+	if (attr->group)
+		return sev_device_attr(module, attr->group, attr->attr, value);
+	if (attr->attr != KVM_X86_XCOMP_GUEST_SUPP)
 		return -ENXIO;
 	*value = supported_xcr0(module);
 	return 0;

@@ -124,9 +124,31 @@ static long create_guest_memfd(struct ioctl_call *c)
 	return r;
 }
 
+/* The capabilities that name another VM by its descriptor. */
+static long take_context_from(struct ioctl_call *c, const struct kvm_enable_cap *cap)
+{
+	struct kvm *kvm = c->file->kvm;
+	struct abi_file *source = abi_file_get(c->abi, (int)cap->args[0], true);
+	long r = -EBADF;
+
+	if (source && source->kind == FILE_VM && abi_is_owner(c->abi, source->kvm))
+		r = cap->cap == KVM_CAP_VM_MOVE_ENC_CONTEXT_FROM
+			    ? kvm->ops->move_enc_context_from(kvm, source->kvm)
+			    : kvm->ops->copy_enc_context_from(kvm, source->kvm);
+	abi_file_put(source);
+	return r;
+}
+
 static long enable_cap(struct ioctl_call *c)
 {
-	return kvm_vm_enable_cap(c->file->kvm, c->data);
+	const struct kvm_enable_cap *cap = c->data;
+
+	if (cap->cap != KVM_CAP_VM_MOVE_ENC_CONTEXT_FROM &&
+	    cap->cap != KVM_CAP_VM_COPY_ENC_CONTEXT_FROM)
+		return kvm_vm_enable_cap(c->file->kvm, cap);
+	if (cap->flags || c->file->kvm->ops->move_enc_context_from == vm_type_no_move_enc_context_from)
+		return -EINVAL;
+	return take_context_from(c, cap);
 }
 
 static long create_irqchip(struct ioctl_call *c)

@@ -9,10 +9,15 @@
 
 #include "abi/params.h"
 
+#define AMD_PHYS_BITS		48
+#define AMD_PHYS_REDUCTION	5
+#define AMD_C_BIT		51
+
 struct parser {
 	struct exec_config	*out;
 	char			*why;
 	size_t			 size;
+	bool	has_phys_bits, has_reduction, has_c_bit;
 };
 
 static int refuse(struct parser *p, const char *fmt, ...) PRINTF(2, 3);
@@ -101,8 +106,10 @@ static int set_phys_bits(struct parser *p, const char *value)
 	unsigned n;
 	int r = number(p, "phys-bits", value, 36, 52, &n);
 
-	if (!r)
+	if (!r) {
 		p->out->abi.hw.phys_bits = (uint8_t)n;
+		p->has_phys_bits = true;
+	}
 	return r;
 }
 
@@ -111,8 +118,10 @@ static int set_phys_reduction(struct parser *p, const char *value)
 	unsigned n;
 	int r = number(p, "phys-reduction", value, 0, 16, &n);
 
-	if (!r)
+	if (!r) {
 		p->out->abi.hw.phys_reduction = (uint8_t)n;
+		p->has_reduction = true;
+	}
 	return r;
 }
 
@@ -121,8 +130,10 @@ static int set_c_bit(struct parser *p, const char *value)
 	unsigned n;
 	int r = number(p, "c-bit", value, 0, 63, &n);
 
-	if (!r)
+	if (!r) {
 		p->out->abi.hw.c_bit = (uint8_t)n;
+		p->has_c_bit = true;
+	}
 	return r;
 }
 
@@ -219,11 +230,28 @@ static int parse_line(struct parser *p, char *line)
 	return refuse(p, "'%s' is no option of " EXEC_CONFIG_VARIABLE, line);
 }
 
+/* AMD's servers: the C-bit is 51, memory encryption takes 5 bits of 48. */
+static void complete_amd(struct parser *p)
+{
+	struct hw_config *hw = &p->out->abi.hw;
+
+	if (!p->has_phys_bits)
+		hw->phys_bits = MAX(hw->phys_bits, AMD_PHYS_BITS);
+	if (!p->has_reduction)
+		hw->phys_reduction = p->has_c_bit && !hw->c_bit ? 0
+				     : (uint8_t)MIN(AMD_PHYS_REDUCTION, hw->phys_bits - 36);
+	/* One below the address bits that are left is no place for it. */
+	if (!p->has_c_bit && hw->phys_bits - hw->phys_reduction <= AMD_C_BIT)
+		hw->c_bit = AMD_C_BIT;
+}
+
 /* What no single key shows. */
 static int check_whole(struct parser *p)
 {
 	const struct hw_config *hw = &p->out->abi.hw;
 
+	if (hw->vendor == HW_VENDOR_AMD)
+		complete_amd(p);
 	if (hw->vendor == HW_VENDOR_INTEL && (hw->c_bit || hw->phys_reduction))
 		return refuse(p, "c-bit and phys-reduction exist on amd only");
 	if (hw->c_bit && (hw->c_bit < 32 || hw->c_bit >= 52))

@@ -14,7 +14,7 @@
 
 #define THREE(a, b, c)	((uint32_t)(a) << 16 | (uint32_t)(b) << 8 | (uint32_t)(c))
 
-/* One of kvm, sev, 232 (a device number) and fd/ is in every name of ours. */
+/* One of kvm, sev, 232 or 124 (device numbers) and fd/ is in every name of ours. */
 bool path_is_suspect(const char *path)
 {
 	bool suspect = false;
@@ -29,7 +29,8 @@ bool path_is_suspect(const char *path)
 			return suspect;
 		last = (last << 8 | c) & 0xffffff;
 		suspect = suspect || last == THREE('k', 'v', 'm') || last == THREE('s', 'e', 'v') ||
-			  last == THREE('2', '3', '2') || last == THREE('f', 'd', '/');
+			  last == THREE('2', '3', '2') ||
+			  last == THREE('1', '2', '4') || last == THREE('f', 'd', '/');
 	}
 	return false;
 }
@@ -212,7 +213,7 @@ static void match_module(struct path_place *p)
 static bool match(struct path_place *p)
 {
 	static const char *const absent[] = {
-		"/dev/sev", "/dev/sev-guest", "/sys/class/misc/kvm", "/sys/class/misc/sev",
+		"/dev/sev-guest", "/sys/class/misc/kvm", "/sys/class/misc/sev",
 		"/sys/devices/virtual/misc/kvm", "/sys/devices/virtual/misc/sev",
 	};
 	char *after;
@@ -222,6 +223,10 @@ static bool match(struct path_place *p)
 	} else if (starts(p->text, "/dev/kvm", &after) ||
 		   starts(p->text, "/dev/char/10:232", &after)) {
 		p->place = PLACE_KVM;
+		p->as_directory = p->as_directory || *after;
+	} else if (starts(p->text, "/dev/sev", &after) ||
+		   starts(p->text, "/dev/char/10:124", &after)) {
+		p->place = PLACE_SEV;
 		p->as_directory = p->as_directory || *after;
 	} else {
 		for (size_t i = 0; i < ARRAY_SIZE(absent); i++) {

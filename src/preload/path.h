@@ -10,6 +10,7 @@
 enum place {
 	PLACE_KERNEL,		/* not ours */
 	PLACE_KVM,		/* the device */
+	PLACE_SEV,		/* the secure processor's, if the machine has one */
 	PLACE_ABSENT,		/* would be a real device or module: never there */
 	PLACE_MODULE,		/* /sys/module/NAME, if it is loaded */
 	PLACE_PARAMETERS,	/* its parameters/ */

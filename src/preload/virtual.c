@@ -26,6 +26,10 @@ static int look(const struct path_place *p, struct abi **abi, const char **text)
 	switch (p->place) {
 	case PLACE_KVM:
 		return p->as_directory ? -ENOTDIR : 0;
+	case PLACE_SEV:
+		if (!abi_has_sev(*abi))
+			return -ENOENT;
+		return p->as_directory ? -ENOTDIR : 0;
 	case PLACE_MODULE:
 	case PLACE_PARAMETERS:
 		return abi_module_is_loaded(*abi, p->module) ? 0 : -ENOENT;
@@ -91,7 +95,8 @@ static ino_t ino_of(const char *folder, const char *name)
 
 static ino_t ino_of_place(const struct path_place *p)
 {
-	return ino_of(p->place == PLACE_KVM ? "/dev/kvm" : p->text, "");
+	return ino_of(p->place == PLACE_KVM   ? "/dev/kvm"
+		      : p->place == PLACE_SEV ? "/dev/sev" : p->text, "");
 }
 
 struct listing {
@@ -134,10 +139,13 @@ int virtual_list_in(const char *path, struct dir_entries *e)
 	static const char *const modules[] = { "kvm", "kvm_amd", "kvm_intel" };
 	struct abi *abi;
 
-	if (!strcmp(path, "/dev"))
-		return dir_add(e, "kvm", ino_of("/dev/kvm", ""), DT_CHR) ? 0 : -ENOMEM;
+	if (!strcmp(path, "/dev") && !dir_add(e, "kvm", ino_of("/dev/kvm", ""), DT_CHR))
+		return -ENOMEM;
 	if (front_machine_make(&abi))
 		return 0;	/* its reason has been printed */
+	if (!strcmp(path, "/dev"))
+		return !abi_has_sev(abi) || dir_add(e, "sev", ino_of("/dev/sev", ""), DT_CHR)
+			       ? 0 : -ENOMEM;
 	for (size_t i = 0; i < ARRAY_SIZE(modules); i++) {
 		if (abi_module_is_loaded(abi, modules[i]) &&
 		    !dir_add(e, modules[i], ino_of("/sys/module/", modules[i]), DT_DIR))
@@ -179,6 +187,8 @@ int virtual_open(const struct path_place *p, int flags)
 	switch (p->place) {
 	case PLACE_KVM:
 		return flags & O_DIRECTORY ? -ENOTDIR : abi_open(abi, flags);
+	case PLACE_SEV:
+		return flags & O_DIRECTORY ? -ENOTDIR : abi_sev_open(abi, flags);
 	case PLACE_PARAMETER:
 		if (flags & O_DIRECTORY)
 			return -ENOTDIR;
@@ -201,6 +211,10 @@ int virtual_stat(const struct path_place *p, struct stat *st)
 	case PLACE_KVM:
 		st->st_mode = S_IFCHR | 0666;
 		st->st_rdev = ABI_KVM_DEV;
+		break;
+	case PLACE_SEV:
+		st->st_mode = S_IFCHR | 0666;
+		st->st_rdev = ABI_SEV_DEV;
 		break;
 	case PLACE_PARAMETER:
 		st->st_mode = S_IFREG | 0444;

@@ -106,7 +106,9 @@ static _Noreturn void stop(const char *what, const struct lock_id *id, enum held
 	      (int)other->rank);
 }
 
-void check_taking(const void *lock, const struct lock_id *id, enum held_kind kind)
+/* Nothing of @limit or above may be held. */
+static void check_order(const void *lock, const struct lock_id *id, enum held_kind kind,
+			enum lock_rank limit)
 {
 	const struct held *h = entries();
 
@@ -114,11 +116,21 @@ void check_taking(const void *lock, const struct lock_id *id, enum held_kind kin
 	for (size_t i = 0; i < mine.nr; i++) {
 		if (h[i].lock == lock)
 			stop("lock taken twice", id, kind, &h[i]);
-		if (h[i].id && h[i].id->rank >= id->rank)
+		if (h[i].id && h[i].id->rank >= limit)
 			stop("lock order", id, kind, &h[i]);
 	}
 	if (kind == HELD_MUTEX && mine.rcu_depth)
 		stop("sleeping lock inside an RCU section", id, kind, NULL);
+}
+
+void check_taking(const void *lock, const struct lock_id *id, enum held_kind kind)
+{
+	check_order(lock, id, kind, id->rank);
+}
+
+void check_taking_nested(const void *lock, const struct lock_id *id, enum held_kind kind)
+{
+	check_order(lock, id, kind, id->rank + 1);
 }
 
 void check_taken(const void *lock, const struct lock_id *id, enum held_kind kind, const void *from)

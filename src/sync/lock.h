@@ -77,6 +77,11 @@ struct CAPABILITY("rwlock") rwlock {
 void mutex_init(struct mutex *m, const char *name, enum lock_rank rank);
 void mutex_fini(struct mutex *m);
 void mutex_lock(struct mutex *m) ACQUIRE(*m);
+/*
+ * One more of a rank that the thread holds already.  Only where something else
+ * keeps two threads from taking the same ones in different orders: say what.
+ */
+void mutex_lock_nested(struct mutex *m) ACQUIRE(*m);
 MUST_CHECK bool mutex_trylock(struct mutex *m) TRY_ACQUIRE(true, *m);
 void mutex_unlock(struct mutex *m) RELEASE(*m);
 void lock_assert_held_mutex(const struct mutex *m) ASSERT_HELD(*m);

@@ -58,6 +58,13 @@ void mutex_lock(struct mutex *m) NO_LOCK_ANALYSIS
 	check_taken(m, &m->id, HELD_MUTEX, HERE);
 }
 
+void mutex_lock_nested(struct mutex *m) NO_LOCK_ANALYSIS
+{
+	check_taking_nested(m, &m->id, HELD_MUTEX);
+	raw_lock(&m->state, MUTEX_SPINS);
+	check_taken(m, &m->id, HELD_MUTEX, HERE);
+}
+
 bool mutex_trylock(struct mutex *m) NO_LOCK_ANALYSIS
 {
 	if (!raw_trylock(&m->state))

@@ -14,6 +14,9 @@ enum lock_rank {
 	RANK_VCPU,		/* vcpu->mutex				mutex  */
 	RANK_SLOTS,		/* kvm->slots_lock			mutex  */
 	RANK_SLOTS_ARCH,	/* kvm->slots_arch_lock			mutex  */
+	RANK_SEV_ASID,		/* SEV: who has which ASID		mutex  */
+	RANK_SEV_DEACTIVATE,	/* SEV: DEACTIVATE against DF_FLUSH	mutex  */
+	RANK_SEV_MIRROR,	/* SEV: which VM mirrors which		mutex  */
 	RANK_IRQFD,		/* eventfds that are interrupts		mutex  */
 	RANK_PIT,		/* the interval timer			mutex  */
 	RANK_IRQ_ROUTING,	/* replacing the table of GSIs		mutex  */

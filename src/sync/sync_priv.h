@@ -62,6 +62,7 @@ enum held_kind { HELD_MUTEX, HELD_SPIN, HELD_READ, HELD_WRITE, HELD_SRCU };
 #define HERE	__builtin_return_address(0)
 #if SYNC_LOCKCHECK
 void check_taking(const void *lock, const struct lock_id *id, enum held_kind kind);
+void check_taking_nested(const void *lock, const struct lock_id *id, enum held_kind kind);
 void check_taken(const void *lock, const struct lock_id *id, enum held_kind kind,
 		 const void *from);
 void check_released(const void *lock, const struct lock_id *id, enum held_kind kind);
@@ -71,6 +72,10 @@ void check_rcu_leave(void);
 unsigned check_rcu_depth(void);
 #else
 static inline void check_taking(const void *lock, const struct lock_id *id, enum held_kind kind)
+{
+}
+static inline void check_taking_nested(const void *lock, const struct lock_id *id,
+				       enum held_kind kind)
 {
 }
 

@@ -114,7 +114,7 @@ static void changes(void)
 	FAILS(EEXIST, symlink("/dev/null", KVM));
 	FAILS(EEXIST, mknod(PARAM, S_IFREG | 0600, 0));
 	FAILS(EACCES, mkdir("/sys/module/kvm/parameters/nonsense", 0700));
-	FAILS(ENOENT, rmdir("/dev/sev"));
+	FAILS(ENOENT, rmdir("/dev/sev-guest"));
 	FAILS(EPERM, syscall(SYS_rmdir, KVM));
 	FAILS(EPERM, syscall(SYS_renameat2, dev, "kvm", AT_FDCWD, "/nonexistent/x", 0));
 	FAILS(EEXIST, syscall(SYS_symlinkat, "/dev/null", dev, "kvm"));

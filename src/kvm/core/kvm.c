@@ -88,20 +88,32 @@ void kvm_put(struct kvm *kvm)
 	kvm->destroy(kvm);
 }
 
-void kvm_vm_bugged(struct kvm *kvm, const char *why)
+/* False: it was dead already. */
+static bool kill_vm(struct kvm *kvm)
 {
 	uint32_t alive = 0;
 	uint32_t n = atomic32_load_acquire(&kvm->nr_vcpus);
 
 	if (!atomic32_cas(&kvm->dead, &alive, 1))
-		return;
-	log_error("the VM is given up: %s", why);
+		return false;
 	for (uint32_t i = 0; i < n; i++) {
 		struct kvm_vcpu *vcpu = kvm_get_vcpu(kvm, i);
 
 		kvm_make_request(KVM_REQ_VM_DEAD, vcpu);
 		kvm_vcpu_kick(vcpu);
 	}
+	return true;
+}
+
+void kvm_vm_dead(struct kvm *kvm)
+{
+	kill_vm(kvm);
+}
+
+void kvm_vm_bugged(struct kvm *kvm, const char *why)
+{
+	if (kill_vm(kvm))
+		log_error("the VM is given up: %s", why);
 }
 
 int kvm_reserve_vcpu(struct kvm *kvm)

@@ -203,6 +203,8 @@ struct kvm_vcpu {
 	uint64_t	 last_slot_generation;
 	uint64_t	 nr_instructions;	/* retired; its thread counts, anybody reads */
 	struct kvm_vcpu_stat stat;	/* the same */
+	bool		 guest_state_protected;	/* [v] registers are the guest's alone */
+	void		*type_state;	/* [v] kvm/types: owned by kvm->ops */
 };
 
 enum kvm_request {
@@ -235,6 +237,8 @@ void kvm_core_fini(struct kvm *kvm);	/* no vCPU, no slot left */
 void kvm_get(struct kvm *kvm);
 void kvm_put(struct kvm *kvm);		/* the last one destroys the VM */
 
+/* The VM has nothing left to do here (kvm_vm_dead()): all its ioctls are EIO from now on. */
+void kvm_vm_dead(struct kvm *kvm);
 /* The modelled kernel would have WARNed and given the VM up (KVM_BUG_ON). */
 void kvm_vm_bugged(struct kvm *kvm, const char *why);
 static inline bool kvm_vm_is_dead(const struct kvm *kvm)

@@ -25,6 +25,7 @@ struct spt_index;			/* kvm/mmu/spt_index.h */
 struct irq_timers;
 struct irqfds;
 struct kvm_host_map;			/* kvm/core/host_map.h */
+struct sev_module;			/* kvm/types/sev.h */
 
 /* Module parameters, by the kernel's names (params.def in abi gives the text). */
 struct kvm_params {
@@ -35,6 +36,8 @@ struct kvm_params {
 	bool	enable_pmu;
 	bool	ignore_msrs;
 	bool	allow_smaller_maxphyaddr;	/* kvm_intel */
+	bool	sev, sev_es, sev_snp;		/* kvm_amd: as asked for; see vm_types */
+	bool	debug_swap;			/* kvm_amd */
 	bool	nx_huge_pages;			/* what is huge is not executable */
 	uint32_t nx_huge_pages_recovery_ratio;	/* 1/n of the splits a period; 0: never */
 	uint32_t nx_huge_pages_recovery_period_ms;	/* 0: an hour's worth of the ratio */
@@ -57,7 +60,11 @@ struct kvm_module {
 	struct irqfds		*irqfds;		/* kvm/irq/irqfd.h */
 	struct irq_timers	*timers;		/* kvm/irq/timer.h */
 	struct lp_pool		*lp_pool;		/* kvm/vcpu/load.h */
+	struct sev_module	*sev;			/* NULL: the machine does not encrypt */
+	/* What a descriptor number of the VMM is: 0, -EBADF, or -EINVAL for what is not /dev/sev. */
+	int			(*check_sev_fd)(struct kvm_module *module, int fd);
 	atomic32_t		 nr_vms;		/* [a] */
 	atomic64_t		 next_ino;		/* [a] of guest_memfd files */
+	uint32_t		 first_tag;		/* below it are ASIDs that name keys; at least 1 */
 	atomic32_t		 next_tag;		/* [a] ASIDs and VPIDs */
 };

@@ -3,10 +3,13 @@
 
 #include "base/bits.h"
 #include "base/log.h"
+#include "kvm/types/sev.h"
 
 static const struct vm_type_ops *const types[] = {
 	&vm_type_default,
 	&vm_type_sw_protected,
+	&vm_type_sev,
+	&vm_type_sev_es,
 };
 
 /* Two tables that a processor walks at once are Intel's. */
@@ -22,7 +25,25 @@ uint32_t vm_types_supported(const struct kvm_module *module)
 	/* CONFIG_KVM_SW_PROTECTED_VM is on; the type needs the TDP MMU. */
 	if (module->params.tdp_mmu && has_sw_protected(module))
 		all |= BIT(KVM_X86_SW_PROTECTED_VM);
+	if (module->sev && module->sev->sev)
+		all |= BIT(KVM_X86_SEV_VM);
+	if (module->sev && module->sev->es)
+		all |= BIT(KVM_X86_SEV_ES_VM);
 	return all;
+}
+
+int vm_types_load(struct kvm_module *module)
+{
+	int r = sev_module_load(module);
+
+	if (!r)
+		module->vm_types = vm_types_supported(module);
+	return r;
+}
+
+void vm_types_unload(struct kvm_module *module)
+{
+	sev_module_unload(module);
 }
 
 const struct vm_type_ops *vm_type_find(const struct kvm_module *module, unsigned long type)
@@ -34,6 +55,10 @@ const struct vm_type_ops *vm_type_find(const struct kvm_module *module, unsigned
 		return NULL;
 	if (type == KVM_X86_SW_PROTECTED_VM && module->sw_separate)
 		return &vm_type_sw_separate;
+	if (type == KVM_X86_DEFAULT_VM && module->sev)
+		return &vm_type_default_amd;
+	if (type == KVM_X86_SW_PROTECTED_VM && module->sev)
+		return &vm_type_sw_protected_amd;
 	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
 		if (types[i]->vm_type == type)
 			return types[i];

@@ -21,7 +21,7 @@ struct vcpu_backend {
 	/* Hands one pending NMI to the processor, which delivers it.  False: not possible. */
 	bool		(*pend_nmi)(struct vcpu *v);
 	bool		(*nmi_is_pending)(const struct vcpu *v);
-	/* v->debug.control or the guest's CPUID has changed: what is intercepted follows. */
+	/* v->debug.control, the guest's CPUID or its kind has changed: what is intercepted follows. */
 	void		(*intercepts_changed)(struct vcpu *v);
 	/* Takes the exit apart and deals with it: 1, 0 or -errno. */
 	int		(*handle_exit)(struct vcpu *v);

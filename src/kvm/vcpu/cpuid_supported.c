@@ -51,6 +51,12 @@
 #define KNOWN_X1_EDX	0xefd3fbffu
 /* CLZERO XSAVEERPTR WBNOINVD IBPB IBRS STIBP STIBP_ALWAYS_ON SSBD VIRT_SSBD SSB_NO PSFD */
 #define KNOWN_X8_EBX	0x1702d205u
+/* 8000_001F EAX, and the C-bit in EBX */
+#define SEV_PRESENT	(1u << 1)
+#define SEV_ES_PRESENT	(1u << 3)
+#define SEV_SNP_PRESENT	(1u << 4)
+#define SEV_COHERENT	(1u << 10)
+#define SEV_C_BIT	0x3fu
 #define CONSTANT_TSC	(1u << 8)	/* of 8000_0007 EDX */
 /* LFENCE is serialising, a null selector clears the base, there is no SMM_CTL */
 #define MADE_UP_X21_EAX	(1u << 2 | 1u << 6 | 1u << 9)
@@ -235,6 +241,22 @@ static void put_address_sizes(struct filler *f)
 	e->edx = 0;
 }
 
+/* What KVM offers of it; no VMPLs, and the address width is told already reduced. */
+static void put_encryption(struct filler *f, uint32_t leaf)
+{
+	struct kvm_cpuid_entry2 *e = put(f, leaf, 0);
+	uint32_t types = f->module->vm_types;
+
+	if (!(types & BIT(KVM_X86_SEV_VM))) {
+		e->eax = e->ebx = e->ecx = e->edx = 0;
+		return;
+	}
+	e->eax &= SEV_COHERENT;
+	e->eax |= SEV_PRESENT | (types & BIT(KVM_X86_SEV_ES_VM) ? SEV_ES_PRESENT : 0) |
+		  (types & BIT(KVM_X86_SNP_VM) ? SEV_SNP_PRESENT : 0);
+	e->ebx &= SEV_C_BIT;
+}
+
 static void put_extended_last(struct filler *f)
 {
 	struct kvm_cpuid_entry2 *e = put(f, 0x80000000, 0);
@@ -272,6 +294,9 @@ static void put_extended(struct filler *f, uint32_t leaf)
 		break;
 	case 0x8000001d:
 		put_caches(f, leaf);
+		break;
+	case 0x8000001f:
+		put_encryption(f, leaf);
 		break;
 	case LFENCE_LEAF:
 		put_empty(f, leaf, 0)->eax = MADE_UP_X21_EAX;

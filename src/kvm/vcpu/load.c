@@ -6,6 +6,7 @@
  */
 #include "kvm/vcpu/load.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,6 +36,8 @@ struct lp_pool {
 	atomic64_t	 last_tick;	/* [a] ns */
 	atomic32_t	 nr_ticks;	/* [a] */
 	unsigned	 nr;		/* [c] */
+	unsigned	 nr_keys;	/* [c] once there is a VM */
+	atomicptr_t	*last;		/* [c] by processor, then key: [a] struct vcpu, who ran last */
 	struct lp	 lp[];
 };
 
@@ -68,12 +71,41 @@ void lp_pool_destroy(struct lp_pool *p)
 	if (!p)
 		return;
 	mutex_fini(&p->lock);
+	free(p->last);
 	free(p);
+}
+
+static atomicptr_t *last_of(struct lp_pool *p, unsigned cpu, unsigned key)
+{
+	return &p->last[(size_t)cpu * (p->nr_keys + 1) + key];
+}
+
+int lp_pool_add_keys(struct lp_pool *p, unsigned nr)
+{
+	p->last = calloc((size_t)p->nr * (nr + 1), sizeof(*p->last));
+	p->nr_keys = nr;
+	return p->last ? 0 : -ENOMEM;
+}
+
+void lp_pool_forget_key(struct lp_pool *p, unsigned key)
+{
+	for (unsigned i = 0; i < p->nr; i++)
+		atomicptr_store(last_of(p, i, key), NULL);
 }
 
 static struct lp_pool *pool_of(const struct vcpu *v)
 {
 	return v->base.kvm->module->lp_pool;
+}
+
+bool lp_ran_last(const struct vcpu *v, unsigned key)
+{
+	atomicptr_t *last = last_of(pool_of(v), v->last_cpu, key);
+	bool is_same = atomicptr_load(last) == v;
+
+	if (!is_same)
+		atomicptr_store(last, (void *)v);
+	return is_same;
 }
 
 /* A free processor, now @v's; NULL: none. */

@@ -18,6 +18,16 @@ struct lp_pool;
 MUST_CHECK struct lp_pool *lp_pool_create(struct hw *hw);	/* NULL: no memory */
 void lp_pool_destroy(struct lp_pool *pool);
 
+/* Slots of encryption keys 1 to @nr are in use; nobody runs yet.  -ENOMEM. */
+MUST_CHECK int lp_pool_add_keys(struct lp_pool *pool, unsigned nr);
+/*
+ * Was @v the last to run with @key on the processor that it is on?  It is, from
+ * now on (the kernel's sev_vmcbs[]).
+ */
+MUST_CHECK bool lp_ran_last(const struct vcpu *v, unsigned key);
+/* @key goes to another guest: nobody has run with it. */
+void lp_pool_forget_key(struct lp_pool *pool, unsigned key);
+
 /* May sleep.  The vCPU's last processor is preferred: its TLB is warm. */
 void vcpu_load(struct vcpu *v);
 void vcpu_put(struct vcpu *v);

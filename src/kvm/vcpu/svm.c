@@ -7,11 +7,13 @@
 #include <string.h>
 
 #include "kvm/core/request.h"
+#include "kvm/core/vm_type_ops.h"
 #include "kvm/mmu/fault.h"
 #include "kvm/vcpu/backend.h"
 #include "kvm/vcpu/emulate.h"
 #include "kvm/vcpu/exits.h"
 #include "kvm/vcpu/guest_debug.h"
+#include "kvm/vcpu/load.h"
 
 #define DR6_ACTIVE_LOW		0xffff0ff0ull
 #define ALWAYS_INTERCEPTED	(BIT(X86_UD) | BIT(X86_MC) | BIT(X86_AC))
@@ -88,6 +90,9 @@ static void svm_run(struct vcpu *v, struct cpu *cpu)
 
 	/* VMRUN has no directory pointers: the processor reads them in memory. */
 	v->state.has_pdpte = false;
+	/* All vCPUs of a SEV guest share its ASID, but not what a processor remembers. */
+	if ((c->np_control & SVM_NP_SEV) && !lp_ran_last(v, c->asid))
+		c->tlb_control = SVM_TLB_FLUSH_ASID;
 	c->ncr3 = v->base.mmu.root;
 	c->nested_levels = v->base.mmu.root_level;
 	c->tsc_offset = v->tsc.offset;
@@ -129,15 +134,42 @@ static void svm_flush_tlb(struct vcpu *v, struct cpu *cpu)
 }
 
 /* While the VMM debugs, the guest's own debug registers are not the processor's. */
-static void svm_intercepts_changed(struct vcpu *v)
+static void intercept_for_debugger(const struct vcpu *v, struct svm_control *c)
 {
-	struct svm_control *c = &v->svm;
 	uint16_t drs = v->debug.control ? 0xffff : 0;
 
 	c->intercept_dr_read = drs;
 	c->intercept_dr_write = drs;
-	c->intercept_exceptions = ALWAYS_INTERCEPTED | (v->debug.control ? BIT(X86_DB) : 0) |
-				  (v->debug.control & KVM_GUESTDBG_USE_SW_BP ? BIT(X86_BP) : 0);
+	if (v->debug.control)
+		c->intercept_exceptions |= BIT(X86_DB);
+	if (v->debug.control & KVM_GUESTDBG_USE_SW_BP)
+		c->intercept_exceptions |= BIT(X86_BP);
+}
+
+/* SEV-ES: registers cannot be read or written, only looked at after they have changed. */
+static void intercept_for_es(struct svm_control *c)
+{
+	c->intercept_cr_read = 0;
+	c->intercept_cr_write = 0;
+	c->trap_cr_write = BIT(0) | BIT(4) | BIT(8);
+	c->trap_efer_write = true;
+	c->pass_xsetbv = true;
+	c->intercept_dr_read = BIT(7);
+	c->intercept_dr_write = BIT(7);
+	c->intercept_exceptions |= BIT(X86_DB);
+}
+
+/* The guest's bytes are its own: nothing that #UD is about could be decoded. */
+static void svm_intercepts_changed(struct vcpu *v)
+{
+	struct svm_control *c = &v->svm;
+
+	c->intercept_exceptions = c->np_control & SVM_NP_SEV
+					  ? ALWAYS_INTERCEPTED & ~(uint32_t)BIT(X86_UD)
+					  : ALWAYS_INTERCEPTED;
+	intercept_for_debugger(v, c);
+	if (c->np_control & SVM_NP_SEV_ES)
+		intercept_for_es(c);
 }
 
 static int handle_db(struct vcpu *v)
@@ -218,6 +250,11 @@ static int handle_invalid(struct vcpu *v)
 	return 0;
 }
 
+static int handle_vmgexit(struct vcpu *v)
+{
+	return v->base.kvm->ops->vmgexit(&v->base);
+}
+
 typedef int (*exit_handler)(struct vcpu *v);
 
 static const exit_handler handlers[] = {
@@ -253,6 +290,7 @@ static const exit_handler handlers[] = {
 	[SVM_EXIT_MWAIT] = exit_monitor_mwait,
 	[SVM_EXIT_XSETBV] = exit_xsetbv,
 	[SVM_EXIT_NPF] = handle_npf,
+	[SVM_EXIT_VMGEXIT] = handle_vmgexit,
 };
 
 static int svm_handle_exit(struct vcpu *v)

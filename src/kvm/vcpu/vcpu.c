@@ -122,12 +122,12 @@ static const struct vcpu_backend *backend_of(const struct kvm_module *module)
 	return hw_config(module->hw)->vendor == HW_VENDOR_AMD ? &svm_backend : &vmx_backend;
 }
 
-/* A tag of its own for each vCPU; 16 bits on Intel, and never 0. */
+/* A tag of its own for each vCPU; 16 bits on Intel, never 0 nor one that names a key. */
 static uint32_t new_tag(struct kvm_module *module)
 {
-	uint32_t tag = atomic32_add(&module->next_tag, 1);
+	uint32_t tag = atomic32_add(&module->next_tag, 1), first = MAX(module->first_tag, 1u);
 
-	return tag % 0xffff + 1;
+	return tag % (0x10000 - first) + first;
 }
 
 static void init_base(struct vcpu *v, struct kvm *kvm, unsigned id, struct kvm_run *run)
