@@ -407,13 +407,23 @@ void veil_thaw(struct veil *v, void *p, size_t size, enum veil_way way)
 		(void)for_each_alias(v, p, size, protect_one, PROT_READ | PROT_WRITE);
 }
 
+static void remove_from_file(void *p, size_t size)
+{
+	int saved = errno;
+
+	/* Memory that the program has locked is not removed: it is not any more. */
+	if (advise(p, size, MADV_REMOVE) && !syscall(SYS_munlock, p, size))
+		(void)advise(p, size, MADV_REMOVE);
+	errno = saved;
+}
+
 void veil_hide(struct veil *v, void *p, size_t size, enum veil_way way)
 {
 	if (way == VEIL_PROTECT)
 		/* The old bytes stay, and nobody sees them: veil_fill() comes first. */
 		(void)for_each_alias(v, p, size, protect_one, PROT_NONE);
 	else if (mapping_of(aliases_now(v), p))
-		(void)advise(p, size, MADV_REMOVE);
+		remove_from_file(p, size);
 	else if (advise(p, size, MADV_DONTNEED))
 		(void)advise(p, size, MADV_DONTNEED_LOCKED);
 }

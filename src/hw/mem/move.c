@@ -183,6 +183,19 @@ static void change_owner(struct views *v, uint32_t *w, struct mem_key *from, str
 		counter_add(v->counters, COUNTER_LOOKS, 1);
 }
 
+/* What cannot be hidden shows at least no plaintext that was given to a guest. */
+static void leave_ciphertext(struct views *v, uint64_t frame, struct mem_key *k,
+			     const struct place *open, const struct place *plain)
+{
+	struct scratch *s = scratch_get(v);
+
+	if (veil_read(v->veil, s->bytes, plain->at, PAGE_SIZE)) {
+		encrypt(v, k, frame, s->bytes, s->bytes);
+		(void)!veil_write(v->veil, open->at, s->bytes, PAGE_SIZE);
+	}
+	scratch_put(s);
+}
+
 bool frame_move(struct views *v, struct region *r, uint64_t page, uint32_t *w, struct mem_key *to,
 		struct patch patch, bool may_watch)
 {
@@ -210,6 +223,8 @@ bool frame_move(struct views *v, struct region *r, uint64_t page, uint32_t *w, s
 		thaw(v, &a, PAGE_SIZE);
 		return false;
 	}
+	if (a.is_open && patch.what == PATCH_ENCRYPT)
+		leave_ciphertext(v, frame, to, &a, &b);
 	hide(v, &a, PAGE_SIZE);
 	thaw(v, &b, PAGE_SIZE);
 	change_owner(v, w, from, to);

@@ -172,12 +172,24 @@ bool view_may_hide(struct hw *hw, const void *host, size_t size)
 	return veil_has_aliases(v->veil, host, size);
 }
 
+uint64_t view_raw_address(const struct hw *hw, uint64_t host)
+{
+	struct views *v = views_of(&hw->frames);
+	const struct key_view *kv = likely(!v) ? NULL : view_of_host(v, host);
+
+	return kv ? sync_word_load(&kv->raw) + (host & (REGION_SIZE - 1)) : host;
+}
+
 void view_mapped(struct hw *hw, void *host, size_t size)
 {
 	struct views *v = views_of(&hw->frames);
+	uint64_t mask;
 
-	if (unlikely(v))
-		veil_mapped(v->veil, host, size);
+	if (likely(!v))
+		return;
+	veil_enter(&mask);
+	veil_mapped(v->veil, host, size);
+	veil_leave(&mask);
 }
 
 /* -- The end -- */

@@ -325,6 +325,8 @@ static bool lock_in_view(struct views *v, struct region *r, uint64_t page, struc
 
 	if (!prepare(v, r, k))
 		return false;
+	if (k)
+		sync_word_store(&rcu_dereference(k->views[r->index])->raw, r->host);
 	word = owner_word(r, page);
 	*w = frame_lock(word);
 	if (region_has(r, page << PAGE_SHIFT) &&

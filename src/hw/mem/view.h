@@ -59,6 +59,8 @@ MUST_CHECK bool view_write(struct hw *hw, hpa_t a, keyslot_t slot, const void *f
 
 /* -- For frames.c, dram.c and machine.c -- */
 
+/* For who has a pointer of view_host(): the address of the raw byte, @host itself if it is one. */
+uint64_t view_raw_address(const struct hw *hw, uint64_t host);
 /* Frames [@first, @end) of @r are no more: what keys wrote there goes. */
 void view_retire(struct frames *f, struct region *r, uint64_t first, uint64_t end);
 /* Pages of the machine's own, in @r and all of them free, went back to the operating system. */

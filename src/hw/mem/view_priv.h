@@ -50,6 +50,7 @@ struct key_view {
 	struct key_view	*next;		/* of the key, or free */
 	uint64_t	 region;	/* its number */
 	uint64_t	 host;		/* address of the first byte, aligned to its size */
+	uint64_t	 raw;		/* [a] of the raw gigabyte, when a frame last moved */
 	enum veil_way	 way;
 };
 

@@ -9,6 +9,7 @@
 #include "hw/insn/phys.h"
 
 #include "hw/mem/machine.h"
+#include "hw/mem/view.h"
 #include "hw/mmu/tlb_priv.h"
 
 struct gone {
@@ -21,7 +22,7 @@ static void check_entries(const struct gone *g, const struct tlb *t, const struc
 {
 	for (size_t i = 0; i < n; i++) {
 		uint64_t key = sync_word_load(&e[i].key), page = key & PAGE_MASK;
-		uint64_t host = sync_word_load(&e[i].addend) + page;
+		uint64_t host = view_raw_address(g->hw, sync_word_load(&e[i].addend) + page);
 
 		if (!key || ((key ^ page) != tag && (key ^ page) != global_tag) ||
 		    host - g->start >= g->size)

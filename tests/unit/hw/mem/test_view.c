@@ -337,6 +337,62 @@ static void all_mappings_of_a_file_lose_the_page(void **unused)
 	close(fd);
 }
 
+/* Some MiB at once: pages never touched, a page that another key has, one of its own. */
+static void a_long_range_goes_at_once(void **unused)
+{
+	const size_t pages = 1500;
+	struct bench b = bench_up();
+	int kinds[] = { MAP_PRIVATE, MAP_SHARED };
+	uint8_t bytes[PAGE_SIZE];
+
+	(void)unused;
+	for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
+		uint8_t *p = mmap(NULL, pages * PAGE_SIZE, PROT_READ | PROT_WRITE,
+				  kinds[k] | MAP_ANONYMOUS, -1, 0);
+		hpa_t a = phys_publish(b.hw, p);
+
+		for (size_t i = 0; i < pages; i++) {
+			assert_true(hpa_is_valid(phys_publish(b.hw, p + i * PAGE_SIZE)));
+			if (i % 3)
+				memset(p + i * PAGE_SIZE, (int)i, PAGE_SIZE);
+		}
+		assert_true(view_encrypt(b.hw, HPA(a.v + 700 * PAGE_SIZE), PAGE_SIZE, 2));
+		assert_true(view_encrypt(b.hw, HPA(a.v + 16), pages * PAGE_SIZE - 32, 1));
+		for (size_t i = 1; i < pages - 1; i++) {
+			assert_true(view_read(b.hw, HPA(a.v + i * PAGE_SIZE), 1, bytes, PAGE_SIZE));
+			assert_true(view_is_hidden(b.hw, p + i * PAGE_SIZE));
+			assert_int_equal(all_are(bytes, i % 3 ? (uint8_t)i : 0), i != 700);
+		}
+		assert_true(view_read(b.hw, a, 1, bytes, PAGE_SIZE));
+		assert_int_equal(bytes[16], 0);
+		/* The two ends and the other key's page; and nothing else. */
+		assert_true(counted(&b, COUNTER_ENCRYPTED_PAGES) <= 3 * (k + 1));
+		/* One frame missing, and nothing is done. */
+		(void)frames_retire(&b.hw->frames, p + 5 * PAGE_SIZE, PAGE_SIZE);
+		assert_false(view_encrypt(b.hw, a, pages * PAGE_SIZE, 1));
+		(void)frames_retire(&b.hw->frames, p, pages * PAGE_SIZE);
+		munmap(p, pages * PAGE_SIZE);
+	}
+	bench_down(&b);
+}
+
+static void a_page_mapped_anew_without_a_word_is_what_it_is(void **unused)
+{
+	struct bench b = bench_up();
+	uint8_t bytes[PAGE_SIZE];
+
+	(void)unused;
+	encrypt_page(&b, 0, 1, 0x42);
+	assert_ptr_equal(mmap(b.raw, PAGE_SIZE, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0), b.raw);
+	memset(b.raw, 3, PAGE_SIZE);
+	if (without_userfaults)	/* what was there goes over it, as a write would */
+		assert_true(view_host(b.hw, b.a[0], 0) == b.raw);
+	else
+		assert_true(view_read(b.hw, b.a[0], 0, bytes, PAGE_SIZE) && all_are(bytes, 3));
+	bench_down(&b);
+}
+
 static void memory_of_the_machine_has_views_too(void **unused)
 {
 	struct bench b = bench_up();
@@ -430,6 +486,8 @@ int main(void)
 		BOTH(in_place_by_blocks),
 		BOTH(a_key_that_is_gone_leaves_ciphertext),
 		BOTH(all_mappings_of_a_file_lose_the_page),
+		BOTH(a_long_range_goes_at_once),
+		BOTH(a_page_mapped_anew_without_a_word_is_what_it_is),
 		BOTH(memory_of_the_machine_has_views_too),
 		BOTH(no_store_is_lost),
 	};
