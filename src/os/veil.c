@@ -274,11 +274,13 @@ static int renew_aliases(struct veil *v, const struct os_mapping *file)
 
 /* -- Registration -- */
 
-static int register_range(struct veil *v, void *p, size_t size, int unused)
+#define WATCH_MODE	(UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP)
+
+static int register_range(struct veil *v, void *p, size_t size, int mode)
 {
 	struct uffdio_register g = {
 		.range = { .start = (uintptr_t)p, .len = size },
-		.mode = UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP,
+		.mode = (unsigned)mode,
 	};
 	int r = uffd_ioctl(v, UFFDIO_REGISTER, &g);
 
@@ -287,6 +289,32 @@ static int register_range(struct veil *v, void *p, size_t size, int unused)
 	/* Huge pages of hugetlbfs: they come and go whole. */
 	(void)uffd_ioctl(v, UFFDIO_UNREGISTER, &g.range);
 	return -EOPNOTSUPP;
+}
+
+/* Pages that were never touched are made; what is hidden stays so. */
+static void populate(void *p, size_t size)
+{
+	if (!advise(p, size, MADV_POPULATE_WRITE))
+		return;
+	for (size_t at = 0; at < size; at += PAGE_SIZE)
+		if (advise((char *)p + at, PAGE_SIZE, MADV_POPULATE_WRITE))
+			(void)advise((char *)p + at, PAGE_SIZE, MADV_POPULATE_READ);
+}
+
+/*
+ * What is missing traps from now on, so first all is made to be there: memory
+ * of other kinds lies beside a guest's, in the same mapping, and the kernel
+ * that finds a page of it missing (a stack for signals) would give up.  But
+ * not if somebody else watches the range: he may be asked for the pages.
+ */
+static int register_present(struct veil *v, void *p, size_t size)
+{
+	int r = for_each_alias(v, p, size, register_range, UFFDIO_REGISTER_MODE_WP);
+
+	if (r)
+		return r;
+	populate(p, size);
+	return for_each_alias(v, p, size, register_range, WATCH_MODE);
 }
 
 static void lock_writer(struct veil *v)
@@ -319,8 +347,7 @@ enum veil_status veil_watch(struct veil *v, void *p, size_t *size, enum veil_way
 		*size = MIN(*size, (size_t)(m.end - (uintptr_t)p));
 		/* What a private mapping of a file gives back is the file's page, not none. */
 		r = v->uffd < 0 || (m.ino && !m.is_shared) ? -EINVAL
-		  : for_each_alias(v, (void *)(uintptr_t)start, (size_t)(end - start),
-				   register_range, 0);
+		  : register_present(v, (void *)(uintptr_t)start, (size_t)(end - start));
 	}
 	unlock_writer(v);
 	if (r == -ENOMEM || r == -ENOENT)
@@ -344,7 +371,7 @@ void veil_mapped(struct veil *v, void *p, size_t size)
 	lock_writer(v);
 	(void)renew_aliases(v, &m);
 	if (v->uffd >= 0)
-		(void)register_range(v, p, size, 0);
+		(void)register_range(v, p, size, WATCH_MODE);
 	unlock_writer(v);
 }
 
@@ -363,7 +390,7 @@ void *veil_reserve(struct veil *v, size_t size, size_t align, enum veil_way *way
 	if (!p)
 		return NULL;
 	*way = VEIL_FAULT;
-	if (v->uffd >= 0 && !register_range(v, p, size, 0))
+	if (v->uffd >= 0 && !register_range(v, p, size, WATCH_MODE))
 		return p;
 	*way = VEIL_PROTECT;
 	if (!protect(p, size, PROT_NONE))

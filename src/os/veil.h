@@ -42,7 +42,7 @@ void veil_destroy(struct veil *v);
 bool veil_is_here(const struct veil *v);
 
 /*
- * Before pages of the range are frozen.  *@way is how pages of [@p, @p + *@size)
+ * Before pages of the range are frozen: it and the rest of its 2 MiB are made present.  *@way is how pages of [@p, @p + *@size)
  * will go; *@size gets less where the mapping ends.  VEIL_CANNOT, VEIL_FAILED.
  * Not async-signal-safe.  Again for memory that was mapped anew.
  */
@@ -70,7 +70,7 @@ MUST_CHECK enum veil_status veil_fill(struct veil *v, void *p, const void *from,
 /* Frozen pages become open. */
 void veil_thaw(struct veil *v, void *p, size_t size, enum veil_way way);
 
-/* A page that was never touched becomes zeros.  True when it was one. */
+/* A page that was given back, and not hidden, becomes zeros.  True when it was one. */
 bool veil_zero(struct veil *v, void *p);
 /* Would a load (or store) go through?  Brings in what the kernel is to bring in. */
 bool veil_is_open(struct veil *v, void *p, bool write);

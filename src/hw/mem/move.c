@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "hw/mem/view_priv.h"
-#include "os/memory.h"
 #include "os/process.h"
 #include "sync/wait.h"
 
@@ -69,15 +68,10 @@ static struct place place_of(const struct region *r, uint64_t page, uint32_t w,
 }
 
 /* Raw memory that nobody has hidden yet; what is found out goes into @w. */
-static bool watch(struct views *v, const struct region *r, struct place *p, size_t *size, uint32_t *w)
+static bool watch(struct views *v, struct place *p, size_t *size, uint32_t *w)
 {
-	enum veil_status s;
+	enum veil_status s = veil_watch(v->veil, p->at, size, &p->way);
 
-	/* Memory of our own is all there from the first time on: what is missing is hidden. */
-	if (r->bank)
-		(void)!os_populate((void *)((uintptr_t)p->at & ~((1ull << CHUNK_SHIFT) - 1)),
-				   1ull << CHUNK_SHIFT);
-	s = veil_watch(v->veil, p->at, size, &p->way);
 	if (s == VEIL_CANNOT) {
 		p->is_open = true;
 		*w |= OWNER_OPEN;
@@ -88,13 +82,12 @@ static bool watch(struct views *v, const struct region *r, struct place *p, size
 }
 
 /* Stops stores to a raw view.  *@size gets less where one mapping ends. */
-static bool freeze(struct views *v, const struct region *r, struct place *p, size_t *size,
-		   uint32_t *w, bool may_watch)
+static bool freeze(struct views *v, struct place *p, size_t *size, uint32_t *w, bool may_watch)
 {
 	if (p->is_open || veil_freeze(v->veil, p->at, *size, p->way))
 		return true;
 	/* Also when part of it has been mapped anew. */
-	if (!may_watch || !watch(v, r, p, size, w))
+	if (!may_watch || !watch(v, p, size, w))
 		return false;
 	return p->is_open || veil_freeze(v->veil, p->at, *size, p->way);
 }
@@ -206,7 +199,7 @@ bool frame_move(struct views *v, struct region *r, uint64_t page, uint32_t *w, s
 	size_t size = PAGE_SIZE;
 	bool ok;
 
-	if (!freeze(v, r, &a, &size, w, may_watch && !from))
+	if (!freeze(v, &a, &size, w, may_watch && !from))
 		return false;
 	s = scratch_get(v);
 	ok = read_frozen(v, &a, s->bytes);
@@ -256,7 +249,7 @@ bool frames_encrypt(struct views *v, struct region *r, uint64_t page, unsigned n
 	struct place a = place_of(r, page, *w, NULL), b = place_of(r, page, *w, to);
 	size_t size = (size_t)n * PAGE_SIZE, got = size;
 
-	if (!freeze(v, r, &a, &got, w, true))
+	if (!freeze(v, &a, &got, w, true))
 		return false;
 	if (a.is_open || got < size || !fill_many(v, &a, &b, size)) {
 		veil_hide(v->veil, b.at, size, b.way);

@@ -178,7 +178,7 @@ static void a_private_mapping_of_a_file_goes_by_protection(void **unused)
 	veil_destroy(v);
 }
 
-static void what_was_never_touched_is_zero(void **unused)
+static void what_was_given_back_is_zero(void **unused)
 {
 	struct veil *v = a_veil();
 	uint8_t *p = map(MAP_PRIVATE | MAP_ANONYMOUS, -1), *at, from[PAGE_SIZE];
@@ -187,6 +187,8 @@ static void what_was_never_touched_is_zero(void **unused)
 
 	(void)unused;
 	way = watch(v, p);
+	IS_OPEN(p);
+	assert_int_equal(madvise(p, PAGE_SIZE, MADV_DONTNEED), 0);
 	if (way == VEIL_FAULT) {
 		IS_HIDDEN(p);
 		assert_true(veil_zero(v, p + 123));
@@ -253,7 +255,7 @@ static int run(void)
 		BOTH(anonymous_memory),
 		BOTH(a_file_that_is_mapped_twice),
 		BOTH(a_private_mapping_of_a_file_goes_by_protection),
-		BOTH(what_was_never_touched_is_zero),
+		BOTH(what_was_given_back_is_zero),
 		BOTH(a_forked_child_is_not_here),
 	};
 
