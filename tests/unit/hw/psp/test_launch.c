@@ -155,6 +155,39 @@ static void a_secret_needs_the_owners_keys(void **unused)
 	no_platform(&p);
 }
 
+/* One after the other, in the order in which the firmware looks. */
+static void a_secrets_lengths_are_checked(void **unused)
+{
+	struct platform p = a_platform();
+	const uint32_t h = a_guest(&p, PLAIN);
+	const uint64_t at = page_at(&p, 0);
+	const struct psp_packet good = {
+		.handle = h, .header_address = at, .header_length = PSP_HEADER_LEN,
+		.guest_address = at, .guest_length = 32, .trans_address = at, .trans_length = 32 };
+	struct psp_packet rows[] = { good, good, good, good, good, good };
+
+	(void)unused;
+	assert_int_equal(activate(&p, h, 6), PSP_SUCCESS);
+	measure(&p, h);
+	rows[0].trans_length = 48;
+	rows[1].guest_length = rows[1].trans_length = 0;
+	rows[2].guest_length = rows[2].trans_length = 24;
+	rows[3].guest_length = rows[3].trans_length = PSP_DATA_MAX + 16;
+	rows[4].header_length--;
+	rows[5].header_length++;
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		assert_int_equal(psp_command(p.hw, PSP_LAUNCH_UPDATE_SECRET, &rows[i]),
+				 PSP_INVALID_LENGTH);
+		rows[i].guest_address++;
+		assert_int_equal(psp_command(p.hw, PSP_LAUNCH_UPDATE_SECRET, &rows[i]),
+				 PSP_INVALID_ADDRESS);
+	}
+	rows[0] = good;
+	assert_int_equal(psp_command(p.hw, PSP_LAUNCH_UPDATE_SECRET, &rows[0]),
+			 PSP_BAD_MEASUREMENT);
+	no_platform(&p);
+}
+
 /* Each argument out of its range, one at a time. */
 static void bad_arguments_have_their_status(void **unused)
 {
@@ -237,6 +270,7 @@ int main(void)
 		cmocka_unit_test(digest_is_of_the_bytes_in_order),
 		cmocka_unit_test(a_vmsa_is_measured_and_sealed),
 		cmocka_unit_test(a_secret_needs_the_owners_keys),
+		cmocka_unit_test(a_secrets_lengths_are_checked),
 		cmocka_unit_test(bad_arguments_have_their_status),
 		cmocka_unit_test(a_session_is_checked),
 	};

@@ -72,6 +72,36 @@ static void keys_live_as_long_as_the_api_says(void **unused)
 	no_platform(&p);
 }
 
+/* A good signature of a key that may not sign this kind counts for nothing. */
+static void each_kind_has_its_signer(void **unused)
+{
+	static const struct { enum psp_usage what, by; enum cert_answer want; } rows[] = {
+		{ PSP_USAGE_PDH, PSP_USAGE_PEK, CERT_GOOD },
+		{ PSP_USAGE_PDH, PSP_USAGE_OCA, CERT_INVALID },
+		{ PSP_USAGE_PDH, PSP_USAGE_CEK, CERT_INVALID },
+		{ PSP_USAGE_PEK, PSP_USAGE_OCA, CERT_GOOD },
+		{ PSP_USAGE_PEK, PSP_USAGE_CEK, CERT_GOOD },
+		{ PSP_USAGE_PEK, PSP_USAGE_PEK, CERT_INVALID },
+		{ PSP_USAGE_OCA, PSP_USAGE_OCA, CERT_GOOD },
+		{ PSP_USAGE_OCA, PSP_USAGE_CEK, CERT_INVALID },
+		{ PSP_USAGE_CEK, PSP_USAGE_CEK, CERT_INVALID },
+	};
+	EVP_PKEY *key = cert_new_key();
+
+	(void)unused;
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct psp_cert c, by;
+
+		assert_true(cert_make(&c, rows[i].what, PSP_ALGO_ECDSA, key));
+		assert_true(cert_make(&by, rows[i].by, PSP_ALGO_ECDSA, key));
+		assert_true(cert_sign(&c, i % 2, rows[i].by, key));
+		assert_int_equal(cert_check(&c, &by), rows[i].want);
+		c.version = 2;
+		assert_int_not_equal(cert_check(&c, &by), CERT_GOOD);
+	}
+	EVP_PKEY_free(key);
+}
+
 struct import { struct psp_cert pek, oca; };
 
 static struct import certs_of_an_owner(struct platform *p)
@@ -102,7 +132,7 @@ static void an_owner_is_taken_once_and_given_up(void **unused)
 	struct platform p = a_platform();
 	struct import good = certs_of_an_owner(&p), bad = good;
 	struct psp_chain c;
-	struct psp_cert pdh;
+	struct psp_cert before = the_pdh(&p, NULL), pdh;
 
 	(void)unused;
 	bad.pek.sig[0].r[0] ^= 1;
@@ -118,6 +148,7 @@ static void an_owner_is_taken_once_and_given_up(void **unused)
 	assert_int_equal(import(&p, &good), PSP_SUCCESS);
 	assert_int_equal(platform_status(&p).flags & PSP_STATUS_OWNED, PSP_STATUS_OWNED);
 	pdh = the_pdh(&p, &c);
+	assert_memory_not_equal(&pdh, &before, sizeof(pdh));
 	assert_memory_equal(&c.oca, &good.oca, sizeof(c.oca));
 	assert_int_equal(cert_check(&pdh, &c.pek), CERT_GOOD);
 	assert_int_equal(cert_check(&c.pek, &c.oca), CERT_GOOD);
@@ -159,11 +190,12 @@ static void an_asid_is_flushed_before_it_is_reused(void **unused)
 static void es_guests_have_the_low_asids(void **unused)
 {
 	static const struct { uint32_t policy, asid; enum psp_status want; } rows[] = {
+		{ PSP_POLICY_ES, 6, PSP_INVALID_ASID },
 		{ PLAIN, 0, PSP_INVALID_ASID },		{ PLAIN, 1, PSP_INVALID_ASID },
 		{ PLAIN, 5, PSP_INVALID_ASID },		{ PLAIN, 6, PSP_SUCCESS },
 		{ PLAIN, 15, PSP_SUCCESS },		{ PLAIN, 16, PSP_INVALID_ASID },
 		{ PSP_POLICY_ES, 0, PSP_INVALID_ASID },	{ PSP_POLICY_ES, 1, PSP_SUCCESS },
-		{ PSP_POLICY_ES, 5, PSP_SUCCESS },	{ PSP_POLICY_ES, 7, PSP_INVALID_ASID },
+		{ PSP_POLICY_ES, 5, PSP_SUCCESS },
 	};
 	struct platform p = a_platform();
 
@@ -175,6 +207,7 @@ static void es_guests_have_the_low_asids(void **unused)
 	assert_int_equal(psp_command(p.hw, PSP_SHUTDOWN, NULL), PSP_SUCCESS);
 	assert_int_equal(init_with(&p, 0), PSP_SUCCESS);
 	assert_int_equal(platform_status(&p).flags & PSP_STATUS_ES, 0);
+	assert_int_equal(activate(&p, a_guest(&p, PLAIN), 9), PSP_DFFLUSH_REQUIRED);
 	assert_int_equal(psp_command(p.hw, PSP_LAUNCH_START, &(struct psp_launch_start){
 		.policy = PSP_POLICY_ES }), PSP_UNSUPPORTED);
 	no_platform(&p);
@@ -303,6 +336,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_chain_is_whole_and_nobodys),
+		cmocka_unit_test(each_kind_has_its_signer),
 		cmocka_unit_test(keys_live_as_long_as_the_api_says),
 		cmocka_unit_test(an_owner_is_taken_once_and_given_up),
 		cmocka_unit_test(an_asid_is_flushed_before_it_is_reused),

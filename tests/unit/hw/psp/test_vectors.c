@@ -5,6 +5,8 @@
  */
 #include "a_platform.h"
 
+#include <openssl/ec.h>
+#include <openssl/hmac.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -139,11 +141,67 @@ static void secrets_are_sevctls(void **unused)
 	}
 }
 
+/* SEV API 55766 chapter 2, KDF: HMAC-SHA-256(key; 1 || label || 0 || context || bits), cut off */
+static void derive(uint8_t out[16], const void *key, int key_len, const char *label,
+		   const uint8_t *context, size_t context_len)
+{
+	const uint32_t one = 1, bits = 128;
+	uint8_t text[128], mac[32];
+	size_t n = 0;
+
+	memcpy(text, &one, 4);
+	n += 4;
+	memcpy(text + n, label, strlen(label) + 1);
+	n += strlen(label) + 1;
+	if (context_len)
+		memcpy(text + n, context, context_len);
+	n += context_len;
+	memcpy(text + n, &bits, 4);
+	n += 4;
+	assert_non_null(HMAC(EVP_sha256(), key, key_len, text, n, mac, NULL));
+	memcpy(out, mac, 16);
+}
+
+/* A session as an owner makes it, step by step, without a function of ours. */
+static void a_session_by_the_book_is_opened(void **unused)
+{
+	EVP_PKEY *mine = EVP_EC_gen("P-384"), *theirs = EVP_EC_gen("P-384");
+	EVP_PKEY_CTX *dh = EVP_PKEY_CTX_new(mine, NULL);
+	EVP_CIPHER_CTX *aes = EVP_CIPHER_CTX_new();
+	struct psp_session s = { .nonce = "nonce of session", .wrap_iv = "first counter..." };
+	const uint8_t keys[] = "transport secrettransport proof.";
+	uint8_t z[48], master[16], kek[16], kik[16];
+	const uint32_t policy = 5;
+	size_t len = sizeof(z);
+	struct psp_channel ch;
+	int n;
+
+	(void)unused;
+	assert_true(EVP_PKEY_derive_init(dh) > 0 && EVP_PKEY_derive_set_peer(dh, theirs) > 0);
+	assert_true(EVP_PKEY_derive(dh, z, &len) > 0);
+	assert_int_equal(len, sizeof(z));
+	derive(master, z, sizeof(z), "sev-master-secret", s.nonce, sizeof(s.nonce));
+	derive(kek, master, sizeof(master), "sev-kek", NULL, 0);
+	derive(kik, master, sizeof(master), "sev-kik", NULL, 0);
+	assert_true(EVP_EncryptInit_ex(aes, EVP_aes_128_ctr(), NULL, kek, s.wrap_iv));
+	assert_true(EVP_EncryptUpdate(aes, s.wrap_tk, &n, keys, 32));
+	HMAC(EVP_sha256(), kik, sizeof(kik), s.wrap_tk, sizeof(s.wrap_tk), s.wrap_mac, NULL);
+	HMAC(EVP_sha256(), keys + 16, 16, (const uint8_t *)&policy, 4, s.policy_mac, NULL);
+	assert_true(channel_open(&ch, theirs, mine, &s, policy));
+	assert_memory_equal(ch.tek, keys, 16);
+	assert_memory_equal(ch.tik, keys + 16, 16);
+	EVP_CIPHER_CTX_free(aes);
+	EVP_PKEY_CTX_free(dh);
+	EVP_PKEY_free(mine);
+	EVP_PKEY_free(theirs);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(measurements_are_the_tools),
 		cmocka_unit_test(secrets_are_sevctls),
+		cmocka_unit_test(a_session_by_the_book_is_opened),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
