@@ -388,6 +388,18 @@ static uint64_t to_page_end(uint64_t lin)
 }
 
 /*
+ * Both operands of one host instruction in two views of one frame would wait
+ * for each other for ever (VIEW-1).
+ */
+static bool is_one_frame(const struct tlb *t, uint64_t a, uint64_t b)
+{
+	uint64_t fa = t->data[a >> PAGE_SHIFT & (TLB_DATA_ENTRIES - 1)].frame;
+	uint64_t fb = t->data[b >> PAGE_SHIFT & (TLB_DATA_ENTRIES - 1)].frame;
+
+	return !((fa ^ fb) & PAGE_MASK);
+}
+
+/*
  * A run of REP MOVS by the host's own.  After a fault nothing counts as done:
  * the pieces do not overlap, so doing it again is harmless.
  */
@@ -400,6 +412,8 @@ uint64_t access_move(struct x86_exec *x, const struct x86_op *op, uint64_t to, u
 	uint64_t apart;
 
 	if (!d || !s || acc_is_code(cpu, d))
+		return 0;
+	if (unlikely(cpu->mmu.guest_c_bit) && is_one_frame(&cpu->mmu.tlb, to, from))
 		return 0;
 	apart = d > s ? (uint64_t)(d - s) : (uint64_t)(s - d);
 	n = MIN(MIN(n, apart), MIN(to_page_end(to), to_page_end(from))) & ~7ull;
