@@ -7,8 +7,6 @@
 
 #include <string.h>
 
-#define HANDLER		(VM_HANDLERS + X86_VC * 16)
-
 struct row {
 	const char	*bytes;
 	unsigned	 len;
@@ -179,20 +177,25 @@ static void writes_are_told_afterwards(void **unused)
 	}
 }
 
-/* A kick that waits takes nothing from a trap. */
-static void a_kick_does_not_hide_a_trap(void **unused)
+/* CLTS with TF set: #DB is delivered, or named in EXITINTINFO, and the trap is told. */
+static void a_trap_is_not_lost(void **unused)
 {
 	struct sev s;
 
-	sev_init(&s, SEV_ES);
-	vm_code(&s.vm, "\x0f\x06\xf4", 3);
-	s.vm.s.rflags |= X86_FLAGS_TF;
-	s.vm.svm.trap_cr_write = BIT(0);
-	sev_launch(&s);
-	assert_int_equal(sev_run(&s), 0x90);
-	/* The trap of TF was delivered before. */
-	assert_int_equal(sev_vmsa(&s).rip, VM_HANDLERS + X86_DB * 16);
-	sev_fini(&s);
+	for (int absent = 0; absent <= 1; absent++) {
+		sev_init(&s, SEV_ES);
+		vm_code(&s.vm, "\x0f\x06\xf4", 3);
+		s.vm.s.rflags |= X86_FLAGS_TF;
+		s.vm.svm.trap_cr_write = BIT(0);
+		sev_launch(&s);
+		if (absent)
+			vm_nested_set(&s.vm, VM_STACK - 4096, false);
+		assert_int_equal(sev_run(&s), 0x90);
+		assert_int_equal(s.vm.svm_exit.exitintinfo, !absent ? 0 :
+				 SVM_EVENT_VALID | SVM_EVENT_TYPE_EXCEPTION | X86_DB);
+		assert_int_equal(sev_vmsa(&s).rip, absent ? VM_CODE + 2 : VM_HANDLERS + X86_DB * 16);
+		sev_fini(&s);
+	}
 }
 
 static const struct { uint64_t inj; bool good; } events[] = {
@@ -250,28 +253,35 @@ static void the_interrupt_shadow(void **unused)
 	struct sev s;
 
 	sev_init(&s, SEV_ES);
-	vm_code(&s.vm, "\xfb\xf4\xeb\xfe", 4);
+	vm_code(&s.vm, "\xfb\xf4\x90\xeb\xfe", 5);
 	sev_launch(&s);
 	assert_int_equal(sev_run(&s), SVM_EXIT_HLT);
 	assert_int_equal(s.vm.svm_exit.int_state, SVM_GUEST_INTERRUPT_MASK);
 	s.vm.svm.int_state = SVM_INT_SHADOW;
 	s.vm.svm.intercept_vintr = true;
 	assert_int_equal(sev_run(&s), SVM_EXIT_VINTR);
-	assert_int_equal(sev_vmsa(&s).rip, VM_CODE + 2);	/* one instruction later: on itself */
+	assert_int_equal(sev_vmsa(&s).rip, VM_CODE + 3);	/* one instruction later */
 	sev_fini(&s);
 }
 
-/* #VC while #GP is delivered is a double fault, and one without a handler a triple. */
+/* A fault of #VC's own delivery, and #VC in place of a fault while #DE is delivered: both #DF. */
 static void vc_is_contributory(void **unused)
 {
 	struct sev s;
 
 	sev_init(&s, SEV_ES);
-	vm_code(&s.vm, "\x31\xc0\x0f\x22\xc0", 5);
-	memset(s.vm.mem + VM_IDT + X86_GP * 16, 0, 16);
-	s.vm.svm.intercept_exceptions = BIT(X86_NP);	/* what the empty gate... */
-	s.vm.svm.intercept_exceptions |= BIT(X86_GP);
+	vm_code(&s.vm, "\x0f\xa2", 2);
 	memset(s.vm.mem + VM_IDT + X86_VC * 16, 0, 16);
+	sev_launch(&s);
+	assert_int_equal(sev_run(&s), SVM_EXIT_HLT);
+	assert_int_equal(sev_vmsa(&s).rip, VM_HANDLERS + X86_DF * 16 + 1);
+	sev_fini(&s);
+
+	sev_init(&s, SEV_ES);
+	vm_code(&s.vm, "\x31\xc9\xf7\xf1", 4);
+	s.vm.mem[VM_IDT + X86_DE * 16 + 4] = 1;		/* on a stack that is not there */
+	*vm_pte(&s.vm, VM_STACK - 0x3000) = 0;
+	s.vm.svm.intercept_exceptions = BIT(X86_PF);
 	sev_launch(&s);
 	assert_int_equal(sev_run(&s), SVM_EXIT_HLT);
 	assert_int_equal(sev_vmsa(&s).rip, VM_HANDLERS + X86_DF * 16 + 1);
@@ -286,7 +296,7 @@ int main(void)
 		cmocka_unit_test(vmgexit_of_others_is_vmmcall),
 		cmocka_unit_test(asynchronous_exits),
 		cmocka_unit_test(writes_are_told_afterwards),
-		cmocka_unit_test(a_kick_does_not_hide_a_trap),
+		cmocka_unit_test(a_trap_is_not_lost),
 		cmocka_unit_test(events_that_can_be_injected),
 		cmocka_unit_test(nmis_wait_for_iret),
 		cmocka_unit_test(the_interrupt_shadow),

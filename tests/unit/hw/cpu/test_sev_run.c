@@ -159,6 +159,29 @@ static void code_that_changes_under_the_key(void **unused)
 	sev_fini(&s);
 }
 
+/* MOV RAX, CR3; BTS RAX, 51 or 50; MOV CR3, RAX; HLT: the C-bit is reserved for others. */
+static void the_c_bit_in_cr3(void **unused)
+{
+	uint8_t code[] = { 0x0f, 0x20, 0xd8, 0x48, 0x0f, 0xba, 0xe8, 0, 0x0f, 0x22, 0xd8, 0xf4 };
+	uint64_t rip;
+	struct sev s;
+
+	for (enum sev_kind k = PLAIN; k <= SEV_ES; k++) {
+		for (uint8_t bit = 50; bit <= 51; bit++) {
+			bool good = bit == SEV_C_BIT && k != PLAIN;
+
+			sev_init(&s, k);
+			code[7] = bit;
+			vm_code(&s.vm, code, sizeof(code));
+			sev_launch(&s);
+			assert_int_equal(sev_run(&s), SVM_EXIT_HLT);
+			rip = s.es ? sev_vmsa(&s).rip - 1 : s.vm.s.rip;
+			assert_int_equal(rip, good ? VM_CODE + 11 : VM_HANDLERS + X86_GP * 16);
+			sev_fini(&s);
+		}
+	}
+}
+
 /* REP MOVSQ from a frame to itself, in the clear on one side only: ends. */
 static void a_copy_between_two_views_of_a_frame(void **unused)
 {
@@ -367,6 +390,7 @@ int main(void)
 		cmocka_unit_test(mmio_of_a_sev_guest),
 		cmocka_unit_test(what_is_seen_from_outside),
 		cmocka_unit_test(code_that_changes_under_the_key),
+		cmocka_unit_test(the_c_bit_in_cr3),
 		cmocka_unit_test(a_copy_between_two_views_of_a_frame),
 		cmocka_unit_test(the_same_program_has_the_same_results),
 	};

@@ -288,6 +288,13 @@ static void controls_that_vmrun_refuses(void **unused)
 		assert_int_equal(sev_run(&s), INVALID);
 		sev_fini(&s);
 	}
+	/* Without a VMSA that would not decrypt, too. */
+	sev_init(&s, SEV);
+	vm_code(&s.vm, "\xf4", 1);
+	s.vm.svm.asid = hw_config(s.vm.hw)->nr_keys + 1u;
+	sev_launch(&s);
+	assert_int_equal(sev_run(&s), INVALID);
+	sev_fini(&s);
 }
 
 /* The hypervisor changes one bit of the ciphertext, or puts an older page back. */
