@@ -15,6 +15,7 @@
 #include "hw/mem/machine.h"
 #include "hw/mem/tmr.h"
 #include "hw/mem/view.h"
+#include "os/uaccess.h"
 
 #define SUPPORTED_FEATURES	VMSA_DEBUG_SWAP
 #define EFER_RESERVED		(~(X86_EFER_SCE | X86_EFER_LME | X86_EFER_LMA | X86_EFER_NX | \
@@ -155,6 +156,21 @@ static bool is_valid_vmsa(const struct vmsa *v)
 	       !(v->efer & EFER_RESERVED) && !(v->cr4 >> 32) && v->cpl < 4;
 }
 
+/* Its page as the guest's key sees it; a look of somebody else's makes this slow, once. */
+static bool fetch(struct cpu *cpu, const struct svm_control *c, struct vmsa *v)
+{
+	const uint8_t *page = view_host(cpu->hw, c->vmsa_pa, (keyslot_t)c->asid);
+
+	return page && !os_copy_from(v, page, sizeof(*v));
+}
+
+static bool put_back(struct cpu *cpu, const struct svm_control *c, const struct vmsa *v)
+{
+	uint8_t *page = view_host(cpu->hw, c->vmsa_pa, (keyslot_t)c->asid);
+
+	return page && !os_copy_to(page, v, sizeof(*v));
+}
+
 struct x86_state *svm_es_load(struct cpu *cpu, const struct svm_control *c)
 {
 	struct svm_es *es = cpu->es;
@@ -162,7 +178,7 @@ struct x86_state *svm_es_load(struct cpu *cpu, const struct svm_control *c)
 
 	if (c->vmsa_pa.v & ~PAGE_MASK || !is_valid_event(c->event_inj))
 		return NULL;
-	if (!view_read(cpu->hw, c->vmsa_pa, (keyslot_t)c->asid, &es->vmsa, sizeof(es->vmsa)) ||
+	if (!fetch(cpu, c, &es->vmsa) ||
 	    !tmr_matches(cpu->hw, (const uint8_t *)&es->vmsa) || !is_valid_vmsa(&es->vmsa))
 		return NULL;
 	load_state(&es->vmsa, s);
@@ -193,7 +209,7 @@ void svm_es_save(struct cpu *cpu, const struct svm_control *c, struct svm_exit *
 	save_state(s, &es->vmsa);
 	/* A frame that is gone, or a place of the checksum: the next VMRUN finds out. */
 	if (tmr_store(cpu->hw, (const uint8_t *)&es->vmsa) &&
-	    !view_write(cpu->hw, c->vmsa_pa, (keyslot_t)c->asid, &es->vmsa, sizeof(es->vmsa)))
+	    !put_back(cpu, c, &es->vmsa))
 		hw_finding(cpu->hw, "APM vol. 2 15.35.8", "the VMSA at %#llx went while it ran",
 			   (unsigned long long)c->vmsa_pa.v);
 	out->ghcb_gpa = es->ghcb;

@@ -7,45 +7,42 @@
 #include <string.h>
 
 #define SUM_BYTES	64u		/* one checksum's place: a cache line */
-#define ECMA_182	0xc96c5795d7870f42ull	/* CRC-64, reflected */
 
 struct tmr {
 	hpa_t		 first;		/* of the places */
 	uint32_t	 nr;
-	uint64_t	 table[8][256];
 	struct tmr_place { atomic32_t taken; uint64_t sum; } places[];
 };
 
-static void tables_make(struct tmr *t)
-{
-	for (unsigned i = 0; i < 256; i++) {
-		uint64_t c = i;
+#define LANES		4u
+#define ODD		0x9e3779b97f4a7c15ull
 
-		for (unsigned b = 0; b < 8; b++)
-			c = c >> 1 ^ (c & 1 ? ECMA_182 : 0);
-		t->table[0][i] = c;
-	}
-	for (unsigned i = 0; i < 256; i++)
-		for (unsigned k = 1; k < 8; k++)
-			t->table[k][i] = t->table[k - 1][i] >> 8 ^
-					 t->table[0][t->table[k - 1][i] & 0xff];
+/* One to one in @w and in @c: a change of one word is always seen. */
+static inline uint64_t step(uint64_t c, uint64_t w)
+{
+	c = (c ^ w) * ODD;
+	return c ^ c >> 29;
 }
 
-/* Eight bytes a step; TMR_VMSA_SUMMED is a multiple of eight. */
-static uint64_t sum_of(const struct tmr *t, const uint8_t *vmsa)
+/* In lanes that need not wait for one another: each VMRUN and each exit does this. */
+static uint64_t sum_of(const uint8_t *vmsa)
 {
-	uint64_t c = ~0ull, w;
+	const size_t size = TMR_VMSA_SUMMED / LANES;
+	uint64_t c[LANES] = { 1, 2, 3, 4 }, sum = 0, w;
 
-	for (size_t i = 0; i < TMR_VMSA_SUMMED; i += sizeof(w)) {
-		memcpy(&w, vmsa + i, sizeof(w));
-		c ^= w;
-		c = t->table[7][c & 0xff] ^ t->table[6][c >> 8 & 0xff] ^
-		    t->table[5][c >> 16 & 0xff] ^ t->table[4][c >> 24 & 0xff] ^
-		    t->table[3][c >> 32 & 0xff] ^ t->table[2][c >> 40 & 0xff] ^
-		    t->table[1][c >> 48 & 0xff] ^ t->table[0][c >> 56];
+	for (size_t i = 0; i < size; i += sizeof(w)) {
+#pragma GCC unroll 4
+		for (unsigned k = 0; k < LANES; k++) {
+			memcpy(&w, vmsa + k * size + i, sizeof(w));
+			c[k] = step(c[k], w);
+		}
 	}
-	return ~c;
+	for (unsigned k = 0; k < LANES; k++)
+		sum = step(sum, c[k]);
+	return sum;
 }
+
+_Static_assert(TMR_VMSA_SUMMED % (LANES * sizeof(uint64_t)) == 0, "whole steps");
 
 /* Published once it is whole: a processor may look while INIT runs. */
 static struct tmr *tmr_of(struct hw *hw)
@@ -64,7 +61,6 @@ bool tmr_open(struct hw *hw, hpa_t base, size_t size)
 		mutex_unlock(&hw->lock);
 		if (!t)
 			return false;
-		tables_make(t);
 		hw->tmr_storage = t;
 	}
 	for (uint32_t i = 0; i < nr; i++)
@@ -127,7 +123,7 @@ bool tmr_store(struct hw *hw, const uint8_t *vmsa)
 	struct tmr_place *p = named_place(t, vmsa);
 
 	if (p)
-		p->sum = sum_of(t, vmsa);
+		p->sum = sum_of(vmsa);
 	return p;
 }
 
@@ -136,5 +132,5 @@ bool tmr_matches(struct hw *hw, const uint8_t *vmsa)
 	struct tmr *t = tmr_of(hw);
 	struct tmr_place *p = named_place(t, vmsa);
 
-	return p && p->sum == sum_of(t, vmsa);
+	return p && p->sum == sum_of(vmsa);
 }
