@@ -8,7 +8,7 @@
 #include <sys/ioctl.h>
 
 #include "kvm/core/kvm.h"
-#include "kvm/vcpu/vcpu.h"
+#include "kvm/vcpu/protected.h"
 #include "os/uaccess.h"
 #include "trace/counters.h"
 
@@ -43,6 +43,12 @@ static struct kvm *vm_of(const struct abi_file *f)
 	}
 }
 
+/* The vCPU is locked. */
+static bool is_refused(const struct ioctl_row *row, const struct ioctl_call *call)
+{
+	return (row->flags & IOC_REGISTERS) && vcpu_hides_state(call->file->vcpu);
+}
+
 /* The row says whether there is a lock. */
 NO_LOCK_ANALYSIS /* NO_LOCK_ANALYSIS: the row says whether there is a lock. */
 NO_LOCK_ANALYSIS static long call_locked(const struct ioctl_row *row, struct ioctl_call *call)
@@ -52,7 +58,7 @@ NO_LOCK_ANALYSIS static long call_locked(const struct ioctl_row *row, struct ioc
 
 	if (lock)
 		mutex_lock(lock);
-	r = row->fn(call);
+	r = is_refused(row, call) ? -EINVAL : row->fn(call);
 	if (lock)
 		mutex_unlock(lock);
 	return r;

@@ -18,6 +18,7 @@ enum ioctl_flags {
 	IOC_COPY_BACK	= 1 << 3,	/* copy out even when it failed */
 	IOC_LOCK_VCPU	= 1 << 4,	/* vcpu->mutex */
 	IOC_IN_ONLY	= 1 << 5,	/* nothing is copied out, whatever the number says */
+	IOC_REGISTERS	= 1 << 6,	/* with IOC_LOCK_VCPU: EINVAL when they are the guest's */
 };
 
 struct ioctl_call {

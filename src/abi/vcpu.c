@@ -70,7 +70,7 @@ static long set_##name(struct ioctl_call *c)					\
 
 STATE(regs)
 STATE(sregs)
-STATE(sregs2)
+READS(sregs2)
 STATE(fpu)
 STATE(xsave)
 STATE(xcrs)
@@ -78,6 +78,16 @@ STATE(debugregs)
 STATE(events)
 WRITES(guest_debug)
 WRITES(mce)
+
+/* Refused before the pointer is looked at. */
+static long set_sregs2(struct ioctl_call *c)
+{
+	struct kvm_sregs2 s;
+
+	if (os_copy_from(&s, (void *)c->arg, sizeof(s)))
+		return -EFAULT;
+	return vcpu_set_sregs2(vcpu_of(c), &s);
+}
 
 static long get_mp_state(struct ioctl_call *c)
 {
@@ -335,21 +345,21 @@ static long set_device_attr(struct ioctl_call *c)
 
 static const struct ioctl_row rows[] = {
 	ROW(KVM_RUN, IOC_NO_ARG, run),
-	ROW(KVM_GET_REGS, 0, get_regs),
-	ROW(KVM_SET_REGS, 0, set_regs),
-	ROW(KVM_GET_SREGS, 0, get_sregs),
-	ROW(KVM_SET_SREGS, 0, set_sregs),
-	ROW(KVM_GET_SREGS2, 0, get_sregs2),
-	ROW(KVM_SET_SREGS2, 0, set_sregs2),
-	ROW(KVM_GET_FPU, 0, get_fpu),
-	ROW(KVM_SET_FPU, 0, set_fpu),
-	ROW(KVM_GET_XSAVE, 0, get_xsave),
-	ROW(KVM_GET_XSAVE2, 0, get_xsave),
-	ROW(KVM_SET_XSAVE, 0, set_xsave),
-	ROW(KVM_GET_XCRS, 0, get_xcrs),
-	ROW(KVM_SET_XCRS, 0, set_xcrs),
-	ROW(KVM_GET_DEBUGREGS, 0, get_debugregs),
-	ROW(KVM_SET_DEBUGREGS, 0, set_debugregs),
+	ROW(KVM_GET_REGS, IOC_REGISTERS, get_regs),
+	ROW(KVM_SET_REGS, IOC_REGISTERS, set_regs),
+	ROW(KVM_GET_SREGS, IOC_REGISTERS, get_sregs),
+	ROW(KVM_SET_SREGS, IOC_REGISTERS, set_sregs),
+	ROW(KVM_GET_SREGS2, IOC_REGISTERS, get_sregs2),
+	ROW(KVM_SET_SREGS2, IOC_RAW | IOC_REGISTERS, set_sregs2),
+	ROW(KVM_GET_FPU, IOC_REGISTERS, get_fpu),
+	ROW(KVM_SET_FPU, IOC_REGISTERS, set_fpu),
+	ROW(KVM_GET_XSAVE, IOC_REGISTERS, get_xsave),
+	ROW(KVM_GET_XSAVE2, IOC_REGISTERS, get_xsave),
+	ROW(KVM_SET_XSAVE, IOC_REGISTERS, set_xsave),
+	ROW(KVM_GET_XCRS, IOC_REGISTERS, get_xcrs),
+	ROW(KVM_SET_XCRS, IOC_REGISTERS, set_xcrs),
+	ROW(KVM_GET_DEBUGREGS, IOC_REGISTERS, get_debugregs),
+	ROW(KVM_SET_DEBUGREGS, IOC_REGISTERS, set_debugregs),
 	ROW(KVM_GET_VCPU_EVENTS, 0, get_events),
 	ROW(KVM_SET_VCPU_EVENTS, 0, set_events),
 	ROW(KVM_SET_GUEST_DEBUG, 0, set_guest_debug),

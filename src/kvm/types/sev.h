@@ -56,7 +56,7 @@ struct kvm_sev {
 	int		 fd;		/* /dev/sev as LAUNCH_START was given it */
 	uint64_t	 vmsa_features;
 	unsigned	 ghcb_version;
-	uint64_t	 ap_jump_table;
+	atomic64_t	 ap_jump_table;	/* [a] where the guest keeps it */
 	atomic32_t	 migration_in_progress;	/* [a] */
 	struct list	 regions;
 	struct list	 mirrors;	/* [M] of this VM */
@@ -148,6 +148,9 @@ void sev_vcpu_free(struct kvm_vcpu *vcpu);
 MUST_CHECK int sev_es_sync_vmsa(struct kvm_vcpu *vcpu);
 /* VMGEXIT (sev_ghcb.c). */
 int sev_vmgexit(struct kvm_vcpu *vcpu);
+void sev_es_before_entry(struct kvm_vcpu *vcpu);
+void sev_es_deliver_sipi(struct kvm_vcpu *vcpu);
+void sev_es_refuse_msr(struct kvm_vcpu *vcpu);
 /* The control area of a vCPU whose VM has become, or is, a SEV guest. */
 void sev_init_vmcb(struct kvm_vcpu *vcpu);
 /* @dst, without state of its own, goes on with @src's. */

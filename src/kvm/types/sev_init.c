@@ -140,6 +140,9 @@ static void vm_free(struct kvm *kvm)
 	.mem_enc_register_region = sev_register_region,			\
 	.mem_enc_unregister_region = sev_unregister_region,		\
 	.vmgexit = sev_vmgexit,						\
+	.before_entry = sev_es_before_entry,				\
+	.deliver_sipi = sev_es_deliver_sipi,				\
+	.refuse_msr = sev_es_refuse_msr,				\
 	.move_enc_context_from = sev_move_enc_context_from,		\
 	.copy_enc_context_from = sev_copy_enc_context_from,		\
 	.gmem_prepare = vm_type_no_gmem_prepare,			\

@@ -29,6 +29,7 @@ static void init_es_control(struct vcpu *v)
 	v->svm.np_control |= SVM_NP_SEV_ES;
 	v->svm.vmsa_pa = es ? es->vmsa : HPA_INVALID;
 	v->svm.msrpm = sev_module(v->base.kvm)->es_msrpm;
+	v->debug_swap = to_kvm_sev(v->base.kvm)->vmsa_features & SEV_FEATURE_DEBUG_SWAP;
 }
 
 void sev_init_vmcb(struct kvm_vcpu *vcpu)

@@ -4,9 +4,11 @@
  */
 #pragma once
 #include "kvm/types/sev.h"
+#include "kvm/types/sev_ghcb.h"
 
 struct sev_vcpu {
-	hpa_t	vmsa;		/* its page, owned */
+	hpa_t		vmsa;		/* its page, owned */
+	struct sev_ghcb	ghcb;
 };
 
 static inline struct sev_vcpu *to_sev_vcpu(const struct kvm_vcpu *vcpu)

@@ -7,12 +7,15 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/log.h"
+#include "kvm/core/request.h"
 #include "kvm/mmu/fault.h"
 #include "kvm/vcpu/backend.h"
 #include "kvm/vcpu/cpuid.h"
 #include "kvm/vcpu/emu.h"
 #include "kvm/vcpu/emu_insn.h"
 #include "kvm/vcpu/exits.h"
+#include "kvm/vcpu/protected.h"
 #include "kvm/vcpu/walk.h"
 #include "trace/counters.h"
 #include "x86/decode.h"
@@ -222,6 +225,8 @@ static bool guest_has(struct vcpu *v, const struct emu_insn *in)
 
 static int carry_out(struct vcpu *v, struct emu_insn *in)
 {
+	if (unlikely(vcpu_is_es(v)))
+		panic("an instruction of a SEV-ES guest would be emulated");
 	if (in->verdict == EMU_TAKES && !guest_has(v, in))
 		in->verdict = EMU_RAISES_UD;
 	switch (in->verdict) {
@@ -301,11 +306,54 @@ static bool get_insn(struct vcpu *v, struct emu_insn *in, int *ret)
 	}
 }
 
+/*
+ * The processor left no bytes of a SEV guest's instruction, because it could not
+ * fetch them either; or the erratum 1096 of family 17h hid them.  To run
+ * the guest on is the least evil.
+ */
+static void without_bytes(struct vcpu *v)
+{
+	uint64_t ec = v->svm_exit.exitinfo1;
+	bool user = v->state.cpl == 3;
+
+	if ((ec & (SVM_NPF_TABLE | SVM_NPF_FETCH)) || !(v->state.cr4 & X86_CR4_SMAP) ||
+	    ((v->state.cr4 & X86_CR4_SMEP) && !user))
+		return;
+	if (user)
+		vcpu_inject_gp(v);
+	else
+		kvm_make_request(KVM_REQ_TRIPLE_FAULT, &v->base);
+}
+
+/*
+ * Of an encrypted guest KVM has the bytes that the processor left and no others,
+ * and of SEV-ES not even registers: that is never emulated, but run
+ * again.  False: 1 is what KVM_RUN goes on with.
+ */
+static bool may_emulate(struct vcpu *v, bool is_fault)
+{
+	const uint8_t *bytes;
+
+	if (likely(!vcpu_is_sev(v)))
+		return true;
+	if (vcpu_is_es(v))
+		return false;
+	if (!is_fault)
+		vcpu_inject_ud(v);
+	else if (v->backend->insn_bytes(v, &bytes))
+		return true;
+	else
+		without_bytes(v);
+	return false;
+}
+
 int vcpu_emulate(struct vcpu *v, gpa_t gpa)
 {
 	struct emu_insn in;
 	int ret;
 
+	if (!may_emulate(v, gpa.v != EMULATE_NO_GPA.v))
+		return 1;
 	if (!get_insn(v, &in, &ret))
 		return ret;
 	begin(v, &in, gpa);

@@ -10,6 +10,7 @@
 #include "kvm/core/request.h"
 #include "kvm/vcpu/backend.h"
 #include "kvm/vcpu/irq.h"
+#include "kvm/vcpu/protected.h"
 #include "kvm/vcpu/vcpu.h"
 
 #define NR_VECTORS	256
@@ -82,14 +83,30 @@ void vcpu_events_delivered(struct vcpu *v)
 	v->events.nmi_injected = false;
 }
 
+/* What VMRUN has left in the control area is all that is known of RFLAGS.IF. */
+static bool es_interrupt_allowed(const struct vcpu *v)
+{
+	return (v->svm.int_state & SVM_GUEST_INTERRUPT_MASK) &&
+	       !(v->svm.int_state & SVM_INT_SHADOW);
+}
+
 bool vcpu_interrupt_allowed(const struct vcpu *v)
 {
+	if (vcpu_is_es(v))
+		return es_interrupt_allowed(v);
 	return (v->state.rflags & X86_FLAGS_IF) &&
 	       !(v->state.shadow & (X86_SHADOW_STI | X86_SHADOW_MOV_SS));
 }
 
+bool vcpu_nmi_is_blocked(const struct vcpu *v)
+{
+	return vcpu_is_es(v) ? v->svm.v_nmi_blocked : !!(v->state.shadow & X86_SHADOW_NMI);
+}
+
 bool vcpu_nmi_allowed(const struct vcpu *v)
 {
+	if (vcpu_is_es(v))
+		return !v->svm.v_nmi_blocked && !(v->svm.int_state & SVM_INT_SHADOW);
 	return !(v->state.shadow & (X86_SHADOW_NMI | X86_SHADOW_STI | X86_SHADOW_MOV_SS));
 }
 
@@ -165,7 +182,7 @@ static void inject_exception(struct vcpu *v)
 void vcpu_process_nmi(struct vcpu *v)
 {
 	struct vcpu_events *e = &v->events;
-	bool blocked = (v->state.shadow & X86_SHADOW_NMI) || e->nmi_injected;
+	bool blocked = vcpu_nmi_is_blocked(v) || e->nmi_injected;
 	unsigned limit = blocked ? 1 : 2, nr;
 
 	if (v->backend->nmi_is_pending(v))

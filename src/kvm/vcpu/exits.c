@@ -9,6 +9,7 @@
 #include "kvm/vcpu/backend.h"
 #include "kvm/vcpu/cpuid.h"
 #include "kvm/vcpu/emulate.h"
+#include "kvm/vcpu/protected.h"
 #include "kvm/vcpu/walk.h"
 #include "kvm/vcpu/xstate.h"
 #include "trace/counters.h"
@@ -27,6 +28,11 @@ void vcpu_count_instruction(struct vcpu *v)
 
 void vcpu_skip_instruction(struct vcpu *v)
 {
+	/* The processor is past it, or the guest's handler will be. */
+	if (vcpu_is_es(v)) {
+		v->svm.int_state &= ~SVM_INT_SHADOW;
+		return;
+	}
 	vcpu_count_instruction(v);
 	v->state.rip = v->next_rip;
 	if (!x86_in_64bit_mode(&v->state))
@@ -92,6 +98,20 @@ int exit_hlt(struct vcpu *v)
 		return 1;
 	}
 	v->base.run->exit_reason = KVM_EXIT_HLT;
+	return 0;
+}
+
+/* SIPI ends it, or the VMM. */
+int exit_ap_reset_hold(struct vcpu *v)
+{
+	KVM_VCPU_COUNT(&v->base, halt_exits);
+	vcpu_skip_instruction(v);
+	if (v->base.lapic) {
+		if (!vcpu_has_events(v))
+			v->mp_state = KVM_MP_STATE_AP_RESET_HOLD;
+		return 1;
+	}
+	v->base.run->exit_reason = KVM_EXIT_AP_RESET_HOLD;
 	return 0;
 }
 
@@ -257,12 +277,12 @@ static bool is_where_it_was(const struct vcpu *v)
 
 static void pio_to_rax(struct vcpu *v, uint16_t port, uint8_t size)
 {
-	uint64_t value = 0, mask = size == 4 ? 0xffffffff : BIT(size * 8) - 1;
+	uint64_t value = 0, mask = BIT(size * 8) - 1;
 	uint64_t *rax = &v->state.gpr[X86_RAX];
 
 	memcpy(&value, v->pio_data, size);
 	VCPU_TRACE(v, kvm_pio, 0, port, size, 1, value & mask);
-	*rax = size == 4 ? value : (*rax & ~mask) | value;
+	*rax = size >= 4 ? value : (*rax & ~mask) | value;
 }
 
 static int complete_pio_in(struct vcpu *v)
@@ -299,8 +319,7 @@ int exit_io(struct vcpu *v, uint16_t port, uint8_t size, bool in)
 
 	if (!in)
 		VCPU_TRACE(v, kvm_pio, 1, port, size, 1,
-			   size == 4 ? (uint32_t)v->state.gpr[X86_RAX] :
-				       v->state.gpr[X86_RAX] & (BIT(size * 8) - 1));
+			   v->state.gpr[X86_RAX] & (BIT(size * 8) - 1));
 	if (in ? kvm_io_bus_read(&v->base, KVM_PIO_BUS, GPA(port), size, v->pio_data)
 	       : kvm_io_bus_write(&v->base, KVM_PIO_BUS, GPA(port), size, &v->state.gpr[X86_RAX])) {
 		if (in)

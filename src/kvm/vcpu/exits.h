@@ -20,6 +20,7 @@ int vcpu_complete_insn_gp(struct vcpu *v, bool refused);
 
 int exit_cpuid(struct vcpu *v);
 int exit_hlt(struct vcpu *v);
+int exit_ap_reset_hold(struct vcpu *v);		/* SEV-ES */
 int exit_rdmsr(struct vcpu *v);
 int exit_wrmsr(struct vcpu *v);
 int exit_hypercall(struct vcpu *v);
@@ -28,6 +29,9 @@ int exit_undefined(struct vcpu *v);		/* an instruction we do not offer: #UD */
 int exit_skip(struct vcpu *v);			/* WBINVD, INVD, PAUSE */
 int exit_monitor_mwait(struct vcpu *v);
 int exit_xsetbv(struct vcpu *v);
+/* SEV-ES: @nr has been written; KVM's shadow of it follows. */
+int exit_cr_written(struct vcpu *v, unsigned nr, uint64_t value);
+int exit_efer_written(struct vcpu *v, uint64_t value);
 int exit_rdpmc(struct vcpu *v);
 int exit_intr(struct vcpu *v);
 int exit_shutdown(struct vcpu *v);

@@ -7,6 +7,7 @@
 #include "kvm/core/request.h"
 #include "kvm/vcpu/backend.h"
 #include "kvm/vcpu/exits.h"
+#include "kvm/vcpu/protected.h"
 
 #define DR6_ACTIVE_LOW	0xffff0ff0ull
 #define DR6_BD		BIT(13)
@@ -25,6 +26,8 @@ int vcpu_set_guest_debug(struct vcpu *v, const struct kvm_guest_debug *dbg)
 {
 	struct vcpu_debug *d = &v->debug;
 
+	if (vcpu_has_old_state(v))
+		return -EINVAL;
 	if (dbg->control & (KVM_GUESTDBG_INJECT_DB | KVM_GUESTDBG_INJECT_BP)) {
 		if (exception_is_pending(v))
 			return -EBUSY;

@@ -8,6 +8,7 @@
 #include "kvm/irq/irq.h"
 #include "kvm/vcpu/cpuid.h"
 #include "kvm/vcpu/exits.h"
+#include "kvm/vcpu/protected.h"
 #include "trace/counters.h"
 
 /* As in the local APIC's ICR. */
@@ -17,9 +18,15 @@
 #define ICR_LEVEL	(1u << 15)
 #define ICR_SHORTHAND	(3u << 18)
 
+/* Of an encrypted guest nobody knows; all of them make it from 64-bit code. */
+static bool is_64bit(const struct vcpu *v)
+{
+	return vcpu_has_old_state(v) || x86_in_64bit_mode(&v->state);
+}
+
 static void set_result(struct vcpu *v, uint64_t ret)
 {
-	v->state.gpr[X86_RAX] = x86_in_64bit_mode(&v->state) ? ret : (uint32_t)ret;
+	v->state.gpr[X86_RAX] = is_64bit(v) ? ret : (uint32_t)ret;
 }
 
 static int complete_hypercall(struct vcpu *v)
@@ -45,7 +52,7 @@ static int map_gpa_range(struct vcpu *v, uint64_t gpa, uint64_t npages, uint64_t
 	run->hypercall.args[0] = gpa;
 	run->hypercall.args[1] = npages;
 	run->hypercall.args[2] = attrs;
-	run->hypercall.flags = x86_in_64bit_mode(&v->state) ? KVM_EXIT_HYPERCALL_LONG_MODE : 0;
+	run->hypercall.flags = is_64bit(v) ? KVM_EXIT_HYPERCALL_LONG_MODE : 0;
 	if (v->base.kvm->module->abi > KERNEL_ABI_6_12)
 		run->hypercall.ret = 0;
 	v->complete = complete_hypercall;
@@ -106,7 +113,7 @@ static int64_t answer(struct vcpu *v, uint64_t nr, const uint64_t a[4], bool wid
 int exit_hypercall(struct vcpu *v)
 {
 	const uint64_t *gpr = v->state.gpr;
-	bool wide = x86_in_64bit_mode(&v->state);
+	bool wide = is_64bit(v);
 	uint64_t mask = wide ? ~0ull : 0xffffffff;
 	const uint64_t a[4] = { gpr[X86_RBX] & mask, gpr[X86_RCX] & mask, gpr[X86_RDX] & mask,
 				gpr[X86_RSI] & mask };

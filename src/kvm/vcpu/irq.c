@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "kvm/core/request.h"
+#include "kvm/core/vm_type_ops.h"
 #include "kvm/irq/irq.h"
 #include "kvm/irq/pic.h"
+#include "kvm/vcpu/protected.h"
 #include "kvm/vcpu/vcpu.h"
 
 static bool pic_is_ours(const struct vcpu *v)
@@ -99,7 +101,10 @@ void vcpu_accept_events(struct vcpu *v)
 	if (!(atomic32_and(&apic->pending_events, ~LAPIC_EVENT_SIPI) & LAPIC_EVENT_SIPI) ||
 	    v->mp_state != KVM_MP_STATE_INIT_RECEIVED)
 		return;
-	begin_at(v, (uint8_t)atomic32_load(&apic->sipi_vector));
+	if (vcpu_is_es(v))
+		v->base.kvm->ops->deliver_sipi(&v->base);
+	else
+		begin_at(v, (uint8_t)atomic32_load(&apic->sipi_vector));
 	v->mp_state = KVM_MP_STATE_RUNNABLE;
 }
 

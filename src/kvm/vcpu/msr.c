@@ -9,6 +9,7 @@
 #include "kvm/core/request.h"
 #include "kvm/vcpu/irq.h"
 #include "kvm/vcpu/msr_filter.h"
+#include "kvm/vcpu/protected.h"
 
 static const struct msr_table *const tables[] = {
 	&msr_machine, &msr_time, &msr_platform, &msr_memory, &msr_mce, &msr_pv,
@@ -104,10 +105,30 @@ static bool lacks(const struct vcpu *v, const struct msr_row *r, bool host)
 	return !host && r->needs && !vcpu_has_feature(v, r->needs);
 }
 
+/* What a SEV-ES guest writes by itself is in its VMSA, and nobody else's. */
+static bool is_guests_own(const struct vcpu *v, uint32_t index)
+{
+	int bit = svm_msrpm_bit(index);
+
+	if (!vcpu_is_es(v) || !vcpu_has_old_state(v) || bit < 0)
+		return false;
+	bit++;
+	return !(v->svm.msrpm[bit / 8] >> bit % 8 & 1);
+}
+
+static enum msr_answer answer_of_guests_own(const struct vcpu *v)
+{
+	return vcpu_hides_state(v) ? MSR_GP : MSR_OK;
+}
+
 static enum msr_answer get(struct vcpu *v, uint32_t index, bool host, uint64_t *value)
 {
 	const struct msr_row *r;
 
+	if (is_guests_own(v, index)) {
+		*value = 0;
+		return answer_of_guests_own(v);
+	}
 	if (is_x2apic_msr(index))
 		return get_x2apic(v, (index - X2APIC_FIRST) << 4, value);
 	r = find(v, index);
@@ -125,6 +146,8 @@ static enum msr_answer set(struct vcpu *v, uint32_t index, bool host, uint64_t v
 {
 	const struct msr_row *r;
 
+	if (is_guests_own(v, index))
+		return answer_of_guests_own(v);
 	if (is_x2apic_msr(index))
 		return set_x2apic(v, (index - X2APIC_FIRST) << 4, value);
 	r = find(v, index);

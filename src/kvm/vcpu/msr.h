@@ -63,6 +63,9 @@ extern const struct msr_table msr_time;		/* msr_time.c: clocks */
 /* Canonical for the widest addresses of the machine, whatever CR4 says. */
 uint64_t msr_canonical(const struct vcpu *v, uint64_t a);
 
+/* EFER as a guest writes it, whatever filters say.  False: #GP. */
+MUST_CHECK bool vcpu_write_efer(struct vcpu *v, uint64_t value);
+
 /* The module's lists (msr_list.c). */
 bool msr_is_listed(const struct kvm_module *module, uint32_t index);
 /* Those that define the model: constant once the vCPU has run. */

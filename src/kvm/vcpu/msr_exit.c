@@ -5,8 +5,10 @@
  */
 #include <string.h>
 
+#include "kvm/core/vm_type_ops.h"
 #include "kvm/vcpu/exits.h"
 #include "kvm/vcpu/msr.h"
+#include "kvm/vcpu/protected.h"
 
 static uint32_t reason_of(enum msr_answer a)
 {
@@ -26,6 +28,15 @@ static void put_edx_eax(struct vcpu *v, uint64_t value)
 	v->state.gpr[X86_RDX] = value >> 32;
 }
 
+/* #GP of a SEV-ES guest is raised by its own handler. */
+static int complete_msr(struct vcpu *v, bool refused)
+{
+	if (!refused || !vcpu_is_es(v))
+		return vcpu_complete_insn_gp(v, refused);
+	v->base.kvm->ops->refuse_msr(&v->base);
+	return 1;
+}
+
 /* The VMM has answered; its page is read once. */
 static int complete_rdmsr(struct vcpu *v)
 {
@@ -33,12 +44,12 @@ static int complete_rdmsr(struct vcpu *v)
 
 	if (!refused)
 		put_edx_eax(v, READ_ONCE(v->base.run->msr.data));
-	return vcpu_complete_insn_gp(v, refused);
+	return complete_msr(v, refused);
 }
 
 static int complete_wrmsr(struct vcpu *v)
 {
-	return vcpu_complete_insn_gp(v, READ_ONCE(v->base.run->msr.error));
+	return complete_msr(v, READ_ONCE(v->base.run->msr.error));
 }
 
 /* Does the VMM want to hear of it? */
@@ -70,7 +81,7 @@ int exit_rdmsr(struct vcpu *v)
 		return 0;
 	if (a == MSR_OK)
 		put_edx_eax(v, value);
-	return vcpu_complete_insn_gp(v, a != MSR_OK);
+	return complete_msr(v, a != MSR_OK);
 }
 
 int exit_wrmsr(struct vcpu *v)
@@ -82,5 +93,5 @@ int exit_wrmsr(struct vcpu *v)
 	VCPU_TRACE(v, kvm_msr, 1, index, value, a != MSR_OK);
 	if (a != MSR_OK && ask_user(v, a, KVM_EXIT_X86_WRMSR, index, value))
 		return 0;
-	return vcpu_complete_insn_gp(v, a != MSR_OK);
+	return complete_msr(v, a != MSR_OK);
 }

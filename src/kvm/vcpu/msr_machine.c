@@ -26,6 +26,11 @@ static enum msr_answer set_efer(struct vcpu *v, uint32_t index, bool host, uint6
 	return MSR_OK;
 }
 
+bool vcpu_write_efer(struct vcpu *v, uint64_t value)
+{
+	return set_efer(v, 0xc0000080, false, value) == MSR_OK;
+}
+
 static enum msr_answer set_apic_base(struct vcpu *v, uint32_t index, bool host, uint64_t value)
 {
 	uint64_t mode = LAPIC_BASE_ENABLE | LAPIC_BASE_X2APIC;

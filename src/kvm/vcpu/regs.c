@@ -11,6 +11,7 @@
 #include "kvm/vcpu/cpuid.h"
 #include "kvm/vcpu/guest_debug.h"
 #include "kvm/vcpu/irq.h"
+#include "kvm/vcpu/protected.h"
 #include "kvm/vcpu/walk.h"
 
 #define DR6_VOLATILE	0x0001e80full
@@ -61,6 +62,8 @@ void vcpu_get_fpu(const struct vcpu *v, struct kvm_fpu *fpu)
 	const struct x86_fpu *f = &v->state.fpu;
 
 	memset(fpu, 0, sizeof(*fpu));
+	if (vcpu_has_old_state(v))
+		return;
 	memcpy(fpu->fpr, f->st, sizeof(fpu->fpr));
 	memcpy(fpu->xmm, f->xmm, sizeof(fpu->xmm));
 	fpu->fcw = f->fcw;
@@ -75,6 +78,8 @@ int vcpu_set_fpu(struct vcpu *v, const struct kvm_fpu *fpu)
 {
 	struct x86_fpu *f = &v->state.fpu;
 
+	if (vcpu_has_old_state(v))
+		return 0;
 	memcpy(f->st, fpu->fpr, sizeof(fpu->fpr));
 	memcpy(f->xmm, fpu->xmm, sizeof(fpu->xmm));
 	f->fcw = fpu->fcw;
@@ -134,6 +139,8 @@ bool vcpu_set_dr(struct vcpu *v, unsigned nr, uint64_t value)
 
 uint64_t vcpu_linear_rip(const struct vcpu *v)
 {
+	if (vcpu_has_old_state(v))
+		return 0;
 	if (x86_in_64bit_mode(&v->state))
 		return v->state.rip;
 	return (uint32_t)(v->state.rip + v->state.seg[X86_CS].base);

@@ -9,12 +9,14 @@
 #include "hw/insn/cpu.h"
 #include "kvm/core/request.h"
 #include "kvm/mmu/audit.h"
+#include "kvm/core/vm_type_ops.h"
 #include "kvm/mmu/mmu.h"
 #include "kvm/vcpu/backend.h"
 #include "kvm/vcpu/exits.h"
 #include "kvm/vcpu/guest_debug.h"
 #include "kvm/vcpu/irq.h"
 #include "kvm/vcpu/load.h"
+#include "kvm/vcpu/protected.h"
 #include "os/clock.h"
 #include "trace/counters.h"
 
@@ -139,6 +141,8 @@ static int enter_guest(struct vcpu *v)
 
 	if (unlikely(atomic32_load_relaxed(&v->base.audit_wanted)))
 		audit_tlb(v, cpu);
+	if (unlikely(vcpu_is_es(v)))
+		kvm->ops->before_entry(b);
 
 	srcu_read_unlock(&kvm->srcu, v->base.srcu_idx);
 	if (!may_enter(v)) {
@@ -313,7 +317,8 @@ static void save_to_run(struct vcpu *v)
 {
 	struct kvm_run *run = v->base.run;
 
-	run->if_flag = !!(v->state.rflags & X86_FLAGS_IF);
+	run->if_flag = vcpu_is_es(v) ? !!(v->svm.int_state & SVM_GUEST_INTERRUPT_MASK)
+				     : !!(v->state.rflags & X86_FLAGS_IF);
 	run->cr8 = v->state.cr8;
 	run->apic_base = v->apic_base;
 	run->ready_for_interrupt_injection = !vcpu_irq_from_user(v) ||

@@ -8,6 +8,7 @@
 
 #include "kvm/core/request.h"
 #include "kvm/vcpu/backend.h"
+#include "kvm/vcpu/protected.h"
 #include "kvm/vcpu/vcpu.h"
 
 #define KNOWN_FLAGS							\
@@ -24,6 +25,9 @@ static uint8_t shadow_of(const struct vcpu *v)
 {
 	uint8_t s = 0;
 
+	if (vcpu_is_es(v))
+		return v->svm.int_state & SVM_INT_SHADOW ?
+		       KVM_X86_SHADOW_INT_STI | KVM_X86_SHADOW_INT_MOV_SS : 0;
 	if (v->state.shadow & X86_SHADOW_STI)
 		s |= KVM_X86_SHADOW_INT_STI;
 	if (v->state.shadow & X86_SHADOW_MOV_SS)
@@ -61,7 +65,7 @@ void vcpu_get_events(struct vcpu *v, struct kvm_vcpu_events *out)
 	out->interrupt.shadow = shadow_of(v);
 	out->nmi.injected = v->events.nmi_injected;
 	out->nmi.pending = v->events.nmi_pending + v->backend->nmi_is_pending(v);
-	out->nmi.masked = !!(v->state.shadow & X86_SHADOW_NMI);
+	out->nmi.masked = vcpu_nmi_is_blocked(v);
 	out->smi.latched_init = v->base.lapic && (atomic32_load(&v->base.lapic->pending_events) &
 						  LAPIC_EVENT_INIT);
 	out->flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW |
@@ -106,6 +110,11 @@ static bool is_valid(const struct vcpu *v, const struct kvm_vcpu_events *in)
 
 static void set_shadow(struct vcpu *v, uint8_t shadow)
 {
+	if (vcpu_is_es(v)) {
+		v->svm.int_state = (v->svm.int_state & ~SVM_INT_SHADOW) |
+				   (shadow ? SVM_INT_SHADOW : 0);
+		return;
+	}
 	v->state.shadow &= (uint8_t)~(X86_SHADOW_STI | X86_SHADOW_MOV_SS);
 	if (shadow & KVM_X86_SHADOW_INT_STI)
 		v->state.shadow |= X86_SHADOW_STI;
@@ -122,7 +131,9 @@ static void set_nmi(struct vcpu *v, const struct kvm_vcpu_events *in)
 		if (in->nmi.pending)
 			kvm_make_request(KVM_REQ_NMI, &v->base);
 	}
-	if (in->nmi.masked)
+	if (vcpu_is_es(v))
+		v->svm.v_nmi_blocked = in->nmi.masked;
+	else if (in->nmi.masked)
 		v->state.shadow |= X86_SHADOW_NMI;
 	else
 		v->state.shadow &= (uint8_t)~X86_SHADOW_NMI;

@@ -8,6 +8,9 @@
 #include "kvm/core/request.h"
 #include "kvm/host/access.h"
 #include "kvm/vcpu/cpuid.h"
+#include "kvm/vcpu/exits.h"
+#include "kvm/vcpu/msr.h"
+#include "kvm/vcpu/protected.h"
 #include "kvm/vcpu/vcpu.h"
 
 #define CR0_RESERVED							\
@@ -94,12 +97,10 @@ static void segment_set(struct vcpu *v, enum x86_seg seg, const struct kvm_segme
 #define COMMON_SREGS	offsetof(struct kvm_sregs, interrupt_bitmap)
 static_assert(COMMON_SREGS == offsetof(struct kvm_sregs2, flags), "one common part");
 
-static void get_common(struct vcpu *v, struct kvm_sregs *s)
+static void get_segments(const struct vcpu *v, struct kvm_sregs *s)
 {
 	const struct x86_state *st = &v->state;
 
-	vcpu_settle_payload(v);
-	memset(s, 0, sizeof(*s));
 	segment_get(v, X86_CS, &s->cs);
 	segment_get(v, X86_DS, &s->ds);
 	segment_get(v, X86_ES, &s->es);
@@ -112,9 +113,21 @@ static void get_common(struct vcpu *v, struct kvm_sregs *s)
 	s->gdt.limit = st->gdtr.limit;
 	s->idt.base = st->idtr.base;
 	s->idt.limit = st->idtr.limit;
-	s->cr0 = st->cr0;
 	s->cr2 = st->cr2;
 	s->cr3 = st->cr3;
+}
+
+/* Of an encrypted guest there is what write traps tell. */
+static void get_common(struct vcpu *v, struct kvm_sregs *s)
+{
+	const struct x86_state *st = &v->state;
+
+	memset(s, 0, sizeof(*s));
+	if (!vcpu_has_old_state(v)) {
+		vcpu_settle_payload(v);
+		get_segments(v, s);
+	}
+	s->cr0 = st->cr0;
 	s->cr4 = st->cr4;
 	s->cr8 = st->cr8;
 	s->efer = st->efer;
@@ -126,7 +139,7 @@ void vcpu_get_sregs(struct vcpu *v, struct kvm_sregs *s)
 	const struct vcpu_interrupt *i = &v->events.interrupt;
 
 	get_common(v, s);
-	if (i->injected && !i->soft)
+	if (i->injected && !i->soft && !vcpu_has_old_state(v))
 		s->interrupt_bitmap[i->vector / 64] |= BIT(i->vector % 64);
 }
 
@@ -173,7 +186,7 @@ void vcpu_get_sregs2(struct vcpu *v, struct kvm_sregs2 *s)
 	get_common(v, &common);
 	memset(s, 0, sizeof(*s));
 	memcpy(s, &common, COMMON_SREGS);
-	if (has_pae_paging(s->cr0, s->cr4, s->efer)) {
+	if (!vcpu_has_old_state(v) && has_pae_paging(s->cr0, s->cr4, s->efer)) {
 		get_pdptrs(v, s);
 		s->flags = KVM_SREGS2_FLAGS_PDPTRS_VALID;
 	}
@@ -259,6 +272,8 @@ static int set_common(struct vcpu *v, const struct kvm_sregs *s)
 		return -EINVAL;
 	if (vcpu_set_msr(v, 0x1b /* IA32_APIC_BASE */, true, s->apic_base))
 		return -EINVAL;
+	if (vcpu_has_old_state(v))
+		return 0;
 	load_segments(v, s);
 	st->cr0 = s->cr0 | X86_CR0_ET;
 	st->cr2 = s->cr2;
@@ -293,7 +308,7 @@ int vcpu_set_sregs2(struct vcpu *v, const struct kvm_sregs2 *s)
 
 	if (s->flags & ~(uint64_t)KVM_SREGS2_FLAGS_PDPTRS_VALID)
 		return -EINVAL;
-	if (with_pdptrs && !has_pae_paging(s->cr0, s->cr4, s->efer))
+	if (with_pdptrs && (!has_pae_paging(s->cr0, s->cr4, s->efer) || vcpu_has_old_state(v)))
 		return -EINVAL;
 	memcpy(&common, s, COMMON_SREGS);
 	r = set_common(v, &common);
@@ -393,4 +408,41 @@ int vcpu_set_cr8(struct vcpu *v, uint64_t value)
 	if (v->base.lapic)
 		lapic_set_tpr(v->base.lapic, (uint8_t)(value << 4));
 	return 0;
+}
+
+/* The processor has done it; LMA is not in what it tells of CR0 or EFER. */
+static void follow_cr0(struct vcpu *v, uint64_t value)
+{
+	struct x86_state *st = &v->state;
+
+	if (!(value & X86_CR0_PG))
+		st->efer &= ~X86_EFER_LMA;
+	else if (st->efer & X86_EFER_LME)
+		st->efer |= X86_EFER_LMA;
+	st->cr0 = value;
+}
+
+int exit_cr_written(struct vcpu *v, unsigned nr, uint64_t value)
+{
+	VCPU_TRACE(v, kvm_cr, 1, nr, value);
+	switch (nr) {
+	case 0:
+		follow_cr0(v, value);
+		break;
+	case 4:
+		v->state.cr4 = value;
+		break;
+	case 8:
+		return vcpu_complete_insn_gp(v, vcpu_set_cr8(v, value));
+	default:
+		return exit_undefined(v);
+	}
+	vcpu_skip_instruction(v);
+	return 1;
+}
+
+/* SVME is not the guest's to write, whatever it thinks. */
+int exit_efer_written(struct vcpu *v, uint64_t value)
+{
+	return vcpu_complete_insn_gp(v, !vcpu_write_efer(v, value & ~X86_EFER_SVME));
 }

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "base/log.h"
 #include "kvm/core/request.h"
 #include "kvm/core/vm_type_ops.h"
 #include "kvm/mmu/fault.h"
@@ -14,6 +15,7 @@
 #include "kvm/vcpu/exits.h"
 #include "kvm/vcpu/guest_debug.h"
 #include "kvm/vcpu/load.h"
+#include "kvm/vcpu/protected.h"
 
 #define DR6_ACTIVE_LOW		0xffff0ff0ull
 #define ALWAYS_INTERCEPTED	(BIT(X86_UD) | BIT(X86_MC) | BIT(X86_AC))
@@ -45,6 +47,19 @@ static uint64_t event_to_inject(const struct vcpu_events *e)
 	return 0;
 }
 
+/*
+ * #VC is never injected.  INT n, INT3 and INTO of a SEV-ES guest cannot be, but
+ * its RIP is still at the instruction.
+ */
+static bool will_come_again(const struct vcpu *v, uint64_t type, uint8_t vector)
+{
+	if (type == SVM_EVENT_TYPE_SOFT)
+		return vcpu_is_es(v);
+	if (type != SVM_EVENT_TYPE_EXCEPTION)
+		return false;
+	return vector == X86_VC || (vcpu_is_es(v) && (vector == X86_BP || vector == X86_OF));
+}
+
 /* An event whose delivery the exit interrupted is delivered again. */
 static void take_back_event(struct vcpu *v, uint64_t info)
 {
@@ -52,7 +67,7 @@ static void take_back_event(struct vcpu *v, uint64_t info)
 	uint64_t type = info & (7ull << 8);
 
 	vcpu_events_delivered(v);
-	if (!(info & SVM_EVENT_VALID))
+	if (!(info & SVM_EVENT_VALID) || will_come_again(v, type, (uint8_t)info))
 		return;
 	if (type == SVM_EVENT_TYPE_NMI)
 		e->nmi_injected = true;
@@ -83,10 +98,46 @@ static uint64_t pass_soft_exception(struct vcpu *v)
 	return ++v->state.rip;
 }
 
+/* What a SEV-ES guest shares with KVM is in the control area. */
+static void take_es_control(struct vcpu *v)
+{
+	const struct svm_exit *x = &v->svm_exit;
+	struct svm_control *c = &v->svm;
+
+	if (x->exitcode == (uint64_t)SVM_EXIT_INVALID)
+		return;
+	c->ghcb_gpa = x->ghcb_gpa;
+	c->int_state = x->int_state;
+	c->v_nmi_blocked = x->v_nmi_blocked;
+	if (x->v_tpr != v->state.cr8 && vcpu_set_cr8(v, x->v_tpr))
+		log_error("a SEV-ES guest left %u in CR8", x->v_tpr);
+}
+
+static void run_es(struct vcpu *v, struct cpu *cpu)
+{
+	struct svm_control *c = &v->svm;
+
+	c->v_tpr = (uint8_t)v->state.cr8;
+	svm_vmrun(cpu, c, NULL, &v->svm_exit);
+	take_es_control(v);
+	take_back_event(v, v->svm_exit.exitintinfo);
+}
+
+static void run_plain(struct vcpu *v, struct cpu *cpu)
+{
+	uint64_t from = v->state.rip, to = 0;
+
+	if (is_soft_exception(&v->events.exception))
+		to = pass_soft_exception(v);
+	svm_vmrun(cpu, &v->svm, &v->state, &v->svm_exit);
+	take_back_event(v, v->svm_exit.exitintinfo);
+	if (is_soft_exception(&v->events.exception) && v->state.rip == to)
+		v->state.rip = from;
+}
+
 static void svm_run(struct vcpu *v, struct cpu *cpu)
 {
 	struct svm_control *c = &v->svm;
-	uint64_t from, to = 0;
 
 	/* VMRUN has no directory pointers: the processor reads them in memory. */
 	v->state.has_pdpte = false;
@@ -98,15 +149,12 @@ static void svm_run(struct vcpu *v, struct cpu *cpu)
 	c->tsc_offset = v->tsc.offset;
 	c->tsc_ratio = v->tsc.ratio;
 	c->event_inj = event_to_inject(&v->events);
-	from = v->state.rip;
-	if (is_soft_exception(&v->events.exception))
-		to = pass_soft_exception(v);
-	svm_vmrun(cpu, c, &v->state, &v->svm_exit);
+	if (vcpu_is_es(v))
+		run_es(v, cpu);
+	else
+		run_plain(v, cpu);
 	c->tlb_control = SVM_TLB_DO_NOTHING;
 	c->v_nmi_pending = v->svm_exit.v_nmi_pending;
-	take_back_event(v, v->svm_exit.exitintinfo);
-	if (is_soft_exception(&v->events.exception) && v->state.rip == to)
-		v->state.rip = from;
 }
 
 static void svm_watch(struct vcpu *v, bool interrupt, bool nmi)
@@ -147,16 +195,17 @@ static void intercept_for_debugger(const struct vcpu *v, struct svm_control *c)
 }
 
 /* SEV-ES: registers cannot be read or written, only looked at after they have changed. */
-static void intercept_for_es(struct svm_control *c)
+static void intercept_for_es(const struct vcpu *v, struct svm_control *c)
 {
 	c->intercept_cr_read = 0;
 	c->intercept_cr_write = 0;
 	c->trap_cr_write = BIT(0) | BIT(4) | BIT(8);
 	c->trap_efer_write = true;
 	c->pass_xsetbv = true;
-	c->intercept_dr_read = BIT(7);
-	c->intercept_dr_write = BIT(7);
-	c->intercept_exceptions |= BIT(X86_DB);
+	c->intercept_dr_read = v->debug_swap ? 0 : BIT(7);
+	c->intercept_dr_write = v->debug_swap ? 0 : BIT(7);
+	if (!v->debug_swap)
+		c->intercept_exceptions |= BIT(X86_DB);
 }
 
 /* The guest's bytes are its own: nothing that #UD is about could be decoded. */
@@ -169,7 +218,7 @@ static void svm_intercepts_changed(struct vcpu *v)
 					  : ALWAYS_INTERCEPTED;
 	intercept_for_debugger(v, c);
 	if (c->np_control & SVM_NP_SEV_ES)
-		intercept_for_es(c);
+		intercept_for_es(v, c);
 }
 
 static int handle_db(struct vcpu *v)
@@ -182,6 +231,9 @@ static int handle_dr(struct vcpu *v)
 	uint64_t code = v->svm_exit.exitcode;
 	unsigned gpr = v->svm_exit.exitinfo1 & 0xf;
 
+	/* A SEV-ES guest says what it has put into DR7: it is in its VMSA already. */
+	if (vcpu_is_es(v))
+		return 1;
 	if (code >= SVM_EXIT_DR0_WRITE)
 		return exit_dr_write(v, code - SVM_EXIT_DR0_WRITE, gpr);
 	return exit_dr_read(v, code - SVM_EXIT_DR0_READ, gpr);
@@ -199,13 +251,13 @@ static int handle_npf(struct vcpu *v)
 static int handle_ioio(struct vcpu *v)
 {
 	uint64_t info = v->svm_exit.exitinfo1;
-	uint8_t size = info & SVM_IOIO_SZ8 ? 1 : info & SVM_IOIO_SZ16 ? 2 : 4;
+	uint8_t size = info >> 4 & 7;	/* one bit of SVM_IOIO_SZ*; SEV-ES guests may say more */
 
 	KVM_VCPU_COUNT(&v->base, io_exits);
 	v->next_rip = v->svm_exit.exitinfo2;
 	if (info & SVM_IOIO_STR)
 		return vcpu_emulate(v, EMULATE_NO_GPA);
-	return exit_io(v, info >> 16, size, info & SVM_IOIO_IN);
+	return exit_io(v, (uint16_t)(info >> 16), size, info & SVM_IOIO_IN);
 }
 
 static int handle_msr(struct vcpu *v)
@@ -223,6 +275,17 @@ static int handle_cr(struct vcpu *v)
 	if (code >= SVM_EXIT_CR0_WRITE)
 		return exit_cr_write(v, code - SVM_EXIT_CR0_WRITE, info & 0xf);
 	return exit_cr_read(v, code - SVM_EXIT_CR0_READ, info & 0xf);
+}
+
+static int handle_cr_trap(struct vcpu *v)
+{
+	return exit_cr_written(v, (unsigned)(v->svm_exit.exitcode - SVM_EXIT_CR0_WRITE_TRAP),
+			       v->svm_exit.exitinfo1);
+}
+
+static int handle_efer_trap(struct vcpu *v)
+{
+	return exit_efer_written(v, v->svm_exit.exitinfo1);
 }
 
 static int handle_vintr(struct vcpu *v)
@@ -285,10 +348,15 @@ static const exit_handler handlers[] = {
 	[SVM_EXIT_STGI] = exit_undefined,
 	[SVM_EXIT_CLGI] = exit_undefined,
 	[SVM_EXIT_SKINIT] = exit_undefined,
+	[SVM_EXIT_RDTSCP] = exit_undefined,
 	[SVM_EXIT_WBINVD] = exit_skip,
 	[SVM_EXIT_MONITOR] = exit_monitor_mwait,
 	[SVM_EXIT_MWAIT] = exit_monitor_mwait,
 	[SVM_EXIT_XSETBV] = exit_xsetbv,
+	[SVM_EXIT_EFER_WRITE_TRAP] = handle_efer_trap,
+	[SVM_EXIT_CR0_WRITE_TRAP] = handle_cr_trap,
+	[SVM_EXIT_CR0_WRITE_TRAP + 4] = handle_cr_trap,
+	[SVM_EXIT_CR0_WRITE_TRAP + 8] = handle_cr_trap,
 	[SVM_EXIT_NPF] = handle_npf,
 	[SVM_EXIT_VMGEXIT] = handle_vmgexit,
 };

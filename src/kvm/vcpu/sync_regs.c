@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "kvm/vcpu/vcpu.h"
+#include "kvm/vcpu/protected.h"
 
 static_assert(sizeof(struct kvm_sync_regs) <= SYNC_REGS_SIZE_BYTES, "it fits");
 
@@ -65,8 +65,9 @@ int vcpu_sync_from_run(struct vcpu *v)
 {
 	struct kvm_run *run = v->base.run;
 	uint64_t dirty = READ_ONCE(run->kvm_dirty_regs);
+	uint64_t known = v->base.kvm->has_protected_state ? 0 : KVM_SYNC_X86_VALID_FIELDS;
 
-	if ((dirty | READ_ONCE(run->kvm_valid_regs)) & ~(uint64_t)KVM_SYNC_X86_VALID_FIELDS)
+	if ((dirty | READ_ONCE(run->kvm_valid_regs)) & ~known)
 		return -EINVAL;
 	for (size_t i = 0; i < ARRAY_SIZE(groups); i++) {
 		if (!(dirty & groups[i].flag))
@@ -84,6 +85,8 @@ void vcpu_sync_to_run(struct vcpu *v)
 	struct kvm_run *run = v->base.run;
 	uint64_t wanted = READ_ONCE(run->kvm_valid_regs);
 
+	if (vcpu_has_old_state(v))
+		return;
 	if (wanted & KVM_SYNC_X86_REGS)
 		vcpu_get_regs(v, &run->s.regs.regs);
 	if (wanted & KVM_SYNC_X86_SREGS)

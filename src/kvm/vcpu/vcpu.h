@@ -136,6 +136,7 @@ struct vcpu {
 	struct vmx_control vmx;
 	struct vmx_exit	 vmx_exit;
 	uint64_t	 next_rip;	/* after the instruction that exited */
+	bool		 debug_swap;	/* SEV-ES: debug registers are the guest's own */
 
 	struct kvm_cpuid_entry2 *cpuid;	/* owned, nr_cpuid entries */
 	unsigned	 nr_cpuid;
@@ -265,6 +266,8 @@ void vcpu_process_nmi(struct vcpu *v);
 /* The guest can take an external interrupt, or an NMI, right now. */
 bool vcpu_interrupt_allowed(const struct vcpu *v);
 bool vcpu_nmi_allowed(const struct vcpu *v);
+/* One has been delivered, and its IRET has not come. */
+bool vcpu_nmi_is_blocked(const struct vcpu *v);
 /* An event that began to be delivered has to be delivered first. */
 bool vcpu_event_needs_reinjection(const struct vcpu *v);
 /* Something that ends HLT. */

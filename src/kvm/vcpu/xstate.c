@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "kvm/vcpu/cpuid.h"
+#include "kvm/vcpu/protected.h"
 #include "x86/simd.h"
 
 #define X87		BIT(0)
@@ -83,6 +84,8 @@ void vcpu_get_xsave(const struct vcpu *v, struct kvm_xsave *xsave)
 	uint8_t *image = (uint8_t *)xsave->region;
 
 	memset(xsave->region, 0, sizeof(xsave->region));
+	if (vcpu_has_old_state(v))
+		return;
 	x86_xsave(&v->state.fpu, image, guest_xcr0(v) | X87 | SSE, true, false, 16);
 	/* MXCSR has no component of its own: it goes with SSE. */
 	if (v->state.fpu.mxcsr != MXCSR_INIT)
@@ -106,6 +109,8 @@ int vcpu_set_xsave(struct vcpu *v, const struct kvm_xsave *xsave)
 	uint64_t bv;
 	uint32_t mxcsr;
 
+	if (vcpu_has_old_state(v))
+		return 0;
 	memcpy(image, xsave->region, sizeof(image));
 	bv = word_at(image, AT_XSTATE_BV);
 	memcpy(&mxcsr, image + AT_MXCSR, sizeof(mxcsr));
