@@ -48,6 +48,12 @@ def introspect(build, what):
         return json.load(f)
 
 
+def default_signals():
+    """What runs in the background or under nohup has these ignored, and so would its tests."""
+    for sig in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(sig, signal.SIG_DFL)
+
+
 class Tests:
     def __init__(self, build, scratch):
         self.build, self.scratch = build, scratch
@@ -78,7 +84,8 @@ class Tests:
         env.update({k: moved(v, self.build, self.scratch) for k, v in t["env"].items()})
         p = subprocess.Popen(cmd, cwd=os.path.join(self.scratch, "build"), env=env,
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                             stderr=subprocess.STDOUT, start_new_session=True)
+                             stderr=subprocess.STDOUT, start_new_session=True,
+                             preexec_fn=default_signals)
         try:
             output, late = p.communicate(timeout=limit or t["timeout"])[0], ""
         except subprocess.TimeoutExpired:

@@ -85,7 +85,8 @@ struct row_table {
 	size_t nr;
 };
 
-extern const struct row_table system_rows, vm_rows, memory_rows, vcpu_rows, state_rows;
+extern const struct row_table system_rows, vm_rows, memory_rows, vcpu_rows, state_rows,
+	irq_rows;
 
 /* How an ioctl treats its pointer; NULL, holes and odd addresses are made from it. */
 struct pointer_row {

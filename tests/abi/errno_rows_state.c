@@ -3,6 +3,8 @@
 #include "errno_rows.h"
 #include "kvm_user.h"
 
+#include <string.h>
+
 struct cpuid2_5 {
 	struct kvm_cpuid2 head;
 	struct kvm_cpuid_entry2 entries[5];
@@ -72,6 +74,32 @@ static bool translated_as_it_is(struct machine *m, const void *arg)
 	return t->valid && t->physical_address == 0x1234 && t->writeable && !t->usermode;
 }
 
+static bool one_leaf(struct machine *m, const void *arg)
+{
+	struct cpuid2_5 c = { .head.nent = 5 };
+
+	(void)arg;
+	return !kvm_ioctlp(machine_fd(m, ON_VCPU), KVM_GET_CPUID2, &c) && c.head.nent == 1 &&
+	       c.entries[0].function == 1;
+}
+
+static int ones_in_memory(struct machine *m)
+{
+	(void)m;
+	memset((void *)ROW_HVA, 0xff, 8);
+	return 0;
+}
+
+static bool offset_in_memory(struct machine *m, const void *arg)
+{
+	uint64_t v;
+
+	(void)m;
+	(void)arg;
+	memcpy(&v, (const void *)ROW_HVA, 8);
+	return v != ~0ull;
+}
+
 static bool three_leaves(struct machine *m, const void *arg)
 {
 	const struct cpuid2_5 *c = arg;
@@ -109,6 +137,9 @@ static bool has_a_cap(struct machine *m, const void *arg)
 	(void)m;
 	return (*(const __u64 *)arg & 0x1000100) == 0x1000100;	/* CTL_P, SER_P */
 }
+
+#define ATTR(text, ioctl, error, ...)						\
+	{ "attribute: " text, ON_VCPU, ioctl, ARG(struct kvm_device_attr, __VA_ARGS__), .want = (error) }
 
 static const struct row rows[] = {
 	{ "XSAVE can be read", ON_VCPU, KVM_GET_XSAVE, ARG(struct kvm_xsave, { 0 }) },
@@ -198,7 +229,16 @@ static const struct row rows[] = {
 	{ "old CPUID: 257 entries", ON_VCPU, KVM_SET_CPUID, ARG(struct old_cpuid_2, { .nent = 257 }),
 	  .want = E2BIG },
 	{ "old CPUID: one entry", ON_VCPU, KVM_SET_CPUID,
-	  ARG(struct old_cpuid_2, { .nent = 1 }, { { .function = 1 } }) },
+	  ARG(struct old_cpuid_2, { .nent = 1 }, { { .function = 1 } }), .after = one_leaf },
+	ATTR("there is the TSC's offset", KVM_HAS_DEVICE_ATTR, 0, .addr = 8),
+	ATTR("there is nothing else", KVM_HAS_DEVICE_ATTR, ENXIO, .attr = 1),
+	ATTR("there is no other group", KVM_HAS_DEVICE_ATTR, ENXIO, .group = 1),
+	{ "attribute: read", ON_VCPU, KVM_GET_DEVICE_ATTR, ARG(struct kvm_device_attr, .addr = ROW_HVA),
+	  .before = ones_in_memory, .after = offset_in_memory },
+	ATTR("read to nowhere", KVM_GET_DEVICE_ATTR, EFAULT, .addr = 8),
+	ATTR("read, of another", KVM_GET_DEVICE_ATTR, ENXIO, .addr = ROW_HVA, .attr = 1),
+	ATTR("written from nowhere", KVM_SET_DEVICE_ATTR, EFAULT, .addr = 8),
+	ATTR("written, another", KVM_SET_DEVICE_ATTR, ENXIO, .addr = ROW_HVA, .group = 1),
 	{ "emulated CPUID: no room", ON_DEV, KVM_GET_EMULATED_CPUID,
 	  ARG(struct cpuid2_5, { .nent = 0 }), .want = E2BIG },
 	{ "emulated CPUID: room for its three", ON_DEV, KVM_GET_EMULATED_CPUID,

@@ -180,6 +180,13 @@ const struct pointer_row pointer_rows[] = {
 	{ ON_BARE, KVM_X86_SET_MSR_FILTER, GOOD(struct kvm_msr_filter, 0), false, EFAULT },
 	{ ON_BARE, KVM_SET_PMU_EVENT_FILTER, GOOD(struct kvm_pmu_event_filter, 0), false, EFAULT },
 	{ ON_DEV, KVM_X86_GET_MCE_CAP_SUPPORTED, GOOD(__u64, 0), true, EFAULT },
+	{ ON_VM, KVM_GET_IRQCHIP, GOOD(struct kvm_irqchip, .chip_id = 2), true, EFAULT },
+	{ ON_VM, KVM_SET_IRQCHIP, GOOD(struct kvm_irqchip, .chip_id = 1), false, EFAULT },
+	{ ON_VM, KVM_IRQ_LINE, GOOD(struct kvm_irq_level, { 4 }, 0), false, EFAULT },
+	{ ON_VM, KVM_SET_GSI_ROUTING, GOOD(struct kvm_irq_routing, .nr = 0), false, EFAULT },
+	{ ON_VM, KVM_CREATE_PIT2, GOOD(struct kvm_pit_config, 0), false, EFAULT },
+	{ ON_BARE, KVM_GET_CLOCK, GOOD(struct kvm_clock_data, 0), true, EFAULT },
+	{ ON_BARE, KVM_SET_CLOCK, GOOD(struct kvm_clock_data, 0), false, EFAULT },
 	/* NULL takes the mask away. */
 	{ ON_VCPU, KVM_SET_SIGNAL_MASK, "\10\0\0\0\0\0\0\0\0\0\0\0", 12, false, 0 },
 };

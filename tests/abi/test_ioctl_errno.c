@@ -392,7 +392,7 @@ static void run_pointer(const struct pointer_row *r, enum place p)
 static void run_all(const char *only)
 {
 	const struct row_table *tables[] = { &system_rows, &vm_rows, &memory_rows, &vcpu_rows,
-					     &state_rows };
+					     &state_rows, &irq_rows };
 	int kvm = kvm_open();
 
 	for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++) {

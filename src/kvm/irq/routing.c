@@ -206,7 +206,8 @@ int kvm_send_msi(struct kvm *kvm, const struct kvm_msi *msi)
 	struct kvm_irq_routing_msi m = { .address_lo = msi->address_lo,
 					 .address_hi = msi->address_hi, .data = msi->data };
 
-	if (kvm->irq->mode == IRQCHIP_NONE || msi->flags || !is_valid_msi(kvm, &m))
+	if (kvm->irq->mode == IRQCHIP_NONE || (msi->flags & ~KVM_MSI_VALID_DEVID) ||
+	    !is_valid_msi(kvm, &m))
 		return -EINVAL;
 	return send(kvm, &m);
 }

@@ -158,6 +158,12 @@ static void logical_ids_that_are_not_one_bit(void **unused)
 	poke(s.vcpu[5].lapic, LAPIC_LDR, 1u << 30);
 	ask(&s, &both, "twice");
 	some_apics_free(&s);
+	some_apics_make(&s, 1, IRQCHIP_KERNEL);
+	enable(s.vcpu[0].lapic);
+	poke(s.vcpu[0].lapic, LAPIC_LDR, 3u << 24);
+	one.want = 1;
+	ask(&s, &one, "two bits, alone");
+	some_apics_free(&s);
 }
 
 /* By its logical id nobody hears anything that software has not enabled: not even an NMI. */
@@ -194,6 +200,25 @@ static void broadcasts_without_the_quirk(void **unused)
 	arrange(&s, FLAT);
 	s.kvm.irq->x2apic_broadcast_quirk_disabled = true;
 	ask(&s, &xapic, "flat");
+	xapic.dest = 5;
+	xapic.want = 1 << 5;
+	ask(&s, &xapic, "an id");
+	some_apics_free(&s);
+}
+
+/* KVM_HC_SEND_IPI: two bitmaps of ids from the least on. */
+static void two_bitmaps_of_ids(void **unused)
+{
+	struct lapic_irq irq = { .vector = VECTOR, .level = true };
+	const uint64_t ids[2] = { 0x5, 0x3 };
+	struct some_apics s;
+
+	(void)unused;
+	arrange(&s, FLAT);
+	assert_int_equal(irq_send_to_ids(&s.kvm, ids, 1, 4, &irq), 4);
+	assert_int_equal(collect(&s), 1 << 1 | 1 << 3 | 1 << 5 | 1 << 6);
+	assert_int_equal(irq_send_to_ids(&s.kvm, ids, 7, 64, &irq), 1);
+	assert_int_equal(collect(&s), 1 << 7);
 	some_apics_free(&s);
 }
 
@@ -224,6 +249,7 @@ int main(void)
 		cmocka_unit_test(off_by_hardware_is_not_there),
 		cmocka_unit_test(logical_ids_that_are_not_one_bit),
 		cmocka_unit_test(nobody_is_enabled),
+		cmocka_unit_test(two_bitmaps_of_ids),
 		cmocka_unit_test(broadcasts_without_the_quirk),
 		cmocka_unit_test(ids_above_255),
 	};

@@ -168,9 +168,11 @@ static void initialisation_without_a_fourth_word(void **unused)
 
 	(void)unused;
 	init_pics(true);
+	pic_port_write(pic, 0x21, 0x55);
 	pic_port_write(pic, 0x20, 0x11);
 	pic_save(pic, 0, &a);
 	assert_int_equal(a.auto_eoi, 1);
+	assert_int_equal(a.imr, 0);
 	pic_port_write(pic, 0x20, 0x10);
 	pic_save(pic, 0, &a);
 	assert_int_equal(a.auto_eoi, 0);

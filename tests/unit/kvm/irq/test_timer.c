@@ -188,6 +188,40 @@ static void a_divider_in_between(void **unused)
 	wait_pending();
 }
 
+/* A periodic one goes on with the new divider, whether or not a tick waits to be taken. */
+static void a_divider_between_ticks(void **unused)
+{
+	(void)unused;
+	poke(apic, LAPIC_TDCR, 0xb);
+	poke(apic, LAPIC_LVT_TIMER, 0x20031);
+	poke(apic, LAPIC_TMICT, 300000);
+	wait_pending();
+	poke(apic, LAPIC_TDCR, 0);
+	lapic_timer_deliver(apic);
+	wait_pending();
+}
+
+/* What was saved with nothing left is over at once, or begins a new period. */
+static void a_restored_count_of_zero(void **unused)
+{
+	uint32_t page[256] = { 0 };
+
+	(void)unused;
+	poke(apic, LAPIC_TDCR, 0xb);
+	poke(apic, LAPIC_LVT_TIMER, 0x30);
+	poke(apic, LAPIC_TMICT, ~0u);
+	assert_int_equal(lapic_save(apic, page), 0);
+	page[LAPIC_TMCCT / 4] = 0;
+	assert_int_equal(lapic_load(apic, page), 0);
+	wait_pending();
+	page[LAPIC_LVT_TIMER / 4] = 0x20030;
+	assert_int_equal(lapic_load(apic, page), 0);
+	assert_true(peek(apic, LAPIC_TMCCT) > 0);
+	page[LAPIC_TMCCT / 4] = 1u << 30;		/* not the whole period */
+	assert_int_equal(lapic_load(apic, page), 0);
+	assert_true(peek(apic, LAPIC_TMCCT) <= 1u << 30);
+}
+
 /* The shortest period is KVM's; a long one stays as it is. */
 static void periods_are_limited_from_below(void **unused)
 {
@@ -228,6 +262,8 @@ int main(void)
 		T(every_period),
 		T(at_a_deadline),
 		T(a_divider_in_between),
+		T(a_divider_between_ticks),
+		T(a_restored_count_of_zero),
 		T(periods_are_limited_from_below),
 		T(dividers),
 	};
