@@ -55,7 +55,7 @@ static bool is_zero(const uint8_t *p, size_t n)
 	return true;
 }
 
-EVP_PKEY *cert_key(const struct psp_cert *c)
+EVP_PKEY *cert_point_key(uint32_t curve, const struct psp_point *q)
 {
 	const size_t high = PSP_POINT_BYTES - P384_BYTES;
 	uint8_t point[1 + 2 * P384_BYTES] = { POINT_CONVERSION_UNCOMPRESSED };
@@ -64,11 +64,11 @@ EVP_PKEY *cert_key(const struct psp_cert *c)
 	OSSL_PARAM_BLD *b;
 	EVP_PKEY *key = NULL;
 
-	if (c->curve != PSP_CURVE_P384 || !is_zero(c->q.x + P384_BYTES, high) ||
-	    !is_zero(c->q.y + P384_BYTES, high))
+	if (curve != PSP_CURVE_P384 || !is_zero(q->x + P384_BYTES, high) ||
+	    !is_zero(q->y + P384_BYTES, high))
 		return NULL;
-	reverse(point + 1, c->q.x, P384_BYTES);
-	reverse(point + 1 + P384_BYTES, c->q.y, P384_BYTES);
+	reverse(point + 1, q->x, P384_BYTES);
+	reverse(point + 1 + P384_BYTES, q->y, P384_BYTES);
 	b = OSSL_PARAM_BLD_new();
 	if (b && OSSL_PARAM_BLD_push_utf8_string(b, OSSL_PKEY_PARAM_GROUP_NAME, "P-384", 0) &&
 	    OSSL_PARAM_BLD_push_octet_string(b, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof(point)))
@@ -82,6 +82,11 @@ EVP_PKEY *cert_key(const struct psp_cert *c)
 	OSSL_PARAM_free(params);
 	OSSL_PARAM_BLD_free(b);
 	return key;
+}
+
+EVP_PKEY *cert_key(const struct psp_cert *c)
+{
+	return cert_point_key(c->curve, &c->q);
 }
 
 bool cert_sign_bytes(EVP_PKEY *key, const void *bytes, size_t len, uint8_t r[72], uint8_t s[72])
@@ -115,13 +120,13 @@ bool cert_sign(struct psp_cert *c, unsigned slot, enum psp_usage by, EVP_PKEY *k
 	return cert_sign_bytes(key, c, BODY_BYTES, sig->r, sig->s);
 }
 
-static bool signature_is_good(const struct psp_cert *c, const struct psp_signature *sig,
-			      EVP_PKEY *key)
+bool cert_bytes_match(EVP_PKEY *key, const EVP_MD *md, const void *bytes, size_t len,
+		      const uint8_t r_le[72], const uint8_t s_le[72])
 {
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	ECDSA_SIG *es = ECDSA_SIG_new();
-	BIGNUM *r = BN_lebin2bn(sig->r, PSP_POINT_BYTES, NULL);
-	BIGNUM *s = BN_lebin2bn(sig->s, PSP_POINT_BYTES, NULL);
+	BIGNUM *r = BN_lebin2bn(r_le, PSP_POINT_BYTES, NULL);
+	BIGNUM *s = BN_lebin2bn(s_le, PSP_POINT_BYTES, NULL);
 	uint8_t *der = NULL;
 	int n = -1;
 	bool ok;
@@ -130,8 +135,8 @@ static bool signature_is_good(const struct psp_cert *c, const struct psp_signatu
 		r = s = NULL;
 		n = i2d_ECDSA_SIG(es, &der);
 	}
-	ok = n > 0 && ctx && EVP_DigestVerifyInit(ctx, NULL, EVP_sha256(), NULL, key) > 0 &&
-	     EVP_DigestVerify(ctx, der, (size_t)n, (const uint8_t *)c, BODY_BYTES) == 1;
+	ok = n > 0 && ctx && EVP_DigestVerifyInit(ctx, NULL, md, NULL, key) > 0 &&
+	     EVP_DigestVerify(ctx, der, (size_t)n, bytes, len) == 1;
 	OPENSSL_free(der);
 	BN_free(r);
 	BN_free(s);
@@ -183,7 +188,8 @@ enum cert_answer cert_check(const struct psp_cert *c, const struct psp_cert *by)
 		if ((sig->algo == PSP_ALGO_NONE) != (sig->usage == PSP_USAGE_NONE))
 			answer = CERT_BAD_SIGNATURE;
 		else if (sig->algo == by->algo && sig->usage == by->usage)
-			answer = signature_is_good(c, sig, key) ? CERT_GOOD : CERT_BAD_SIGNATURE;
+			answer = cert_bytes_match(key, EVP_sha256(), c, BODY_BYTES, sig->r, sig->s) ?
+				 CERT_GOOD : CERT_BAD_SIGNATURE;
 	}
 	EVP_PKEY_free(key);
 	if (answer == CERT_GOOD && (!body_is_good(c) || !may_sign(c->usage, by->usage)))

@@ -66,11 +66,16 @@ MUST_CHECK bool cert_make(struct psp_cert *c, enum psp_usage usage, enum psp_alg
 MUST_CHECK bool cert_sign(struct psp_cert *c, unsigned slot, enum psp_usage by, EVP_PKEY *key);
 /* Was @c signed by the key of @by, as its kind of certificate must be? */
 MUST_CHECK enum cert_answer cert_check(const struct psp_cert *c, const struct psp_cert *by);
+/* A public key of P-384 (curve 2), little-endian; NULL when it is none. */
+MUST_CHECK EVP_PKEY *cert_point_key(uint32_t curve, const struct psp_point *q);
 /* The public key of a certificate; NULL when it is none of P-384. */
 MUST_CHECK EVP_PKEY *cert_key(const struct psp_cert *c);
 /* Version, usage, algorithm and key of a certificate that is used unsigned. */
 MUST_CHECK bool cert_is_dh(const struct psp_cert *c);
 
-/* ECDSA over SHA-256 of @bytes, in the API's byte order. */
+/* ECDSA over the digest @md of @bytes, in the API's byte order. */
+MUST_CHECK bool cert_bytes_match(EVP_PKEY *key, const EVP_MD *md, const void *bytes, size_t len,
+				 const uint8_t r[72], const uint8_t s[72]);
+/* With SHA-256. */
 MUST_CHECK bool cert_sign_bytes(EVP_PKEY *key, const void *bytes, size_t len, uint8_t r[72],
 				uint8_t s[72]);
