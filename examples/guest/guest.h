@@ -102,7 +102,9 @@ static inline uint64_t guest_rdmsr(uint32_t msr)
 
 static inline void guest_wrmsr(uint32_t msr, uint64_t value)
 {
-	__asm__ volatile("wrmsr" :: "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
+	uint32_t lo = (uint32_t)value, hi = (uint32_t)(value >> 32);
+
+	__asm__ volatile("wrmsr" :: "c"(msr), "a"(lo), "d"(hi) : "memory");
 }
 
 struct guest_cpuid { uint32_t eax, ebx, ecx, edx; };

@@ -83,7 +83,8 @@ static uint64_t value_of(const struct guest_frame *frame, unsigned n)
 }
 
 /* A SIB byte's base and index; base 101 without displacement is none. */
-static uint64_t take_sib(struct cursor *c, const struct guest_insn *insn, const struct guest_frame *f)
+static uint64_t take_sib(struct cursor *c, const struct guest_insn *insn,
+			 const struct guest_frame *f)
 {
 	uint8_t sib = (uint8_t)take(c, 1);
 	unsigned index = (sib >> 3 & 7) | (insn->rex & REX_X ? 8 : 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * sev-es-no-ghcb.c - a guest without a #VC handler touches a device: it gets its exception, finds no
- * gate, and shuts down.  It does not hang, and the VMM sees no access.
+ * sev-es-no-ghcb.c - a guest without a #VC handler touches a device: it gets its exception,
+ * finds no gate, and shuts down.  It does not hang, and the VMM sees no access.
  *
  * $ softcvm run --type sev-es sev-es-no-ghcb.elf
  * no handler from here on

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * sw-protected-convert.c - a page between private and shared, at the guest's wish: KVM_HC_MAP_GPA_RANGE
- * goes to the VMM, which converts.  Each side begins with zeros.
+ * sw-protected-convert.c - a page between private and shared, at the guest's wish:
+ * KVM_HC_MAP_GPA_RANGE goes to the VMM, which converts.  Each side begins with zeros.
  *
  * $ softcvm run --type sw-protected sw-protected-convert.elf
  * private: 0x1111

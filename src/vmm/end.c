@@ -62,8 +62,8 @@ static void print_json(const struct vmm *vmm)
 		[VMM_COUNT_MEMORY_FAULT] = "memory_fault", [VMM_COUNT_OTHER] = "other",
 	};
 
-	fprintf(stderr, "{\"type\": \"%s\", \"end\": \"%s\", \"text\": \"%s\", \"status\": %d, \"exits\": {",
-		vmm->options.type->name, vmm->end.kind, vmm->end.text, vmm->end.status);
+	fprintf(stderr, "{\"type\": \"%s\", \"end\": \"%s\", \"text\": \"%s\", \"status\": %d, "
+		"\"exits\": {", vmm->options.type->name, vmm->end.kind, vmm->end.text, vmm->end.status);
 	for (unsigned c = 0; c < VMM_NR_COUNTED; c++) {
 		uint64_t n = 0;
 

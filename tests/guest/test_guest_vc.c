@@ -151,7 +151,8 @@ static const struct row rows[] = {	/* RDX 0x3f8, RBX the device's address */
 	  (RAX & ~0xffffull) | 0xa7a8, RCX },
 	{ "in (%dx),%eax", 0x7b, ROW("\xed"), { .code = 0x7b, .info1 = 0x03f80041 }, 0xa5a6a7a8, RCX },
 	{ "mov (%rbx),%al", 0x400, ROW("\x8a\x03"),
-	  { .code = GHCB_MMIO_READ, .info1 = DEVICE, .info2 = 1, .in = 64 }, (RAX & ~0xffull) | 0xa8, RCX },
+	  { .code = GHCB_MMIO_READ, .info1 = DEVICE, .info2 = 1, .in = 64 },
+	  (RAX & ~0xffull) | 0xa8, RCX },
 	{ "mov 8(%rbx),%eax", 0x400, ROW("\x8b\x43\x08"),
 	  { .code = GHCB_MMIO_READ, .info1 = DEVICE + 8, .info2 = 4, .in = 64 }, 0xa5a6a7a8, RCX },
 	{ "mov (%rbx),%rcx", 0x400, ROW("\x48\x8b\x0b"),
@@ -218,7 +219,8 @@ static void xsave_leaf(void **state)
 /* As many elements in a request as the buffer holds. */
 static void strings(void **state)
 {
-	static const struct row out = { .error = 0x7b, ROW("\xf3\x6e") }, in = { .error = 0x7b, ROW("\x66\x6d") };
+	static const struct row out = { .error = 0x7b, ROW("\xf3\x6e") };
+	static const struct row in = { .error = 0x7b, ROW("\x66\x6d") };
 	static uint8_t text[5000];
 	struct guest_frame f = frame_for(&out);
 
