@@ -101,6 +101,7 @@ enum psp_status {			/* 55766 chapter 4: status codes */
 	PSP_INVALID_PARAM		= 0x16,
 	PSP_RESOURCE_LIMIT		= 0x17,
 	PSP_SECURE_DATA_INVALID		= 0x18,
+	PSP_AEAD_OFLOW			= 0x1d,	/* of guest messages, SEV-SNP */
 };
 
 enum psp_platform_state { PSP_UNINIT = 0, PSP_INIT_DONE = 1, PSP_WORKING = 2 };
