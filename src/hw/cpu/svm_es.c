@@ -171,6 +171,15 @@ static bool put_back(struct cpu *cpu, const struct svm_control *c, const struct 
 	return page && !os_copy_to(page, v, sizeof(*v));
 }
 
+/* What a hypervisor must not ask for: the guest gets #VC for it all the same. */
+static void find_misuse(struct cpu *cpu, const struct svm_control *c)
+{
+	if (c->intercept_exceptions & BIT(X86_VC))
+		hw_finding(cpu->hw, "APM vol. 2 15.35.5", "#VC of a SEV-ES guest is intercepted");
+	if (c->intercept_iret)
+		hw_finding(cpu->hw, "APM vol. 2 15.35.5", "IRET of a SEV-ES guest is intercepted");
+}
+
 struct x86_state *svm_es_load(struct cpu *cpu, const struct svm_control *c)
 {
 	struct svm_es *es = cpu->es;
@@ -181,6 +190,7 @@ struct x86_state *svm_es_load(struct cpu *cpu, const struct svm_control *c)
 	if (!fetch(cpu, c, &es->vmsa) ||
 	    !tmr_matches(cpu->hw, (const uint8_t *)&es->vmsa) || !is_valid_vmsa(&es->vmsa))
 		return NULL;
+	find_misuse(cpu, c);
 	load_state(&es->vmsa, s);
 	s->cr8 = c->v_tpr & 15;
 	s->shadow = (uint8_t)((c->int_state & SVM_INT_SHADOW ? X86_SHADOW_STI : 0) |

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "hw/mem/finding.h"
+
 struct row {
 	const char	*bytes;
 	unsigned	 len;
@@ -288,6 +290,44 @@ static void vc_is_contributory(void **unused)
 	sev_fini(&s);
 }
 
+/* An exit while #VC is delivered names it; it is not to be injected, it comes again. */
+static void an_interrupted_vc_comes_again(void **unused)
+{
+	struct svm_exit *e;
+	struct sev s;
+
+	sev_init(&s, SEV_ES);
+	vm_code(&s.vm, "\x0f\xa2", 2);
+	sev_launch(&s);
+	vm_nested_set(&s.vm, VM_STACK - 4096, false);
+	e = &s.vm.svm_exit;
+	assert_int_equal(sev_run(&s), SVM_EXIT_NPF);
+	assert_int_equal(e->exitinfo2, VM_STACK - 4096);
+	assert_int_equal(e->exitintinfo, SVM_EVENT_VALID | SVM_EVENT_TYPE_EXCEPTION | X86_VC |
+			 SVM_EVENT_HAS_ERROR | (uint64_t)SVM_EXIT_CPUID << 32);
+	assert_int_equal(sev_vmsa(&s).rip, VM_CODE);
+	vm_nested_set(&s.vm, VM_STACK - 4096, true);
+	assert_int_equal(sev_run(&s), SVM_EXIT_HLT);
+	assert_int_equal(sev_vc(&s), SVM_EXIT_CPUID);
+	sev_fini(&s);
+}
+
+/* Asked for against the manual: said, and #VC all the same. */
+static void misuse_is_found(void **unused)
+{
+	struct sev s;
+
+	sev_init(&s, SEV_ES);
+	vm_code(&s.vm, "\x0f\xa2", 2);
+	sev_launch(&s);
+	s.vm.svm.intercept_exceptions = BIT(X86_VC);
+	s.vm.svm.intercept_iret = true;
+	assert_int_equal(sev_run(&s), SVM_EXIT_HLT);
+	assert_int_equal(sev_vc(&s), SVM_EXIT_EXCP0 + X86_VC);
+	assert_int_equal(hw_nr_findings(s.vm.hw), 2);
+	sev_fini(&s);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -301,6 +341,8 @@ int main(void)
 		cmocka_unit_test(nmis_wait_for_iret),
 		cmocka_unit_test(the_interrupt_shadow),
 		cmocka_unit_test(vc_is_contributory),
+		cmocka_unit_test(an_interrupted_vc_comes_again),
+		cmocka_unit_test(misuse_is_found),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
