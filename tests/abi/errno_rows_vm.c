@@ -88,7 +88,6 @@ static const struct row rows[] = {
 	{ "a private VM has one address space", ON_SWP, KVM_CHECK_EXTENSION,
 	  .value = KVM_CAP_MULTI_ADDRESS_SPACE, .returns = 1 },
 
-	{ "memory encryption without SEV or TDX", ON_VM, KVM_MEMORY_ENCRYPT_OP, .want = ENOTTY },
 	{ "an encrypted region without SEV", ON_VM, KVM_MEMORY_ENCRYPT_REG_REGION,
 	  ARG(struct kvm_enc_region, ROW_HVA, PAGE), .want = ENOTTY },
 	{ "an encrypted region without SEV, from nowhere", ON_VM, KVM_MEMORY_ENCRYPT_REG_REGION,

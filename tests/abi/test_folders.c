@@ -133,14 +133,16 @@ static void has(const char *path, const char *name, int like_ours, int least, in
 static void listings(void)
 {
 	char path[64];
+	int devices;
 
 	has("/sys/module/kvm", "parameters", 0, 3, 3);
 	has("/sys/module/kvm/", ".", 0, 3, 3);
 	has("/sys/module/kvm/parameters", "mmio_caching", 0, 4, 100);
 	snprintf(path, sizeof(path), "/sys/module/%s/parameters", vendor_module);
 	has(path, "..", strcmp(vendor_module, "kvm_amd") ? 0 : 3, 3, 100);
-	has("/dev", "kvm", 1, 4, 1 << 20);
-	has("/dev", "null", 1, 4, 1 << 20);
+	devices = 1 + !access("/dev/sev", F_OK);
+	has("/dev", "kvm", devices, 4, 1 << 20);
+	has("/dev", "null", devices, 4, 1 << 20);
 	if (!access("/sys/module/.", F_OK)) {
 		has("/sys/module", "kvm", 2, 4, 1 << 20);
 		has("/sys/module", vendor_module, 2, 4, 1 << 20);

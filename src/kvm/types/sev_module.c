@@ -28,10 +28,10 @@ static bool can_es(const struct kvm_module *module, const struct cpuid_regs *c)
 		return false;
 	if (!module->enable_mmio_caching) {
 		if (module->params.mmio_caching)
-			log_info("kvm_amd: SEV-ES and SEV-SNP are off: all physical address bits are "
+			log_warn("kvm_amd: SEV-ES and SEV-SNP are off: all physical address bits are "
 				 "in use, so no entry can have a reserved one, and MMIO cannot be cached");
 		else
-			log_info("kvm_amd: SEV-ES and SEV-SNP are off: kvm.mmio_caching=N");
+			log_warn("kvm_amd: SEV-ES and SEV-SNP are off: kvm.mmio_caching=N");
 		return false;
 	}
 	return c->edx > 1;
