@@ -13,6 +13,7 @@
 #include "hw/insn/phys.h"
 #include "hw/insn/view.h"
 #include "hw/mem/a_machine.h"
+#include "os/process.h"
 #include "sync/crowd.h"
 
 #define PAGES	8
@@ -418,9 +419,10 @@ static void memory_of_the_machine_has_views_too(void **unused)
 
 /* -- Two at once -- */
 
-#define STORES	2000
+#define MOVES	600u
 
 struct hammer {
+	struct bench	*b;
 	uint8_t		*at[3];
 	unsigned	 lost[3];
 };
@@ -431,19 +433,21 @@ static void hammer(void *arg, unsigned who)
 	struct hammer *h = arg;
 	uint8_t *at = h->at[who];
 
-	for (uint64_t i = 1; i <= STORES; i++) {
+	for (uint64_t i = 1; counted(h->b, COUNTER_LOOKS) < MOVES; i++) {
 		uint64_t got;
 
 		if (!os_store64(at, i) || !os_store64(at + 8, ~i) || !os_load64(at, &got) ||
 		    got != i || !os_load64(at + 8, &got) || got != ~i)
 			h->lost[who]++;
+		if (!(i % 256))
+			os_yield();
 	}
 }
 
 static void no_store_is_lost(void **unused)
 {
 	struct bench b = bench_up();
-	struct hammer h = { .lost = { 0 } };
+	struct hammer h = { .b = &b };
 
 	(void)unused;
 	encrypt_page(&b, 0, 1, 0);
@@ -454,6 +458,56 @@ static void no_store_is_lost(void **unused)
 	for (unsigned i = 0; i < 3; i++)
 		assert_int_equal(h.lost[i], 0);
 	bench_down(&b);
+}
+
+#define LIVES	150
+
+struct lives {
+	struct bench	b;
+	uint8_t		*key[3];	/* views of 1 and 2 */
+	atomic32_t	over;
+	unsigned	seen_old;
+};
+
+/* VIEW-4: guests that touch all the time, by old pointers, do not keep an old owner's bytes alive. */
+static void live(void *arg, unsigned who)
+{
+	struct lives *l = arg;
+	struct bench *b = &l->b;
+	uint8_t *p = b->raw, byte, *key = l->key[who], bytes[PAGE_SIZE];
+
+	if (who) {
+		while (!atomic32_load(&l->over)) {
+			(void)!os_load8(key, &byte);
+			(void)!os_prefault(key + 64, true);
+		}
+		return;
+	}
+	for (unsigned i = 0; i < LIVES; i++) {
+		(void)madvise(p, PAGE_SIZE, MADV_DONTNEED);
+		(void)frames_retire(&b->hw->frames, p, PAGE_SIZE);
+		BUG_ON(phys_publish(b->hw, p).v != b->a[0].v);
+		BUG_ON(!view_read(b->hw, b->a[0], 0, bytes, PAGE_SIZE));
+		l->seen_old += bytes[0] != 0;
+		BUG_ON(!view_read(b->hw, b->a[0], 1, bytes, PAGE_SIZE));
+		l->seen_old += bytes[128] == 0xa5 && bytes[129] == 0xa5;
+		memset(bytes, 0xa5, PAGE_SIZE);
+		BUG_ON(!view_write(b->hw, b->a[0], 1, bytes, PAGE_SIZE));
+	}
+	atomic32_store(&l->over, 1);
+}
+
+static void nothing_outlives_its_frame(void **unused)
+{
+	struct lives l = { .b = bench_up() };
+
+	(void)unused;
+	l.key[1] = encrypt_page(&l.b, 0, 1, 0xa5);
+	l.key[2] = view_host(l.b.hw, l.b.a[0], 2);
+	assert_ptr_equal(view_raw_address(l.b.hw, (uintptr_t)l.key[2]), l.b.raw);
+	crowd_run(3, live, &l);
+	assert_int_equal(l.seen_old, 0);
+	bench_down(&l.b);
 }
 
 static int with_userfaults(void **unused)
@@ -490,6 +544,7 @@ int main(void)
 		BOTH(a_page_mapped_anew_without_a_word_is_what_it_is),
 		BOTH(memory_of_the_machine_has_views_too),
 		BOTH(no_store_is_lost),
+		{ "nothing_outlives_its_frame", nothing_outlives_its_frame, with_userfaults, NULL, NULL },
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
