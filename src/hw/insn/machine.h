@@ -24,6 +24,9 @@ struct hw_config {
 					 * or none without a C-bit */
 	uint16_t	 min_sev_asid;	/* AMD: the lowest for SEV without SEV-ES, 1 to nr_keys + 1;
 					 * 0: a fifth is below */
+	bool		 snp;		/* AMD, with a C-bit: SYSCFG.SNPEn, there is an RMP (insn/rmp.h) */
+	uint64_t	 rmp_end;	/* the first physical byte that the RMP does not cover, whole
+					 * 2 MiB; 0: it covers all */
 	bool		 no_userfaults;	/* hide memory as where the kernel refuses them (for tests) */
 };
 

@@ -10,6 +10,7 @@
 
 #include "base/addr.h"
 #include "hw/insn/phys.h"
+#include "hw/insn/rmp.h"
 
 struct hw;
 struct cpu;
@@ -39,3 +40,16 @@ struct phys_mapping peek_mapping(struct hw *hw, const void *host);
 
 /* Pages of DRAM handed out and not freed; frames published and not retired. */
 size_t peek_dram_pages(const struct hw *hw);
+
+/*
+ * The RMP's own entry of the page at @a (of a page within 2M: not the one that
+ * counts).  False: not covered, or no RMP.  The past: newest first, how many.
+ */
+MUST_CHECK bool peek_rmp(struct hw *hw, hpa_t a, struct rmp_entry *out);
+size_t peek_rmp_history(struct hw *hw, hpa_t a, struct rmp_past out[RMP_HISTORY]);
+/* The same for people: number, owner, and the last three events. */
+void peek_rmp_text(struct hw *hw, hpa_t a, char *to, size_t size);
+/* Which rule (I1 to I6, docs/design/rmp.md) the entries of the 2 MiB around @a break; NULL: none. */
+const char *peek_rmp_wrong(struct hw *hw, hpa_t a);
+/* How many 4K pages the RMP has under @asid. */
+uint64_t peek_rmp_asid_pages(struct hw *hw, uint16_t asid);

@@ -16,7 +16,7 @@ struct hw;
 struct hw_finding {
 	uint64_t	nr;		/* 1 is the machine's first */
 	const char	*section;	/* of the manual, static storage */
-	char		text[120];
+	char		text[240];
 };
 
 /* Counted, logged (debug level), and the last ones kept. */

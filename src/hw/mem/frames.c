@@ -2,6 +2,7 @@
 #include "hw/mem/frames.h"
 
 #include "base/bits.h"
+#include "hw/mem/rmp.h"
 #include "hw/mem/view.h"
 #include "os/memory.h"
 
@@ -310,6 +311,8 @@ bool frames_retire(struct frames *f, const void *host_ptr, size_t size)
 			continue;
 		found = true;
 		view_retire(f, r, from >> PAGE_SHIFT, to >> PAGE_SHIFT);
+		if (f->rmp)
+			rmp_retire(f->rmp, HPA(r->index << REGION_SHIFT | from), to - from);
 		if (region_is_empty(r)) {
 			if (!gone)
 				atomic32_add(&f->cut_seq, 1);

@@ -32,6 +32,7 @@
 #define REGION_CHUNKS	(REGION_SIZE >> CHUNK_SHIFT)
 
 struct dram_bank;
+struct rmp;
 struct view_region;
 struct views;
 
@@ -63,6 +64,7 @@ struct frames {
 	atomic64_t	mapping_changes;	/* [a] [m] how often some of it was forgotten */
 	struct spinlock	lock;			/* leaf: the region array and free list */
 	struct views	*views;			/* [a] encryption (view.h), NULL: no key yet */
+	struct rmp	*rmp;			/* never changes; NULL: a machine without SNP */
 	uint64_t	next_index;		/* [l] never used before */
 	struct region	*free_regions;		/* [l] kept mapped, to be used again */
 };

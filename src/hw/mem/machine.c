@@ -2,6 +2,7 @@
 #include "hw/mem/machine.h"
 
 #include "hw/insn/peek.h"
+#include "hw/mem/rmp.h"
 #include "hw/mem/view.h"
 #include "os/memory.h"
 
@@ -38,11 +39,13 @@ static bool config_is_good(const struct hw_config *c)
 {
 	if (c->phys_bits < 36 || c->phys_bits > 52 || !c->nr_cpus || !c->counters)
 		return false;
+	if (c->rmp_end & (PG_LEVEL_SIZE(PG_LEVEL_2M) - 1) || (c->rmp_end && !c->snp))
+		return false;
 	if (c->vendor == HW_VENDOR_INTEL)
-		return !c->c_bit && !c->phys_reduction;
+		return !c->c_bit && !c->phys_reduction && !c->snp;
 	if (c->vendor != HW_VENDOR_AMD)
 		return false;
-	if (!c->c_bit && (c->nr_keys || c->min_sev_asid))
+	if (!c->c_bit && (c->nr_keys || c->min_sev_asid || c->snp))
 		return false;
 	if (c->min_sev_asid > c->nr_keys + 1u)
 		return false;
@@ -77,6 +80,10 @@ enum hw_status hw_create(const struct hw_config *config, struct hw **out)
 	}
 	os_holds_pointers(hw, hw_storage());
 	dram_init(&hw->dram, &hw->frames);
+	if (whole.snp && !rmp_make(hw)) {
+		hw_destroy(hw);
+		return HW_NO_MEMORY;
+	}
 	*out = hw;
 	return HW_OK;
 }

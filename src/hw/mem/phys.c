@@ -7,6 +7,7 @@
 #include "hw/insn/phys.h"
 
 #include "hw/mem/machine.h"
+#include "hw/mem/rmp.h"
 #include "os/uaccess.h"
 
 static NOINLINE void access_is_lost(struct hw *hw, hpa_t a, const char *what)
@@ -59,6 +60,8 @@ hpa_t phys_page_alloc(struct hw *hw)
 
 void phys_page_free(struct hw *hw, hpa_t page)
 {
+	if (hw->frames.rmp)
+		rmp_retire(hw->frames.rmp, page, PAGE_SIZE);
 	if (!dram_free(&hw->dram, page))
 		access_is_lost(hw, page, "free");
 }

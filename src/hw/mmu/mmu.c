@@ -24,6 +24,7 @@ bool mmu_init(struct mmu *m, struct hw *hw)
 		return false;
 	tlb_init(&m->tlb);
 	m->tlb.next = hw->tlbs;
+	m->tlb.number = hw->tlbs ? hw->tlbs->number + 1 : 1;
 	rcu_assign_pointer(hw->tlbs, &m->tlb);
 	return true;
 }

@@ -112,7 +112,7 @@ static void entry_put(struct tlb_entry *e, uint64_t key, uint64_t addend, uint64
 {
 	sync_word_store(&e->key, 0);
 	sync_word_store(&e->addend, addend);
-	e->frame = frame;
+	sync_word_store(&e->frame, frame);	/* forget.c looks at it */
 	e->guest = guest;
 	sync_word_store(&e->key, key);
 }

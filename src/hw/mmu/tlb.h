@@ -85,6 +85,7 @@ struct tlb {
 	uint64_t	nested_tag;
 	uint64_t	deny[NR_MMU_ACCESS];	/* of the current mode */
 	struct tlb	*next;		/* hw->tlbs */
+	uint32_t	number;		/* of the machine's, from 1 */
 
 	uint64_t	root;		/* the current context */
 	uint64_t	shared_root;

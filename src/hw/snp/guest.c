@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "hw/snp/guest.h"
+
+#include "base/bits.h"
+#include "hw/insn/svm.h"
+#include "hw/mem/finding.h"
+#include "hw/snp/snp_priv.h"
+
+#define ADJUST_VMPL_HI	7
+#define ADJUST_VMPL_LO	0
+#define ADJUST_PERM_HI	15
+#define ADJUST_PERM_LO	8
+#define ADJUST_VMSA	BIT(16)
+#define ADJUST_RESERVED	(BITS(63, 17) | BITS(15, 13))	/* above the mask's five bits, too */
+
+static bool size_is_bad(uint64_t rax, uint64_t size)
+{
+	return size > 1 || (size && rax & (SIZE_2M - 1) & PAGE_MASK);
+}
+
+enum rmp_status snp_pvalidate_operands(uint64_t rax, uint32_t ecx, uint32_t edx)
+{
+	return size_is_bad(rax, ecx) || edx > 1 ? RMP_FAIL_INPUT : RMP_SUCCESS;
+}
+
+enum rmp_status snp_rmpadjust_operands(uint64_t rax, uint64_t rcx, uint64_t rdx, uint8_t vmpl)
+{
+	uint64_t target = FIELD_GET(ADJUST_VMPL, rdx);
+
+	if (size_is_bad(rax, rcx) || rdx & ADJUST_RESERVED || target >= RMP_NR_VMPLS)
+		return RMP_FAIL_INPUT;
+	return target <= vmpl ? RMP_FAIL_PERMISSION : RMP_SUCCESS;
+}
+
+enum rmp_status snp_rmpquery_operands(uint64_t rdx, uint8_t vmpl)
+{
+	uint64_t target = FIELD_GET(ADJUST_VMPL, rdx);
+
+	return target <= vmpl || target >= RMP_NR_VMPLS ? RMP_FAIL_PERMISSION : RMP_SUCCESS;
+}
+
+static struct rmp_done done(enum rmp_status eax)
+{
+	return (struct rmp_done){ .eax = eax };
+}
+
+static struct rmp_done fault(enum rmp_reason why, uint64_t more)
+{
+	const struct rmp_access read = { .who = RMP_SNP_GUEST, .what = RMP_READ, .c_bit = true };
+
+	return (struct rmp_done){ .fault = { RMP_NPF, why, rmp_npf_info(&read, more) } };
+}
+
+/* Table 15-40: the size asked for, the RMP's, and the nested entry's.  False: *@out. */
+static bool size_fits(const struct rmp_page *p, const struct rmp_target *t, bool large,
+		      struct rmp_done *out)
+{
+	bool nested = t->level != PG_LEVEL_4K;
+
+	if (!large && p->entry.is_2m)
+		*out = fault(RMP_OTHER_SIZE, SVM_NPF_SIZEM);
+	else if (large && (!p->entry.is_2m || t->gpa & (SIZE_2M - 1) & PAGE_MASK))
+		*out = done(RMP_FAIL_SIZEMISMATCH);
+	else if (nested != p->entry.is_2m)
+		*out = fault(RMP_OTHER_SIZE, 0);
+	else
+		return true;
+	return false;
+}
+
+/* Locks the target's 2 MiB when it is the guest's.  False: *@out says why not. */
+static bool open_target(struct hw *hw, const struct rmp_target *t, struct rmp_locked *l,
+			struct rmp_page *p, struct rmp_done *out)
+{
+	enum rmp_reason why = RMP_NOT_COVERED;
+
+	if (rmp_covers(hw->frames.rmp, t->hpa)) {
+		if (rmp_lock(hw->frames.rmp, t->hpa, false, true, l) != RMP_LOCKED) {
+			*out = fault(RMP_IS_BUSY, 0);
+			return false;
+		}
+		*p = rmp_page_of(l);
+		why = rmp_check_owner(p, t->asid, t->gpa);
+		if (why == RMP_REASON_NONE && p->entry.in_use)
+			why = RMP_IS_BUSY;
+		if (why == RMP_REASON_NONE)
+			return true;
+		rmp_unlock(l);
+	}
+	*out = fault(why, 0);
+	return false;
+}
+
+static void set_validated(struct hw *hw, const struct rmp_target *t, struct rmp_locked *l,
+			  bool large, bool validate)
+{
+	unsigned page = large ? 0 : l->page, nr = large ? RMP_PAGES : 1;
+	struct rmp_words w = rmp_load(l, page);
+
+	w.lo = validate ? w.lo | RMP_VALIDATED : w.lo & ~RMP_VALIDATED;
+	rmp_store(l, page, w);
+	rmp_note(l, page, nr, validate ? RMP_EVENT_VALIDATED : RMP_EVENT_RESCINDED, w);
+	if (validate)
+		rmp_unlock(l);
+	else
+		snp_unlock_forget(hw, t->hpa, l, page, nr);	/* #VC from now on */
+}
+
+static NOINLINE void found_again(struct hw *hw, const struct rmp_target *t, bool validate)
+{
+	char text[200];
+
+	rmp_describe(hw->frames.rmp, t->hpa, text, sizeof(text));
+	hw_finding(hw, "APM vol. 2 15.36.6", "PVALIDATE changes nothing, %s already: %s",
+		   validate ? "validated" : "rescinded", text);
+}
+
+struct rmp_done snp_pvalidate(struct hw *hw, const struct rmp_target *t, uint32_t ecx, uint32_t edx)
+{
+	bool large = ecx, validate = edx & 1;
+	struct rmp_done out;
+	struct rmp_locked l;
+	struct rmp_page p;
+
+	if (!open_target(hw, t, &l, &p, &out))
+		return out;
+	if (!size_fits(&p, t, large, &out)) {
+		rmp_unlock(&l);
+		return out;
+	}
+	out = done(RMP_SUCCESS);
+	if (p.entry.validated != validate) {
+		set_validated(hw, t, &l, large, validate);
+		return out;
+	}
+	rmp_unlock(&l);
+	found_again(hw, t, validate);
+	out.no_change = true;
+	return out;
+}
+
+struct rmp_done snp_rmpadjust(struct hw *hw, const struct rmp_target *t, uint64_t rcx, uint64_t rdx)
+{
+	uint8_t perm = (uint8_t)FIELD_GET(ADJUST_PERM, rdx);
+	unsigned target = (unsigned)FIELD_GET(ADJUST_VMPL, rdx), page;
+	bool large = rcx & 1;
+	struct rmp_done out;
+	struct rmp_locked l;
+	struct rmp_page p;
+	struct rmp_words w;
+
+	if (!open_target(hw, t, &l, &p, &out))
+		return out;
+	if (!size_fits(&p, t, large, &out)) {
+		rmp_unlock(&l);
+		return out;
+	}
+	out = done(RMP_SUCCESS);
+	if (!p.entry.validated) {
+		out.fault = (struct rmp_outcome){ RMP_VC, RMP_NOT_VALIDATED, RMP_VC_NOT_VALIDATED };
+	} else if (perm & ~p.entry.perm[t->vmpl]) {
+		out.eax = RMP_FAIL_PERMISSION;
+	} else {
+		page = large ? 0 : l.page;
+		w = rmp_load(&l, page);
+		w.hi = (w.hi & ~(0xffull << 8 * target)) | (uint64_t)perm << 8 * target;
+		if (!t->vmpl)
+			w.lo = rdx & ADJUST_VMSA ? w.lo | RMP_VMSA : w.lo & ~RMP_VMSA;
+		rmp_store(&l, page, w);
+		rmp_note(&l, page, large ? RMP_PAGES : 1, RMP_EVENT_ADJUSTED, w);
+	}
+	rmp_unlock(&l);
+	return out;
+}
+
+struct rmp_done snp_rmpquery(struct hw *hw, const struct rmp_target *t, uint64_t rdx)
+{
+	unsigned target = (unsigned)FIELD_GET(ADJUST_VMPL, rdx);
+	struct rmp_done out;
+	struct rmp_locked l;
+	struct rmp_page p;
+
+	if (!open_target(hw, t, &l, &p, &out))
+		return out;
+	rmp_unlock(&l);
+	out = done(RMP_SUCCESS);
+	if (!p.entry.validated) {
+		out.fault = (struct rmp_outcome){ RMP_VC, RMP_NOT_VALIDATED, RMP_VC_NOT_VALIDATED };
+		return out;
+	}
+	out.rdx = (rdx & FIELD_MASK(ADJUST_VMPL)) | FIELD_PUT(ADJUST_PERM, p.entry.perm[target]) |
+		  (p.entry.vmsa ? ADJUST_VMSA : 0);
+	out.is_2m = p.entry.is_2m;
+	return out;
+}
+
+enum rmp_vmrun snp_vmsa_take(struct hw *hw, hpa_t page, uint16_t asid)
+{
+	enum rmp_vmrun r = RMP_VMRUN_INVALID;
+	struct rmp_words w;
+	struct rmp_locked l;
+	struct rmp_page p;
+
+	if (!hw->frames.rmp || !rmp_covers(hw->frames.rmp, page) ||
+	    rmp_lock(hw->frames.rmp, page, false, true, &l) != RMP_LOCKED)
+		return r;
+	p = rmp_page_of(&l);
+	r = rmp_check_structure(&p, RMP_SNP_VMSA_PAGE, asid);
+	if (r == RMP_VMRUN_PASS) {
+		w = rmp_load(&l, l.page);
+		w.lo |= RMP_IN_USE;
+		rmp_store(&l, l.page, w);
+		snp_unlock_forget(hw, page, &l, l.page, 1);
+	} else {
+		rmp_unlock(&l);
+	}
+	return r;
+}
+
+void snp_vmsa_give(struct hw *hw, hpa_t page)
+{
+	struct rmp_words w;
+	struct rmp_locked l;
+
+	while (rmp_lock(hw->frames.rmp, page, false, true, &l) != RMP_LOCKED)
+		sync_relax();
+	w = rmp_load(&l, l.page);
+	w.lo &= ~RMP_IN_USE;
+	rmp_store(&l, l.page, w);
+	rmp_unlock(&l);
+}
