@@ -101,6 +101,8 @@ extern const size_t x86_nr_simd_tables;
 /* A row number is its position in all tables laid end to end.  -1: none. */
 int x86_simd_find(uint16_t mnemonic, uint8_t dst_kind, uint8_t src_kind);
 const struct x86_simd_row *x86_simd_row(unsigned nr);	/* NULL beyond the end */
+/* An aligned move by name: its operand must be aligned under MXCSR.MM too (APM vol. 1 4.3.2). */
+bool x86_simd_is_move(const struct x86_simd_row *row);
 
 /*
  * x87: #NM if CR0.EM or CR0.TS; #MF first when fsw has an unmasked exception
@@ -154,20 +156,29 @@ const struct x86_x87_row *x86_x87_row(unsigned nr);
  * as the manual says; x86_xsave_size(rfbm) bytes.  The load functions answer 0
  * or X86_GP and have then changed nothing.  @nr, @nr_xmm: vector registers, 8
  * outside 64-bit mode; the others and their place in the image are left alone.
+ * @mask: the bits that MXCSR has, x86_mxcsr_mask().
  */
 #define X86_FXSAVE_SIZE 512
 #define X86_XSAVE_MAX	832
 #define X86_MXCSR_INIT	0x1f80u
+#define X86_MXCSR_MM	0x20000u	/* AMD: loads of operands need not be aligned */
+/*
+ * MXCSR_MASK of the vendor's processor, but for what the host has not: it is the
+ * host that computes under the guest's MXCSR.
+ */
+uint32_t x86_mxcsr_mask(bool amd);
 size_t x86_xsave_size(uint64_t components);
 /* XINUSE: the components that are not in their initial state. */
 uint64_t x86_xinuse(const struct x86_fpu *fpu);
-void x86_fxsave(const struct x86_fpu *fpu, uint8_t *image, bool rex_w, unsigned nr_xmm);
-int x86_fxrstor(struct x86_fpu *fpu, const uint8_t *image, bool rex_w, unsigned nr_xmm);
+void x86_fxsave(const struct x86_fpu *fpu, uint8_t *image, bool rex_w, unsigned nr_xmm,
+		uint32_t mask);
+int x86_fxrstor(struct x86_fpu *fpu, const uint8_t *image, bool rex_w, unsigned nr_xmm,
+		uint32_t mask);
 /* @image holds what memory holds; only the bytes that XSAVE writes are changed. */
 void x86_xsave(const struct x86_fpu *fpu, uint8_t *image, uint64_t rfbm, bool rex_w, bool opt,
-	       unsigned nr);
+	       unsigned nr, uint32_t mask);
 int x86_xrstor(struct x86_fpu *fpu, const uint8_t *image, uint64_t rfbm, uint64_t xcr0,
-	       bool rex_w, unsigned nr);
+	       bool rex_w, unsigned nr, uint32_t mask);
 void x86_fninit(struct x86_fpu *fpu);
 
 /* An x87 exception that is not masked waits to be raised (FSW.ES). */

@@ -29,7 +29,6 @@
 #define AT_RESERVED	520	/* XCOMP_BV and what follows */
 #define HEADER_END	576
 #define MXCSR_INIT	0x1f80u
-#define MXCSR_KNOWN	0xffffu
 
 uint64_t kvm_xcr0_supported(const struct kvm_module *module)
 {
@@ -74,6 +73,11 @@ static uint64_t word_at(const uint8_t *image, unsigned at)
 	return word;
 }
 
+static uint32_t mxcsr_mask(const struct vcpu *v)
+{
+	return x86_mxcsr_mask(hw_config(v->base.kvm->module->hw)->vendor == HW_VENDOR_AMD);
+}
+
 static void set_word(uint8_t *image, unsigned at, uint64_t word)
 {
 	memcpy(image + at, &word, sizeof(word));
@@ -86,7 +90,8 @@ void vcpu_get_xsave(const struct vcpu *v, struct kvm_xsave *xsave)
 	memset(xsave->region, 0, sizeof(xsave->region));
 	if (vcpu_has_old_state(v))
 		return;
-	x86_xsave(&v->state.fpu, image, guest_xcr0(v) | X87 | SSE, true, false, 16);
+	x86_xsave(&v->state.fpu, image, guest_xcr0(v) | X87 | SSE, true, false, 16,
+		  mxcsr_mask(v));
 	/* MXCSR has no component of its own: it goes with SSE. */
 	if (v->state.fpu.mxcsr != MXCSR_INIT)
 		set_word(image, AT_XSTATE_BV, word_at(image, AT_XSTATE_BV) | SSE);
@@ -118,10 +123,10 @@ int vcpu_set_xsave(struct vcpu *v, const struct kvm_xsave *xsave)
 		return -EINVAL;
 	if (!(bv & (X87 | SSE | AVX)))
 		mxcsr = MXCSR_INIT;
-	else if (mxcsr & ~MXCSR_KNOWN)
+	else if (mxcsr & ~mxcsr_mask(v))
 		return -EINVAL;
 	memcpy(image + AT_MXCSR, &mxcsr, sizeof(mxcsr));
-	return x86_xrstor(&v->state.fpu, image, known, known, true, 16) ? -EINVAL : 0;
+	return x86_xrstor(&v->state.fpu, image, known, known, true, 16, mxcsr_mask(v)) ? -EINVAL : 0;
 }
 
 static bool whole_or_nothing(uint64_t xcr0, uint64_t part)

@@ -160,7 +160,7 @@ void model_run(struct world *w)
 	s->seg[X86_GS].base = w->gs_base;
 	s->cpl = 3;
 	s->shadow = 0;
-	if (x86_fxrstor(&s->fpu, w->fx, true, 16))
+	if (x86_fxrstor(&s->fpu, w->fx, true, 16, ~0u))
 		fail_msg("a state that no processor takes");
 	memcpy(s->fpu.ymm_hi, w->ymm, sizeof(w->ymm));
 	vm_run(&vm);
@@ -171,7 +171,7 @@ void model_run(struct world *w)
 		w->sel[i] = s->seg[i].selector;
 	w->fs_base = s->seg[X86_FS].base;
 	w->gs_base = s->seg[X86_GS].base;
-	x86_fxsave(&s->fpu, w->fx, true, 16);
+	x86_fxsave(&s->fpu, w->fx, true, 16, ~0u);
 	memcpy(w->ymm, s->fpu.ymm_hi, sizeof(w->ymm));
 	answer(w);
 }

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "x86/simd.h"
+
 #define CODE(name, text)						\
 	extern const uint8_t name[], name##_end[];			\
 	__asm__(".pushsection .rodata\n" #name ":\n" text "\n" #name "_end:\n.popsection")
@@ -276,6 +278,27 @@ static void state_areas(struct vm *vm)
 	assert_int_equal(vm->s.gpr[X86_RAX], 2);
 }
 
+CODE(c_mm, "movl $0x21f80,0x40000; ldmxcsr 0x40000; hlt");
+CODE(c_paddd, "paddd 0x40001,%xmm0; hlt");
+CODE(c_movaps, "movaps 0x40001,%xmm0; hlt");
+
+/* AMD's MXCSR.MM, where the host has it: operands need not be aligned, moves must. */
+static void misaligned_operands(struct vm *vm)
+{
+	bool has_mm = x86_mxcsr_mask(vm->amd) & X86_MXCSR_MM;
+
+	vm->svm.intercept_exceptions = vm->vmx.exception_bitmap = 1u << X86_GP;
+	LOAD(c_paddd);
+	assert_int_equal(vm_run(vm), VM_EXCEPTION);
+	LOAD(c_mm);
+	assert_int_equal(vm_run(vm), has_mm ? VM_HLT : VM_EXCEPTION);
+	LOAD(c_paddd);
+	assert_int_equal(vm_run(vm), has_mm ? VM_HLT : VM_EXCEPTION);
+	LOAD(c_movaps);
+	assert_int_equal(vm_run(vm), VM_EXCEPTION);
+	assert_true(vm->amd || !has_mm);
+}
+
 static const struct row {
 	const char *name;
 	void (*fn)(struct vm *vm);
@@ -285,6 +308,7 @@ static const struct row {
 	{ "CR3 switches", cr3_switches }, { "tables", tables }, { "selectors", selectors },
 	{ "bases", bases }, { "repeated strings", rep_strings },
 	{ "compares that fault", compares_that_fault }, { "state areas", state_areas },
+	{ "misaligned operands", misaligned_operands },
 };
 
 static void table(void **state)
