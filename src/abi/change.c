@@ -7,6 +7,8 @@
 #include "abi/mapped_file.h"
 #include "base/page.h"
 #include "hw/insn/view.h"
+#include "os/maps.h"
+#include "os/uaccess.h"
 
 static struct kvm_host_map *map_of(const struct abi *abi)
 {
@@ -125,6 +127,33 @@ bool abi_touched(struct abi *abi, void *at, bool write)
 bool abi_may_hide(struct abi *abi, const void *at, size_t size)
 {
 	return map_of(abi) && view_may_hide(abi->module.hw, at, size);
+}
+
+struct leaving {
+	struct hw	*hw;
+	uint64_t	 start, end;
+};
+
+static bool show_mapping(const struct os_mapping *m, void *arg)
+{
+	const struct leaving *l = arg;
+
+	for (uint64_t p = MAX(m->start, l->start); m->is_shared && p < MIN(m->end, l->end);
+	     p += PAGE_SIZE) {
+		void *page = (void *)(uintptr_t)p;
+
+		if (view_is_hidden(l->hw, page))
+			(void)!os_prefault(page, false);
+	}
+	return m->start < l->end;
+}
+
+void abi_show_shared(struct abi *abi, const void *at, size_t size)
+{
+	struct leaving l = { abi->module.hw, (uintptr_t)at & PAGE_MASK, (uintptr_t)at + size };
+
+	if (abi_may_hide(abi, at, size))
+		(void)!os_for_each_mapping(show_mapping, &l);
 }
 
 void abi_mapped(struct abi *abi, void *at, size_t size)

@@ -48,6 +48,11 @@ void abi_change_end(struct abi_change *c, bool gone);
 bool abi_touched(struct abi *abi, void *at, bool write);
 /* May some of [@at, @at + @size) be hidden?  Quick where no guest has a key. */
 bool abi_may_hide(struct abi *abi, const void *at, size_t size);
+/*
+ * [@at, @at + @size) is about to be unmapped: a file's pages outlive the mapping,
+ * so those that are hidden become what everybody else will find in the file.
+ */
+void abi_show_shared(struct abi *abi, const void *at, size_t size);
 /* A mapping is new, or lies elsewhere. */
 void abi_mapped(struct abi *abi, void *at, size_t size);
 

@@ -50,6 +50,8 @@ EXPORT int munmap(void *at, size_t size)
 	int r;
 
 	bracket_begin(&b, at, size);
+	if (b.is_on)
+		abi_show_shared(front_machine(), at, size);
 	r = real()->munmap(at, size);
 	bracket_end(&b, !r);
 	return r;
