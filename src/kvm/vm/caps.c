@@ -62,6 +62,11 @@ static int readonly_mem(const struct kvm_module *module, const struct kvm *kvm)
 	return !kvm || !kvm->has_protected_state;
 }
 
+static int sync_regs(const struct kvm_module *module, const struct kvm *kvm)
+{
+	return kvm && kvm->has_protected_state ? 0 : KVM_SYNC_X86_VALID_FIELDS;
+}
+
 static int memory_attributes(const struct kvm_module *module, const struct kvm *kvm)
 {
 	return !kvm || kvm->has_private_mem ? KVM_MEMORY_ATTRIBUTE_PRIVATE : 0;
@@ -131,7 +136,7 @@ static const struct cap_row caps[] = {
 	{ KVM_CAP_ENABLE_CAP, 1 },
 	{ KVM_CAP_XSAVE, 1 },
 	{ KVM_CAP_XCRS, 1 },
-	{ KVM_CAP_SYNC_REGS, KVM_SYNC_X86_VALID_FIELDS },
+	{ KVM_CAP_SYNC_REGS, .fn = sync_regs },
 	{ KVM_CAP_DEBUGREGS, 1 },
 	{ KVM_CAP_GET_TSC_KHZ, 1 },
 	{ KVM_CAP_TSC_DEADLINE_TIMER, 1 },
