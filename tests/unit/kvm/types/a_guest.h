@@ -19,6 +19,7 @@ struct a_guest {
 	struct sev_vcpu	 es;
 	struct kvm_memory_slot slot;
 	uint8_t		*memory;
+	uint8_t		 msrpm[SVM_MSRPM_SIZE];	/* all MSRs are KVM's */
 };
 
 static inline void a_guest_make(struct a_guest *g, unsigned version, bool apic)
@@ -37,6 +38,8 @@ static inline void a_guest_make(struct a_guest *g, unsigned version, bool apic)
 	g->v->base.guest_state_protected = true;
 	g->v->svm.np_control = SVM_NP_ENABLE | SVM_NP_SEV | SVM_NP_SEV_ES;
 	g->v->svm.ghcb_gpa = GHCB_AT;
+	memset(g->msrpm, 0xff, sizeof(g->msrpm));
+	g->v->svm.msrpm = g->msrpm;
 	g->memory = a_vcpu_add_slot(&g->a, &g->slot, GUEST_PAGES * PAGE_SIZE);
 	g->v->base.srcu_idx = srcu_read_lock(&g->a.kvm->srcu);
 }
