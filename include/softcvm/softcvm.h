@@ -15,8 +15,9 @@
  *  - memory that a slot uses is unmapped, mapped over or discarded by the
  *    functions below, so that guests let go of it first;
  *  - a KVM_RUN ends early by kvm_run.immediate_exit or softcvm_kick();
- *  - its handler of SIGSEGV and SIGBUS, if the program has one, asks
- *    softcvm_fault() first.  softcvm_open() installs none.
+ *  - its handler of SIGSEGV and SIGBUS asks softcvm_fault() first.
+ *    softcvm_open() installs none; a program that looks at memory which a SEV
+ *    guest has encrypted needs one.
  *
  * It is a model.  Nothing in it is confidential.
  */

@@ -40,6 +40,7 @@ static struct os_mapping parse(const char *line)
 
 	m.start = number(&line, 16);
 	m.end = number(&line, 16);
+	m.is_writable = line[1] == 'w';
 	m.rights = strncmp(line, "---", 3);
 	m.is_shared = strcspn(line, "s") == 3;
 	line += strcspn(line, " ");

@@ -17,6 +17,7 @@ struct os_mapping {
 	ino_t		ino;
 	bool		is_shared;	/* not a copy of its own */
 	bool		rights;		/* may be read, written or run */
+	bool		is_writable;
 };
 
 /* @fn of each mapping of a file, in order of address, until it answers false.  -errno. */

@@ -15,9 +15,9 @@
 
 #include "base/page.h"
 #include "os/file.h"
-#include "os/maps.h"
 #include "os/memory.h"
 #include "os/process.h"
+#include "os/veil_priv.h"
 
 #ifndef UFFD_USER_MODE_ONLY		/* Linux 5.11 */
 #define UFFD_USER_MODE_ONLY	1
@@ -35,25 +35,6 @@
 
 #define FEATURES	(UFFD_FEATURE_SIGBUS | UFFD_FEATURE_PAGEFAULT_FLAG_WP | \
 			 UFFD_FEATURE_MISSING_SHMEM | UFFD_FEATURE_WP_HUGETLBFS_SHMEM)
-
-/*
- * The shared mappings of all files that are watched, as one snapshot of
- * /proc/self/maps; replaced as a whole, and the old ones kept for readers in
- * signal handlers.
- */
-struct aliases {
-	struct aliases		*older;
-	size_t			 nr;
-	struct os_mapping	 of[];
-};
-
-struct veil {
-	int			 uffd;		/* -1: by mprotect alone */
-	int			 mem;		/* /proc/self/mem, or -1 */
-	int			 pid;
-	struct aliases		*aliases;	/* [a] written by one at a time */
-	int			 writer;	/* [a] */
-};
 
 /* By system call: the libc names are the front end's, too. */
 static int uffd_ioctl(const struct veil *v, unsigned long what, void *arg)
@@ -119,10 +100,7 @@ void veil_destroy(struct veil *v)
 {
 	if (!v)
 		return;
-	for (struct aliases *a = v->aliases, *older; a; a = older) {
-		older = a->older;
-		free(a);
-	}
+	veil_free_aliases(v);
 	if (v->uffd >= 0)
 		os_close(v->uffd);
 	if (v->mem >= 0)
@@ -133,143 +111,6 @@ void veil_destroy(struct veil *v)
 bool veil_is_here(const struct veil *v)
 {
 	return os_pid() == v->pid;
-}
-
-/* -- Who else maps it -- */
-
-static const struct aliases *aliases_now(const struct veil *v)
-{
-	return __atomic_load_n(&v->aliases, __ATOMIC_ACQUIRE);
-}
-
-static bool is_in(const struct os_mapping *m, const void *p)
-{
-	return (uintptr_t)p >= m->start && (uintptr_t)p < m->end;
-}
-
-static const struct os_mapping *mapping_of(const struct aliases *a, const void *p)
-{
-	for (size_t i = 0; a && i < a->nr; i++)
-		if (is_in(&a->of[i], p))
-			return &a->of[i];
-	return NULL;
-}
-
-void *veil_next_alias(struct veil *v, const void *p, size_t *iter)
-{
-	const struct aliases *a = aliases_now(v);
-	const struct os_mapping *m = mapping_of(a, p);
-	uint64_t at;
-
-	if (!m)
-		return NULL;
-	at = m->offset + ((uintptr_t)p - m->start);
-	while (*iter < a->nr) {
-		const struct os_mapping *o = &a->of[(*iter)++];
-
-		if (o != m && o->dev == m->dev && o->ino == m->ino && at >= o->offset &&
-		    at - o->offset < o->end - o->start)
-			return (void *)(uintptr_t)(o->start + (at - o->offset));
-	}
-	return NULL;
-}
-
-bool veil_has_aliases(struct veil *v, const void *p, size_t size)
-{
-	const struct aliases *a = aliases_now(v);
-
-	for (size_t i = 0; a && i < a->nr; i++)
-		if (a->of[i].start < (uintptr_t)p + size && (uintptr_t)p < a->of[i].end)
-			return true;
-	return false;
-}
-
-/* @fn of each range that shows bytes of [@p, @p + @size), itself first.  What @p's answers. */
-static int for_each_alias(struct veil *v, void *p, size_t size,
-			  int (*fn)(struct veil *v, void *p, size_t size, int arg), int arg)
-{
-	const struct aliases *a = aliases_now(v);
-	const struct os_mapping *m = mapping_of(a, p);
-	int r = fn(v, p, size, arg);
-	uint64_t from, to;
-
-	if (!m)
-		return r;
-	from = m->offset + ((uintptr_t)p - m->start);
-	to = from + size;
-	for (size_t i = 0; i < a->nr; i++) {
-		const struct os_mapping *o = &a->of[i];
-		uint64_t first = MAX(from, o->offset);
-		uint64_t end = MIN(to, o->offset + (o->end - o->start));
-
-		/* One that has gone meanwhile says so, and it is nothing to us. */
-		if (o != m && o->dev == m->dev && o->ino == m->ino && first < end)
-			(void)fn(v, (void *)(uintptr_t)(o->start + (first - o->offset)),
-				 (size_t)(end - first), arg);
-	}
-	return r;
-}
-
-struct look {
-	struct aliases		*out;
-	size_t			 room, want;
-	const struct aliases	*known;
-	const struct os_mapping	*file;		/* one more, or NULL */
-};
-
-static bool is_same_file(const struct os_mapping *a, const struct os_mapping *b)
-{
-	return a->dev == b->dev && a->ino == b->ino;
-}
-
-static bool is_known_file(const struct look *k, const struct os_mapping *m)
-{
-	if (k->file && is_same_file(k->file, m))
-		return true;
-	for (size_t i = 0; k->known && i < k->known->nr; i++)
-		if (is_same_file(&k->known->of[i], m))
-			return true;
-	return false;
-}
-
-static bool collect(const struct os_mapping *m, void *arg)
-{
-	struct look *k = arg;
-
-	if (!m->is_shared || !is_known_file(k, m))
-		return true;
-	if (k->want++ < k->room)
-		k->out->of[k->out->nr++] = *m;
-	return true;
-}
-
-static bool is_same_list(const struct aliases *a, const struct aliases *b)
-{
-	return a && a->nr == b->nr && !memcmp(a->of, b->of, a->nr * sizeof(a->of[0]));
-}
-
-/* A new snapshot, with @file; the writer's. */
-static int renew_aliases(struct veil *v, const struct os_mapping *file)
-{
-	struct look k = { .known = v->aliases, .file = file };
-	int r = 0;
-
-	do {
-		free(k.out);
-		k.room = k.want + 16;
-		k.out = calloc(1, sizeof(*k.out) + k.room * sizeof(k.out->of[0]));
-		if (!k.out)
-			return -ENOMEM;
-		k.want = 0;
-		r = os_for_each_mapping(collect, &k);
-	} while (!r && k.want > k.room);
-	if (r || is_same_list(v->aliases, k.out)) {
-		free(k.out);
-		return r;
-	}
-	k.out->older = v->aliases;
-	__atomic_store_n(&v->aliases, k.out, __ATOMIC_RELEASE);
-	return 0;
 }
 
 /* -- Registration -- */
@@ -309,12 +150,12 @@ static void populate(void *p, size_t size)
  */
 static int register_present(struct veil *v, void *p, size_t size)
 {
-	int r = for_each_alias(v, p, size, register_range, UFFDIO_REGISTER_MODE_WP);
+	int r = veil_for_each_alias(v, p, size, register_range, UFFDIO_REGISTER_MODE_WP);
 
 	if (r)
 		return r;
 	populate(p, size);
-	return for_each_alias(v, p, size, register_range, WATCH_MODE);
+	return veil_for_each_alias(v, p, size, register_range, WATCH_MODE);
 }
 
 static void lock_writer(struct veil *v)
@@ -326,6 +167,13 @@ static void lock_writer(struct veil *v)
 static void unlock_writer(struct veil *v)
 {
 	__atomic_store_n(&v->writer, 0, __ATOMIC_RELEASE);
+}
+
+/* A part of a huge page of hugetlbfs has no protection of its own. */
+static bool can_protect(void *p, const struct os_mapping *m)
+{
+	return !protect(p, PAGE_SIZE, m->is_writable ? PROT_READ : PROT_NONE) &&
+	       !protect(p, PAGE_SIZE, m->is_writable ? PROT_READ | PROT_WRITE : PROT_READ);
 }
 
 #define WATCH_SIZE	(1ull << 21)	/* at a time, so that few mappings come of it */
@@ -340,7 +188,7 @@ enum veil_status veil_watch(struct veil *v, void *p, size_t *size, enum veil_way
 	lock_writer(v);
 	r = os_mapping_of(p, &m);
 	if (!r && m.is_shared)
-		r = renew_aliases(v, &m);
+		r = veil_renew_aliases(v, &m);
 	if (!r) {
 		start = MAX(start, m.start);
 		end = MIN(end, m.end);
@@ -353,23 +201,19 @@ enum veil_status veil_watch(struct veil *v, void *p, size_t *size, enum veil_way
 	if (r == -ENOMEM || r == -ENOENT)
 		return VEIL_FAILED;
 	*way = r ? VEIL_PROTECT : VEIL_FAULT;
-	return r == -EOPNOTSUPP ? VEIL_CANNOT : VEIL_OK;
+	return r && !can_protect(p, &m) ? VEIL_CANNOT : VEIL_OK;
 }
 
 void veil_mapped(struct veil *v, void *p, size_t size)
 {
-	const struct aliases *a = aliases_now(v);
 	struct os_mapping m;
-	bool is_known = false;
 
-	if (!a || os_mapping_of(p, &m) || !m.is_shared)
-		return;
-	for (size_t i = 0; i < a->nr; i++)
-		is_known |= is_same_file(&a->of[i], &m);
-	if (!is_known)
+	if (!__atomic_load_n(&v->aliases, __ATOMIC_ACQUIRE) || os_mapping_of(p, &m) ||
+	    !m.is_shared || !veil_knows_file(v, &m))
 		return;
 	lock_writer(v);
-	(void)renew_aliases(v, &m);
+	/* Out of memory: the new mapping shows zeros for what is hidden. */
+	(void)!veil_renew_aliases(v, &m);
 	if (v->uffd >= 0)
 		(void)register_range(v, p, size, WATCH_MODE);
 	unlock_writer(v);
@@ -422,16 +266,16 @@ static int protect_one(struct veil *v, void *p, size_t size, int prot)
 
 bool veil_freeze(struct veil *v, void *p, size_t size, enum veil_way way)
 {
-	return !(way == VEIL_FAULT ? for_each_alias(v, p, size, write_protect, true)
-				   : for_each_alias(v, p, size, protect_one, PROT_READ));
+	return !(way == VEIL_FAULT ? veil_for_each_alias(v, p, size, write_protect, true)
+				   : veil_for_each_alias(v, p, size, protect_one, PROT_READ));
 }
 
 void veil_thaw(struct veil *v, void *p, size_t size, enum veil_way way)
 {
 	if (way == VEIL_FAULT)
-		(void)for_each_alias(v, p, size, write_protect, false);
+		(void)veil_for_each_alias(v, p, size, write_protect, false);
 	else
-		(void)for_each_alias(v, p, size, protect_one, PROT_READ | PROT_WRITE);
+		(void)veil_for_each_alias(v, p, size, protect_one, PROT_READ | PROT_WRITE);
 }
 
 static void remove_from_file(void *p, size_t size)
@@ -448,8 +292,8 @@ void veil_hide(struct veil *v, void *p, size_t size, enum veil_way way)
 {
 	if (way == VEIL_PROTECT)
 		/* The old bytes stay, and nobody sees them: veil_fill() comes first. */
-		(void)for_each_alias(v, p, size, protect_one, PROT_NONE);
-	else if (mapping_of(aliases_now(v), p))
+		(void)veil_for_each_alias(v, p, size, protect_one, PROT_NONE);
+	else if (veil_has_aliases(v, p, 1))
 		remove_from_file(p, size);
 	else if (advise(p, size, MADV_DONTNEED))
 		(void)advise(p, size, MADV_DONTNEED_LOCKED);
@@ -503,7 +347,7 @@ static int fill_protected(struct veil *v, void *p, const void *from)
 {
 	int saved = errno, r;
 
-	if (mapping_of(aliases_now(v), p)) {
+	if (veil_has_aliases(v, p, 1)) {
 		r = fill_shared(p, from);
 	} else if (v->mem >= 0 &&
 		   syscall(SYS_pwrite64, v->mem, from, PAGE_SIZE, (off_t)(uintptr_t)p) == PAGE_SIZE) {
@@ -527,7 +371,7 @@ enum veil_status veil_fill(struct veil *v, void *p, const void *from, size_t siz
 	for (; *done < size; *done += PAGE_SIZE)
 		if (fill_protected(v, (char *)p + *done, (const char *)from + *done))
 			return VEIL_FAILED;
-	return for_each_alias(v, p, size, protect_one, PROT_READ) ? VEIL_FAILED : VEIL_OK;
+	return veil_for_each_alias(v, p, size, protect_one, PROT_READ) ? VEIL_FAILED : VEIL_OK;
 }
 
 bool veil_zero(struct veil *v, void *p)
