@@ -192,6 +192,8 @@ static void random_sregs(struct kvm_sregs2 *s)
 		s->pdptrs[i] = (rnd() & 0xfffff000) | 1;
 }
 
+static __u32 mxcsr_mask;	/* the processor's, as KVM_GET_XSAVE says */
+
 static void random_xsave(struct state *s)
 {
 	uint8_t *image = (uint8_t *)s->xsave.region;
@@ -207,7 +209,7 @@ static void random_xsave(struct state *s)
 	image[5] = 0;
 	image[7] &= 7;					/* FOP has 11 bits */
 	memcpy(image + 24, &(__u32){ 0x1f80 | (rnd() & 0x603f) }, 4);
-	memcpy(image + 28, &(__u32){ 0xffff }, 4);
+	memcpy(image + 28, &mxcsr_mask, 4);
 	memcpy(image + 512, &bv, sizeof(bv));
 	s->xcrs.xcrs[0].value = rnd() & 1 ? 3 : 1;
 }
@@ -306,6 +308,8 @@ static void fresh_state_is_stable(int kvm)
 	restore(&m, &first);
 	save(&m, &second);
 	same_state(&first, &second);
+	memcpy(&mxcsr_mask, (const char *)first.xsave.region + 28, 4);
+	check(&checks, (mxcsr_mask & 0xffff) == 0xffff, "MXCSR's mask is 0x%x", mxcsr_mask);
 	release(&m);
 }
 

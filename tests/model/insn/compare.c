@@ -149,7 +149,7 @@ static void take_out(const struct insn *i, const struct world *before, struct wo
 	}
 }
 
-/* The environment's pointers (docs/caveats.md), and FXSAVE's mask of MXCSR. */
+/* The environment's pointers (docs/caveats.md). */
 static void take_out_memory(const struct insn *i, const struct world *before)
 {
 	switch (i->in.mnemonic) {
@@ -165,7 +165,6 @@ static void take_out_memory(const struct insn *i, const struct world *before)
 		break;
 	case ZYDIS_MNEMONIC_FXSAVE: case ZYDIS_MNEMONIC_FXSAVE64:
 		forget_memory(i, before, 5, 19);
-		forget_memory(i, before, 28, 4);
 		break;
 	default:
 		break;

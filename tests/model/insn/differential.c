@@ -49,16 +49,6 @@ static void show_bytes(const struct insn *i)
 	fputc('\n', stderr);
 }
 
-/*
- * AMD's misaligned exception mask came in from memory: the model does not have
- * it (docs/caveats.md), so to this processor and to the model the same word
- * means another thing.
- */
-static bool loaded_mxcsr_mm(const struct world *real)
-{
-	return real->fx[26] & 2;
-}
-
 /* True: the two agree. */
 static bool run_once(const struct form *f, struct tally *t, bool *done)
 {
@@ -84,10 +74,6 @@ static bool run_once(const struct form *f, struct tally *t, bool *done)
 	}
 	real = model = before;
 	native_run(&real);
-	if (loaded_mxcsr_mm(&real)) {
-		*done = false;
-		return true;
-	}
 	model_run(&model);
 	t->runs++;
 	t->faulted += real.vector != X86_BP && real.vector != X86_DB;

@@ -305,7 +305,6 @@ static void poke(uint64_t linear, const uint8_t *p, unsigned n)
 	memcpy(model_memory() + at, p, n);
 }
 
-/* AMD's MXCSR has one bit more (MM, docs/caveats.md). */
 static bool loads_mxcsr(const struct insn *i)
 {
 	return i->in.mnemonic == ZYDIS_MNEMONIC_LDMXCSR || i->in.mnemonic == ZYDIS_MNEMONIC_FXRSTOR ||
@@ -325,7 +324,7 @@ static void poke_data(const struct aim *a)
 	else
 		random_data(data, n);
 	if (loads_mxcsr(a->i))
-		memset(data + (n > 4 ? 26 : 2), rnd(4) ? 0 : 0x10, 2);
+		memset(data + (n > 4 ? 26 : 2), rnd(4) ? 0 : 1 << rnd(8), 1 + rnd(2));
 	poke(a->target, data, n);
 }
 

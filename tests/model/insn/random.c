@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/macros.h"
+#include "x86/simd.h"
 
 uint64_t random_seed = 1;
 bool random_without_cs64;
@@ -114,6 +115,8 @@ static uint32_t random_mxcsr(void)
 		m |= (uint32_t)(v >> 24) & 0x3f;
 	if (!(v & 0xc))
 		m &= ~((uint32_t)(v >> 32) & 0x1f80);
+	if (!(v >> 56 & 7))
+		m |= X86_MXCSR_MM & x86_mxcsr_mask(__builtin_cpu_is("amd"));
 	return m;
 }
 

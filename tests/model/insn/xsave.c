@@ -206,7 +206,6 @@ static void take_out_area(const struct insn *i, const struct world *before)
 
 	if (at > WORLD_SIZE - XSAVE_SIZE)
 		return;
-	forget_memory(i, before, 28, 4);	/* the mask has AMD's MM (docs/caveats.md) */
 	memcpy(&bv[0], native_memory() + at + AT_XSTATE_BV, 8);
 	memcpy(&bv[1], model_memory() + at + AT_XSTATE_BV, 8);
 	either = mask_of(before) & either_way(before, bv[0] & mask_of(before));
