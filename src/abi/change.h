@@ -49,7 +49,7 @@ bool abi_touched(struct abi *abi, void *at, bool write);
 /* May some of [@at, @at + @size) be hidden?  Quick where no guest has a key. */
 bool abi_may_hide(struct abi *abi, const void *at, size_t size);
 /*
- * [@at, @at + @size) is about to be unmapped: a file's pages outlive the mapping,
+ * [@at, @at + @size) is about to be unmapped or dropped: a file's pages outlive that,
  * so those that are hidden become what everybody else will find in the file.
  */
 void abi_show_shared(struct abi *abi, const void *at, size_t size);

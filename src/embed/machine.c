@@ -298,6 +298,7 @@ int softcvm_munmap(struct softcvm *s, void *at, size_t length)
 	int r, error;
 
 	abi_change_range(s->abi, &c, at, length);
+	abi_show_shared(s->abi, at, length);
 	r = munmap(at, length);
 	error = errno;
 	abi_change_end(&c, !r);
@@ -314,6 +315,8 @@ int softcvm_madvise(struct softcvm *s, void *at, size_t length, int advice)
 		abi_change_behind(s->abi, &c, at, length);
 	else
 		abi_change_range(s->abi, &c, at, length);
+	if (advice == MADV_DONTNEED)
+		abi_show_shared(s->abi, at, length);
 	r = madvise(at, length, advice);
 	error = errno;
 	abi_change_end(&c, !r && (advice == MADV_DONTNEED || advice == MADV_REMOVE));

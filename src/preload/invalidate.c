@@ -113,6 +113,8 @@ EXPORT int madvise(void *at, size_t size, int advice)
 			abi_change_behind(front_machine(), &b.change, at, size);
 		else
 			abi_change_range(front_machine(), &b.change, at, size);
+		if (kind == ADVICE_TAKES)
+			abi_show_shared(front_machine(), at, size);
 	}
 	r = real()->madvise(at, size, advice);
 	bracket_end(&b, !r && kind != ADVICE_CHANGES);
@@ -133,6 +135,8 @@ EXPORT void *mremap(void *at, size_t size, size_t new_size, int flags, ...)
 				  flags & MREMAP_FIXED ? new_size : 0);
 	/* A page that a guest has would not move along; all of it is looked at. */
 	hidden_show(&(struct iovec){ at, size }, 1, false);
+	if (b.is_on && (flags & MREMAP_FIXED))
+		abi_show_shared(front_machine(), to, new_size);
 	r = real()->mremap(at, size, new_size, flags, to);
 	if (r != MAP_FAILED)
 		bracket_file_mapped(r, new_size);

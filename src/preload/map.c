@@ -75,8 +75,11 @@ static inline void *map_any(const struct request *m)
 
 	if (likely(!front_machine()))
 		return map(m);
-	if (replaces)
+	if (replaces) {
 		bracket_begin(&b, m->at, m->length);
+		if (b.is_on)
+			abi_show_shared(front_machine(), m->at, m->length);
+	}
 	p = (m->flags & MAP_ANONYMOUS) || m->fd < 0 ? map(m) : map_descriptor(m);
 	if (replaces)
 		bracket_end(&b, p != MAP_FAILED);
