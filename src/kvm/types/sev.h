@@ -148,6 +148,7 @@ void sev_vcpu_free(struct kvm_vcpu *vcpu);
 MUST_CHECK int sev_es_sync_vmsa(struct kvm_vcpu *vcpu);
 /* VMGEXIT (sev_ghcb.c). */
 int sev_vmgexit(struct kvm_vcpu *vcpu);
+/* The source of a migration, whose state has gone, has nothing to do in these. */
 void sev_es_before_entry(struct kvm_vcpu *vcpu);
 void sev_es_deliver_sipi(struct kvm_vcpu *vcpu);
 void sev_es_refuse_msr(struct kvm_vcpu *vcpu);

@@ -203,8 +203,12 @@ static void put_registers(struct kvm_vcpu *vcpu)
 
 void sev_es_before_entry(struct kvm_vcpu *vcpu)
 {
-	struct sev_ghcb *g = &to_sev_vcpu(vcpu)->ghcb;
+	struct sev_vcpu *es = to_sev_vcpu(vcpu);
+	struct sev_ghcb *g;
 
+	if (!es)
+		return;
+	g = &es->ghcb;
 	g->hold = AP_HOLD_NONE;
 	if (likely(!g->is_mapped))
 		return;
@@ -227,8 +231,12 @@ void sev_es_refuse_msr(struct kvm_vcpu *vcpu)
 /* The first one finds the vCPU as the VMM set it up; the vector is not the guest's to choose. */
 void sev_es_deliver_sipi(struct kvm_vcpu *vcpu)
 {
-	struct sev_ghcb *g = &to_sev_vcpu(vcpu)->ghcb;
+	struct sev_vcpu *es = to_sev_vcpu(vcpu);
+	struct sev_ghcb *g;
 
+	if (!es)
+		return;
+	g = &es->ghcb;
 	if (!g->had_sipi)
 		g->had_sipi = true;
 	else if (g->hold == AP_HOLD_NAE)

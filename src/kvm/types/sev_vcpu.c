@@ -93,6 +93,8 @@ void sev_es_take_state(struct kvm_vcpu *dst, struct kvm_vcpu *src)
 	s->svm.ghcb_gpa = HPA_INVALID.v;
 	s->svm.vmsa_pa = HPA_INVALID;
 	src->guest_state_protected = false;
+	/* What its guest had asked for went with it. */
+	s->complete = NULL;
 }
 
 /* Attributes as the VMCB packs them: 12 bits, nothing for an unusable one but its type. */
