@@ -113,6 +113,8 @@ MUST_CHECK int sev_issue_cmd_fd(struct kvm *kvm, int fd, enum psp_cmd cmd, void 
 MUST_CHECK int sev_issue_cmd(struct kvm *kvm, enum psp_cmd cmd, void *params, uint32_t *error);
 /* The platform leaves UNINIT at the first guest. */
 MUST_CHECK int sev_platform_init(struct kvm_module *module, uint32_t *error);
+/* The same under asid_lock. */
+MUST_CHECK int sev_platform_init_locked(struct kvm_module *module, uint32_t *error);
 MUST_CHECK int sev_tmr_alloc(struct kvm_module *module);
 void sev_tmr_free(struct kvm_module *module);
 

@@ -71,8 +71,8 @@ static int run_locked(struct kvm *kvm, const struct row *row, struct kvm_sev_cmd
 
 	if (to_kvm_sev(kvm)->owner && !(row && row->for_mirrors))
 		return -EINVAL;
-	if (!row)
-		return -EINVAL;
+	if (!row)	/* those of SNP are there, for SNP guests */
+		return cmd->id >= KVM_SEV_SNP_LAUNCH_START && cmd->id < KVM_SEV_NR_MAX ? -ENOTTY : -EINVAL;
 	if (cmd->id == KVM_SEV_ES_INIT && !sev_module(kvm)->es)
 		return -ENOTTY;
 	r = row->fn(kvm, cmd);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "base/log.h"
 #include "hw/insn/psp.h"
 #include "kvm/types/sev_memory.h"
 #include "os/uaccess.h"
@@ -42,19 +43,41 @@ static int state_of(struct kvm_module *m, struct sev_issue_cmd *cmd, uint8_t *st
 	return r;
 }
 
-/* Commands that need keys need a platform that has been initialised. */
-static int initialise(struct kvm_module *m, struct sev_issue_cmd *cmd, bool writable)
+/* asid_lock is held. */
+static int ask_between(struct kvm_module *m, enum psp_cmd psp, void *params,
+		       struct sev_issue_cmd *cmd, bool writable)
 {
-	uint32_t error = 0;
+	struct sev_issue_cmd status = { 0 };
+	uint32_t error;
 	uint8_t state;
-	int r = state_of(m, cmd, &state);
+	int r = state_of(m, &status, &state);
 
 	if (r || state != PSP_UNINIT)
-		return r;
+		return r ? r : ask(m, psp, params, cmd);
 	if (!writable)
 		return -EPERM;
-	r = sev_platform_init(m, &error);
+	r = sev_platform_init_locked(m, &error);
 	cmd->error = error;
+	if (r)
+		return r;
+	r = ask(m, psp, params, cmd);
+	if (sev_module_cmd(m, PSP_SHUTDOWN, NULL, &error))
+		log_debug("SEV: SHUTDOWN failed with %u\n", error);
+	return r;
+}
+
+/*
+ * Commands that need keys need a platform that has been initialised; one that
+ * was not is shut down again.  No guest comes in between.
+ */
+static int ask_initialised(struct kvm_module *m, enum psp_cmd psp, void *params,
+			   struct sev_issue_cmd *cmd, bool writable)
+{
+	int r;
+
+	mutex_lock(&m->sev->asid_lock);
+	r = ask_between(m, psp, params, cmd, writable);
+	mutex_unlock(&m->sev->asid_lock);
 	return r;
 }
 
@@ -92,41 +115,33 @@ static int platform_status(struct kvm_module *m, struct sev_issue_cmd *cmd, bool
 
 static int generate(struct kvm_module *m, struct sev_issue_cmd *cmd, bool writable)
 {
-	int r;
-
 	if (!writable)
 		return -EPERM;
-	r = initialise(m, cmd, true);
-	return r ? r : ask(m, cmd->cmd == SEV_PEK_GEN ? PSP_PEK_GEN : PSP_PDH_GEN, NULL, cmd);
+	return ask_initialised(m, cmd->cmd == SEV_PEK_GEN ? PSP_PEK_GEN : PSP_PDH_GEN, NULL, cmd, true);
 }
 
-/* A buffer for an answer of @len at @uaddr; none when either is 0: how long is it? */
-static int answer_buffer(struct kvm_module *m, uint64_t uaddr, uint32_t len, struct sev_buffer *b)
-{
-	*b = (struct sev_buffer){ 0 };
-	if (!uaddr || !len)
-		return 0;
-	if (len > SEV_BLOB_MAX)
-		return -EFAULT;		/* that is what the driver says */
-	return sev_buffer_alloc(m, len, b);
-}
+#define ID_MAX	(4u << 20)	/* what the kernel has in one piece */
 
-/* PEK_CSR and GET_ID2: one buffer, its length told either way. */
+/* PEK_CSR and GET_ID2: one buffer, its length told either way; 0 asks how long it is. */
 static int ask_range(struct kvm_module *m, struct sev_issue_cmd *cmd, enum psp_cmd psp)
 {
+	bool is_csr = psp == PSP_PEK_CSR;
 	struct sev_user_data_range u;
 	struct psp_range range = { 0 };
-	struct sev_buffer b;
-	int r;
+	struct sev_buffer b = { 0 };
+	int r = 0;
 
 	if (os_copy_from(&u, USER(cmd->data), sizeof(u)))
 		return -EFAULT;
-	r = answer_buffer(m, u.address, u.length, &b);
+	if (u.address && u.length > (is_csr ? SEV_BLOB_MAX : ID_MAX))
+		return is_csr ? -EFAULT : -ENOMEM;	/* that is what the driver says */
+	if (u.address && u.length)
+		r = sev_buffer_alloc(m, u.length, &b);
 	if (r)
 		return r;
 	range.address = b.page.v;
 	range.length = b.data ? u.length : 0;
-	r = ask(m, psp, &range, cmd);
+	r = is_csr ? ask_initialised(m, psp, &range, cmd, true) : ask(m, psp, &range, cmd);
 	u.length = range.length;
 	if (os_copy_to(USER(cmd->data), &u, sizeof(u)) ||
 	    (!r && b.data && os_copy_to(USER(u.address), b.data, u.length)))
@@ -137,12 +152,7 @@ static int ask_range(struct kvm_module *m, struct sev_issue_cmd *cmd, enum psp_c
 
 static int pek_csr(struct kvm_module *m, struct sev_issue_cmd *cmd, bool writable)
 {
-	int r;
-
-	if (!writable)
-		return -EPERM;
-	r = initialise(m, cmd, true);
-	return r ? r : ask_range(m, cmd, PSP_PEK_CSR);
+	return writable ? ask_range(m, cmd, PSP_PEK_CSR) : -EPERM;
 }
 
 static int get_id2(struct kvm_module *m, struct sev_issue_cmd *cmd, bool writable)
@@ -168,7 +178,7 @@ static int get_id(struct kvm_module *m, struct sev_issue_cmd *cmd, bool writable
 
 static int export(struct kvm_module *m, struct sev_issue_cmd *cmd,
 		  struct sev_user_data_pdh_cert_export *u, struct sev_buffer *pdh,
-		  struct sev_buffer *chain)
+		  struct sev_buffer *chain, bool writable)
 {
 	struct psp_pdh_cert_export e = { 0 };
 	int r;
@@ -179,7 +189,9 @@ static int export(struct kvm_module *m, struct sev_issue_cmd *cmd,
 		e.certs_address = chain->page.v;
 		e.certs_length = u->cert_chain_len;
 	}
-	r = ask(m, PSP_PDH_CERT_EXPORT, &e, cmd);
+	r = ask_initialised(m, PSP_PDH_CERT_EXPORT, &e, cmd, writable);
+	if (r == -EPERM)
+		return r;
 	u->pdh_cert_len = e.pdh_cert_length;
 	u->cert_chain_len = e.certs_length;
 	if (os_copy_to(USER(cmd->data), u, sizeof(*u)))
@@ -195,19 +207,20 @@ static int export(struct kvm_module *m, struct sev_issue_cmd *cmd,
 static int pdh_cert_export(struct kvm_module *m, struct sev_issue_cmd *cmd, bool writable)
 {
 	struct sev_user_data_pdh_cert_export u;
-	struct sev_buffer pdh, chain;
-	int r = initialise(m, cmd, writable);
+	struct sev_buffer pdh = { 0 }, chain = { 0 };
+	int r = 0;
 
-	if (r)
-		return r;
 	if (os_copy_from(&u, USER(cmd->data), sizeof(u)))
 		return -EFAULT;
-	r = answer_buffer(m, u.pdh_cert_address, u.pdh_cert_len, &pdh);
-	if (r)
-		return r;
-	r = answer_buffer(m, u.cert_chain_address, u.cert_chain_len, &chain);
+	if (u.pdh_cert_address && u.pdh_cert_len && u.cert_chain_address && u.cert_chain_len) {
+		if (u.pdh_cert_len > SEV_BLOB_MAX || u.cert_chain_len > SEV_BLOB_MAX)
+			return -EFAULT;
+		r = sev_buffer_alloc(m, u.pdh_cert_len, &pdh);
+		if (!r)
+			r = sev_buffer_alloc(m, u.cert_chain_len, &chain);
+	}
 	if (!r)
-		r = export(m, cmd, &u, &pdh, &chain);
+		r = export(m, cmd, &u, &pdh, &chain, writable);
 	sev_buffer_free(m, &chain);
 	sev_buffer_free(m, &pdh);
 	return r;
@@ -233,9 +246,7 @@ static int pek_cert_import(struct kvm_module *m, struct sev_issue_cmd *cmd, bool
 		import.pek_cert_length = u.pek_cert_len;
 		import.oca_cert_address = oca.page.v;
 		import.oca_cert_length = u.oca_cert_len;
-		r = initialise(m, cmd, true);
-		if (!r)
-			r = ask(m, PSP_PEK_CERT_IMPORT, &import, cmd);
+		r = ask_initialised(m, PSP_PEK_CERT_IMPORT, &import, cmd, true);
 	}
 	sev_buffer_free(m, &oca);
 	sev_buffer_free(m, &pek);

@@ -33,15 +33,13 @@ int sev_issue_cmd(struct kvm *kvm, enum psp_cmd cmd, void *params, uint32_t *err
 	return sev_issue_cmd_fd(kvm, to_kvm_sev(kvm)->fd, cmd, params, error);
 }
 
-int sev_platform_init(struct kvm_module *module, uint32_t *error)
+int sev_platform_init_locked(struct kvm_module *module, uint32_t *error)
 {
 	struct sev_module *m = module->sev;
 	struct psp_platform_status status;
 	struct psp_init init = { 0 };
-	int r;
+	int r = sev_module_cmd(module, PSP_PLATFORM_STATUS, &status, error);
 
-	mutex_lock(&m->asid_lock);
-	r = sev_module_cmd(module, PSP_PLATFORM_STATUS, &status, error);
 	if (!r && status.state == PSP_UNINIT) {
 		if (m->es) {
 			init.flags = PSP_INIT_ES;
@@ -54,7 +52,16 @@ int sev_platform_init(struct kvm_module *module, uint32_t *error)
 			r = sev_module_cmd(module, PSP_DF_FLUSH, NULL, error);
 		}
 	}
-	mutex_unlock(&m->asid_lock);
+	return r;
+}
+
+int sev_platform_init(struct kvm_module *module, uint32_t *error)
+{
+	int r;
+
+	mutex_lock(&module->sev->asid_lock);
+	r = sev_platform_init_locked(module, error);
+	mutex_unlock(&module->sev->asid_lock);
 	return r;
 }
 
