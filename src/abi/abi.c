@@ -27,6 +27,7 @@ void abi_default_config(struct abi_config *c)
 		.hw = {
 			.vendor = id.is_amd ? HW_VENDOR_AMD : HW_VENDOR_INTEL,
 			.phys_bits = MIN(MAX(id.phys_bits, 36), 52),
+			.misalign_sse = id.has_mxcsr_mm,
 			.nr_cpus = MAX(os_nr_cpus(), MIN_LOGICAL_PROCESSORS),
 		},
 		.kernel_abi = KERNEL_ABI_6_12,

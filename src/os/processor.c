@@ -5,7 +5,18 @@
 #include <string.h>
 
 #define ADDRESS_SIZES	0x80000008u
+#define MXCSR_MM	0x20000u
 #define DEFAULT_BITS	36	/* processors without that leaf */
+
+static uint32_t mxcsr_mask(void)
+{
+	uint8_t image[512] __attribute__((aligned(16))) = { 0 };
+	uint32_t mask;
+
+	__asm__("fxsave %0" : "=m" (image));
+	memcpy(&mask, image + 28, sizeof(mask));
+	return mask;
+}
 
 struct os_cpu_identity os_cpu_identity(void)
 {
@@ -20,5 +31,6 @@ struct os_cpu_identity os_cpu_identity(void)
 	id.is_amd = !memcmp(vendor, "AuthenticAMD", 12) || !memcmp(vendor, "HygonGenuine", 12);
 	if (__get_cpuid(ADDRESS_SIZES, &a, &b, &c, &d))
 		id.phys_bits = a & 0xff;
+	id.has_mxcsr_mm = id.is_amd && mxcsr_mask() & MXCSR_MM;
 	return id;
 }

@@ -7,8 +7,8 @@
  * CR0/CR4, CPUID, alignment or page faults.  exec/simd.inc does that, in this order:
  *
  *   1. #UD / #NM by CR0.EM, CR0.TS, CR4.OSFXSR (per row's @set)
- *   2. the memory operand's address; #GP(0) when X86_SIMD_ALIGNED and it is not
- *      a multiple of 16; its bytes are read (and checked for writing when it
+ *   2. the memory operand's address; #GP(0) when X86_SIMD_ALIGNED, MXCSR.MM is 0
+ *      and it is not a multiple of 16; its bytes are read (and checked for writing when it
  *      is the destination)
  *   3. the row's function, which answers 0 or the vector to raise (X86_XM,
  *      X86_MF, X86_UD, X86_GP) and has then changed nothing but fpu->mxcsr's or
@@ -43,13 +43,13 @@ union x86_vec {				/* 128 bits, the low element first */
 #define X86_SIMD_GM	(X86_SIMD_GPR | X86_SIMD_MEM)
 
 /* Row flags */
-#define X86_SIMD_ALIGNED	0x01	/* a 16-byte memory operand must be aligned */
+#define X86_SIMD_ALIGNED	0x01	/* a 16-byte memory operand must be aligned, without MXCSR.MM */
 #define X86_SIMD_WRITES_FLAGS	0x02	/* s->eflags is the new OF..CF (COMISS, PTEST, PCMPxSTRx) */
 #define X86_SIMD_DST_ONLY	0x04	/* the destination's old value is not read */
 #define X86_SIMD_NO_DST		0x08	/* first operand is only read (COMISS, PTEST, PCMPxSTRx) */
 #define X86_SIMD_READS_GPRS	0x10	/* s->rax, s->rdx are filled in (PCMPESTRx) */
 #define X86_SIMD_WRITES_RCX	0x20	/* s->rcx is the new RCX (PCMPxSTRI) */
-#define X86_SIMD_NO_ALIGN_CHECK	0x40	/* 16 bytes, but may be unaligned */
+#define X86_SIMD_LOW_HALF_AMD	0x40	/* AMD's processors read but the low 8 of the 16 bytes */
 #define X86_SIMD_ALIGNED_INTEL	0x80	/* SHA: exception class 4 in the SDM, any address on AMD's */
 
 enum x86_simd_set {		/* decides step 1 */
@@ -101,8 +101,6 @@ extern const size_t x86_nr_simd_tables;
 /* A row number is its position in all tables laid end to end.  -1: none. */
 int x86_simd_find(uint16_t mnemonic, uint8_t dst_kind, uint8_t src_kind);
 const struct x86_simd_row *x86_simd_row(unsigned nr);	/* NULL beyond the end */
-/* An aligned move by name: its operand must be aligned under MXCSR.MM too (APM vol. 1 4.3.2). */
-bool x86_simd_is_move(const struct x86_simd_row *row);
 
 /*
  * x87: #NM if CR0.EM or CR0.TS; #MF first when fsw has an unmasked exception
@@ -154,31 +152,32 @@ const struct x86_x87_row *x86_x87_row(unsigned nr);
  * all bytes are accessible; these only translate.  FXSAVE: 512 bytes.  XSAVE
  * (standard format): @rfbm is EDX:EAX & XCR0; the header's XSTATE_BV is updated
  * as the manual says; x86_xsave_size(rfbm) bytes.  The load functions answer 0
- * or X86_GP and have then changed nothing.  @nr, @nr_xmm: vector registers, 8
- * outside 64-bit mode; the others and their place in the image are left alone.
- * @mask: the bits that MXCSR has, x86_mxcsr_mask().
+ * or X86_GP (MXCSR has a bit that the processor has not) and have then changed
+ * nothing.
  */
 #define X86_FXSAVE_SIZE 512
 #define X86_XSAVE_MAX	832
 #define X86_MXCSR_INIT	0x1f80u
-#define X86_MXCSR_MM	0x20000u	/* AMD: loads of operands need not be aligned */
-/*
- * MXCSR_MASK of the vendor's processor, but for what the host has not: it is the
- * host that computes under the guest's MXCSR.
- */
-uint32_t x86_mxcsr_mask(bool amd);
+#define X86_MXCSR_COMMON	0xffffu		/* the bits that all processors have */
+#define X86_MXCSR_MM	0x20000u	/* MISALIGNSSE, APM vol. 1 4.2.2 */
+
+struct x86_image {
+	uint32_t	mxcsr_mask;	/* the bits that the processor's MXCSR has */
+	uint8_t		nr_xmm;		/* vector registers, 8 outside 64-bit mode; the others and
+					 * their place in the image are left alone */
+	bool		rex_w;
+};
+
 size_t x86_xsave_size(uint64_t components);
 /* XINUSE: the components that are not in their initial state. */
 uint64_t x86_xinuse(const struct x86_fpu *fpu);
-void x86_fxsave(const struct x86_fpu *fpu, uint8_t *image, bool rex_w, unsigned nr_xmm,
-		uint32_t mask);
-int x86_fxrstor(struct x86_fpu *fpu, const uint8_t *image, bool rex_w, unsigned nr_xmm,
-		uint32_t mask);
+void x86_fxsave(const struct x86_fpu *fpu, uint8_t *image, const struct x86_image *how);
+int x86_fxrstor(struct x86_fpu *fpu, const uint8_t *image, const struct x86_image *how);
 /* @image holds what memory holds; only the bytes that XSAVE writes are changed. */
-void x86_xsave(const struct x86_fpu *fpu, uint8_t *image, uint64_t rfbm, bool rex_w, bool opt,
-	       unsigned nr, uint32_t mask);
+void x86_xsave(const struct x86_fpu *fpu, uint8_t *image, uint64_t rfbm, bool opt,
+	       const struct x86_image *how);
 int x86_xrstor(struct x86_fpu *fpu, const uint8_t *image, uint64_t rfbm, uint64_t xcr0,
-	       bool rex_w, unsigned nr, uint32_t mask);
+	       const struct x86_image *how);
 void x86_fninit(struct x86_fpu *fpu);
 
 /* An x87 exception that is not masked waits to be raised (FSW.ES). */

@@ -8,6 +8,7 @@
 #include "hw/insn/peek.h"
 #include "hw/mem/machine.h"
 #include "hw/mmu/look.h"
+#include "x86/simd.h"
 
 static struct cpu *create(struct hw *hw, unsigned index) REQUIRES(hw->lock);
 static struct cpu *create(struct hw *hw, unsigned index)
@@ -37,6 +38,13 @@ struct cpu *hw_cpu(struct hw *hw, unsigned index)
 		cpu = hw->cpus[index] = create(hw, index);
 	mutex_unlock(&hw->lock);
 	return cpu;
+}
+
+uint32_t hw_mxcsr_mask(const struct hw *hw)
+{
+	bool mm = hw->config.vendor == HW_VENDOR_AMD && hw->config.misalign_sse;
+
+	return X86_MXCSR_COMMON | (mm ? X86_MXCSR_MM : 0);
 }
 
 void cpu_kick(struct cpu *cpu)

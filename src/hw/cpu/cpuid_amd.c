@@ -22,9 +22,10 @@ static struct cpuid_regs extended_features(const struct hw_config *c)
 	return (struct cpuid_regs){
 		.eax = SIGNATURE,
 		.ebx = 4u << 28,			/* package: SP3 */
-		/* LAHF SVM LZCNT PREFETCHW TOPOEXT */
+		/* LAHF SVM LZCNT PREFETCHW TOPOEXT, CMP_LEGACY, MISALIGNSSE */
 		.ecx = (uint32_t)(BIT(0) | BIT(2) | BIT(5) | BIT(8) | BIT(22) |
-				  (c->nr_cpus > 1 ? BIT(1) : 0)),
+				  (c->nr_cpus > 1 ? BIT(1) : 0) |
+				  (c->misalign_sse ? BIT(7) : 0)),
 		/* SYSCALL NX 1G-pages RDTSCP LM */
 		.edx = (uint32_t)((cpuid_1_edx & repeated) | BIT(11) | BIT(20) | BIT(26) |
 				  BIT(27) | BIT(29)),

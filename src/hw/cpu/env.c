@@ -49,6 +49,11 @@ uint64_t env_cr3_reserved(const struct x86_exec *x)
 	return ~BITS(cpu->hw->config.phys_bits - 1, 0) & ~cpu->mmu.guest_c_bit;
 }
 
+uint32_t env_mxcsr_mask(const struct x86_exec *x)
+{
+	return hw_mxcsr_mask(cpu_of((struct x86_exec *)(uintptr_t)x)->hw);
+}
+
 bool env_rdmsr(struct x86_exec *x, uint32_t nr, uint64_t *v)
 {
 	return cpu_of(x)->svm && svm_rdmsr(cpu_of(x), nr, v);

@@ -27,6 +27,7 @@ struct hw_config {
 	bool		 snp;		/* AMD, with a C-bit: SYSCFG.SNPEn, there is an RMP (insn/rmp.h) */
 	uint64_t	 rmp_end;	/* the first physical byte that the RMP does not cover, whole
 					 * 2 MiB; 0: it covers all */
+	bool		 misalign_sse;	/* AMD: MISALIGNSSE, so MXCSR has MM; nothing on Intel's */
 	bool		 no_userfaults;	/* hide memory as where the kernel refuses them (for tests) */
 };
 
@@ -48,3 +49,6 @@ struct cpuid_regs { uint32_t eax, ebx, ecx, edx; };
 struct cpuid_regs hw_cpuid(const struct hw *hw, uint32_t leaf, uint32_t subleaf);
 /* The same of a machine that is not bought yet. */
 struct cpuid_regs hw_config_cpuid(const struct hw_config *config, uint32_t leaf, uint32_t subleaf);
+
+/* The bits that MXCSR has, as FXSAVE writes them.  Any thread. */
+uint32_t hw_mxcsr_mask(const struct hw *hw);

@@ -68,6 +68,7 @@ bool emu_intercept(struct x86_exec *x, enum x86_intercept what, uint64_t info);
 uint64_t emu_tsc(struct x86_exec *x);
 uint64_t emu_random(void);
 unsigned emu_phys_bits(const struct x86_exec *x);
+uint32_t emu_mxcsr_mask(const struct x86_exec *x);
 _Noreturn void emu_unreachable(const char *what);
 
 /* What KVM does for the instruction that stopped with a request: 1, 0 or -errno. */

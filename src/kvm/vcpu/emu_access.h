@@ -139,6 +139,11 @@ static inline uint64_t env_cr3_reserved(const struct x86_exec *x)
 	return ~BITS(emu_phys_bits(x) - 1, 0);
 }
 
+static inline uint32_t env_mxcsr_mask(const struct x86_exec *x)
+{
+	return emu_mxcsr_mask(x);
+}
+
 /* Always intercepted: requests to the vCPU. */
 static inline bool env_rdmsr(struct x86_exec *x, uint32_t nr, uint64_t *v)
 {
@@ -182,18 +187,6 @@ static inline void env_invlpg(struct x86_exec *x, uint64_t lin)
 	emu_unreachable("INVLPG");
 }
 
-/* No instruction of KVM's emulator. */
-static inline bool env_is_snp(struct x86_exec *x)
-{
-	return false;
-}
-
-static inline bool env_snp(struct x86_exec *x, const struct x86_op *op, enum x86_snp what)
-{
-	emu_unreachable("PVALIDATE");
-	return false;
-}
-
 static inline void env_invpcid(struct x86_exec *x, unsigned type, uint16_t pcid, uint64_t lin)
 {
 	emu_unreachable("INVPCID");
@@ -215,5 +208,6 @@ static inline void env_cr4_written(struct x86_exec *x, uint64_t old)
 }
 
 #define X86_FN(name)	emu_##name
+#define X86_FXRSTOR_MXCSR	0xffffu	/* whatever the processor has */
 #define X86_FAR_64	true	/* m16:64 with REX.W, whatever the vendor */
 #define X86_REFUSES(x, op)	emu_refuse(x)

@@ -97,3 +97,8 @@ unsigned emu_phys_bits(const struct x86_exec *x)
 {
 	return container_of(x, const struct emu, x)->v->maxphyaddr;
 }
+
+uint32_t emu_mxcsr_mask(const struct x86_exec *x)
+{
+	return hw_mxcsr_mask(container_of(x, const struct emu, x)->v->base.kvm->module->hw);
+}

@@ -73,25 +73,25 @@ static uint64_t word_at(const uint8_t *image, unsigned at)
 	return word;
 }
 
-static uint32_t mxcsr_mask(const struct vcpu *v)
-{
-	return x86_mxcsr_mask(hw_config(v->base.kvm->module->hw)->vendor == HW_VENDOR_AMD);
-}
-
 static void set_word(uint8_t *image, unsigned at, uint64_t word)
 {
 	memcpy(image + at, &word, sizeof(word));
 }
 
+static struct x86_image image_of(const struct vcpu *v)
+{
+	return (struct x86_image){ hw_mxcsr_mask(v->base.kvm->module->hw), 16, true };
+}
+
 void vcpu_get_xsave(const struct vcpu *v, struct kvm_xsave *xsave)
 {
+	struct x86_image how = image_of(v);
 	uint8_t *image = (uint8_t *)xsave->region;
 
 	memset(xsave->region, 0, sizeof(xsave->region));
 	if (vcpu_has_old_state(v))
 		return;
-	x86_xsave(&v->state.fpu, image, guest_xcr0(v) | X87 | SSE, true, false, 16,
-		  mxcsr_mask(v));
+	x86_xsave(&v->state.fpu, image, guest_xcr0(v) | X87 | SSE, false, &how);
 	/* MXCSR has no component of its own: it goes with SSE. */
 	if (v->state.fpu.mxcsr != MXCSR_INIT)
 		set_word(image, AT_XSTATE_BV, word_at(image, AT_XSTATE_BV) | SSE);
@@ -110,6 +110,7 @@ static bool is_zero(const uint8_t *p, unsigned n)
 int vcpu_set_xsave(struct vcpu *v, const struct kvm_xsave *xsave)
 {
 	uint64_t known = kvm_xcr0_supported(v->base.kvm->module) | X87 | SSE;
+	struct x86_image how = image_of(v);
 	uint8_t image[sizeof(xsave->region)];
 	uint64_t bv;
 	uint32_t mxcsr;
@@ -123,10 +124,10 @@ int vcpu_set_xsave(struct vcpu *v, const struct kvm_xsave *xsave)
 		return -EINVAL;
 	if (!(bv & (X87 | SSE | AVX)))
 		mxcsr = MXCSR_INIT;
-	else if (mxcsr & ~mxcsr_mask(v))
+	else if (mxcsr & ~how.mxcsr_mask)
 		return -EINVAL;
 	memcpy(image + AT_MXCSR, &mxcsr, sizeof(mxcsr));
-	return x86_xrstor(&v->state.fpu, image, known, known, true, 16, mxcsr_mask(v)) ? -EINVAL : 0;
+	return x86_xrstor(&v->state.fpu, image, known, known, &how) ? -EINVAL : 0;
 }
 
 static bool whole_or_nothing(uint64_t xcr0, uint64_t part)

@@ -27,7 +27,6 @@
 #define AT_XSTATE_BV	512
 #define AT_XCOMP_BV	520
 #define AT_YMM_HI	576
-#define MXCSR_INTEL	0xffffu
 
 static_assert(X86_XSAVE_MAX == AT_YMM_HI + sizeof(((struct x86_fpu *)0)->ymm_hi), "AVX is last");
 
@@ -68,16 +67,6 @@ static void get_x87(struct x86_fpu *fpu, const uint8_t *image, bool rex_w)
 		memset(fpu->st[i] + 10, 0, 6);
 }
 
-uint32_t x86_mxcsr_mask(bool amd)
-{
-	uint8_t image[X86_FXSAVE_SIZE] __attribute__((aligned(16)));
-	uint32_t mask;
-
-	__asm__ volatile("fxsave %0" : "=m" (image));
-	memcpy(&mask, image + AT_MXCSR_MASK, sizeof(mask));
-	return mask & (amd ? MXCSR_INTEL | X86_MXCSR_MM : MXCSR_INTEL);
-}
-
 static void put_mxcsr(const struct x86_fpu *fpu, uint8_t *image, uint32_t mask)
 {
 	uint32_t v[2] = { fpu->mxcsr, mask };
@@ -101,22 +90,20 @@ static uint64_t quad_in(const uint8_t *image, unsigned at)
 	return v;
 }
 
-void x86_fxsave(const struct x86_fpu *fpu, uint8_t *image, bool rex_w, unsigned nr_xmm,
-		uint32_t mask)
+void x86_fxsave(const struct x86_fpu *fpu, uint8_t *image, const struct x86_image *how)
 {
-	put_x87(fpu, image, rex_w);
-	put_mxcsr(fpu, image, mask);
-	memcpy(image + AT_XMM, fpu->xmm, nr_xmm * sizeof(fpu->xmm[0]));
+	put_x87(fpu, image, how->rex_w);
+	put_mxcsr(fpu, image, how->mxcsr_mask);
+	memcpy(image + AT_XMM, fpu->xmm, how->nr_xmm * sizeof(fpu->xmm[0]));
 }
 
-int x86_fxrstor(struct x86_fpu *fpu, const uint8_t *image, bool rex_w, unsigned nr_xmm,
-		uint32_t mask)
+int x86_fxrstor(struct x86_fpu *fpu, const uint8_t *image, const struct x86_image *how)
 {
-	if (mxcsr_in(image) & ~mask)
+	if (mxcsr_in(image) & ~how->mxcsr_mask)
 		return X86_GP;
-	get_x87(fpu, image, rex_w);
+	get_x87(fpu, image, how->rex_w);
 	fpu->mxcsr = mxcsr_in(image);
-	memcpy(fpu->xmm, image + AT_XMM, nr_xmm * sizeof(fpu->xmm[0]));
+	memcpy(fpu->xmm, image + AT_XMM, how->nr_xmm * sizeof(fpu->xmm[0]));
 	return 0;
 }
 
@@ -142,16 +129,17 @@ uint64_t x86_xinuse(const struct x86_fpu *fpu)
 }
 
 /* XSAVEOPT leaves out what is in its initial state (it may; so may we). */
-void x86_xsave(const struct x86_fpu *fpu, uint8_t *image, uint64_t rfbm, bool rex_w, bool opt,
-	       unsigned nr, uint32_t mask)
+void x86_xsave(const struct x86_fpu *fpu, uint8_t *image, uint64_t rfbm, bool opt,
+	       const struct x86_image *how)
 {
+	unsigned nr = how->nr_xmm;
 	uint64_t used = x86_xinuse(fpu), write = opt ? rfbm & used : rfbm;
 	uint64_t bv = (quad_in(image, AT_XSTATE_BV) & ~rfbm) | (used & rfbm);
 
 	if (write & XSTATE_X87)
-		put_x87(fpu, image, rex_w);
+		put_x87(fpu, image, how->rex_w);
 	if (rfbm & (XSTATE_SSE | XSTATE_AVX))
-		put_mxcsr(fpu, image, mask);
+		put_mxcsr(fpu, image, how->mxcsr_mask);
 	if (write & XSTATE_SSE)
 		memcpy(image + AT_XMM, fpu->xmm, nr * sizeof(fpu->xmm[0]));
 	if (write & XSTATE_AVX)
@@ -159,19 +147,20 @@ void x86_xsave(const struct x86_fpu *fpu, uint8_t *image, uint64_t rfbm, bool re
 	memcpy(image + AT_XSTATE_BV, &bv, 8);
 }
 
-int x86_xrstor(struct x86_fpu *fpu, const uint8_t *image, uint64_t rfbm, uint64_t xcr0, bool rex_w,
-	       unsigned nr, uint32_t mask)
+int x86_xrstor(struct x86_fpu *fpu, const uint8_t *image, uint64_t rfbm, uint64_t xcr0,
+	       const struct x86_image *how)
 {
+	unsigned nr = how->nr_xmm;
 	uint64_t bv = quad_in(image, AT_XSTATE_BV);
 	bool with_mxcsr = rfbm & (XSTATE_SSE | XSTATE_AVX);
 
 	/* The compacted format is a feature of its own, which this is not. */
 	if ((bv & ~xcr0) || !is_zero(image + AT_XCOMP_BV, 16))
 		return X86_GP;
-	if (with_mxcsr && (mxcsr_in(image) & ~mask))
+	if (with_mxcsr && (mxcsr_in(image) & ~how->mxcsr_mask))
 		return X86_GP;
 	if (rfbm & bv & XSTATE_X87) {
-		get_x87(fpu, image, rex_w);
+		get_x87(fpu, image, how->rex_w);
 	} else if (rfbm & XSTATE_X87) {
 		x86_fninit(fpu);
 		memset(fpu->st, 0, sizeof(fpu->st));

@@ -2,8 +2,6 @@
 /*
  * rows.c - all rows, and which of them an instruction is.
  */
-#include <Zydis/Zydis.h>
-
 #include "base/macros.h"
 #include "x86/simd.h"
 #include "x86/simd/rows_priv.h"
@@ -41,16 +39,4 @@ const struct x86_simd_row *x86_simd_row(unsigned nr)
 		nr -= (unsigned)x86_simd_tables[i]->nr;
 	}
 	return NULL;
-}
-
-bool x86_simd_is_move(const struct x86_simd_row *row)
-{
-	switch (row->mnemonic) {
-	case ZYDIS_MNEMONIC_MOVAPS: case ZYDIS_MNEMONIC_MOVAPD: case ZYDIS_MNEMONIC_MOVDQA:
-	case ZYDIS_MNEMONIC_MOVNTPS: case ZYDIS_MNEMONIC_MOVNTPD: case ZYDIS_MNEMONIC_MOVNTDQ:
-	case ZYDIS_MNEMONIC_MOVNTDQA:
-		return true;
-	default:
-		return false;
-	}
 }

@@ -77,6 +77,7 @@ SIMD_FN(name)								\
 #define ROW(m, d, s, size, f, st, fn_) \
 	{ ZYDIS_MNEMONIC_##m, X86_SIMD_##d, X86_SIMD_##s, size, f, X86_SET_##st, fn_ }
 #define ROW_XMM(m)	  ROW(m, XMM, XM, 16, X86_SIMD_ALIGNED, SSE, xmm_##m),
+#define ROW_XMM_LOW(m)	  ROW(m, XMM, XM, 16, X86_SIMD_ALIGNED | X86_SIMD_LOW_HALF_AMD, SSE, xmm_##m),
 #define ROW_XMM_UNARY(m)  ROW(m, XMM, XM, 16, X86_SIMD_ALIGNED | X86_SIMD_DST_ONLY, SSE, xmm_##m),
 #define ROW_MMX(m)	  ROW(m, MM, MM_OR_MEM, 8, 0, MMX, mm_##m),
 #define ROW_MMX_UNARY(m)  ROW(m, MM, MM_OR_MEM, 8, X86_SIMD_DST_ONLY, MMX, mm_##m),

@@ -323,8 +323,11 @@ static void poke_data(const struct aim *a)
 		xsave_random_area(data);
 	else
 		random_data(data, n);
-	if (loads_mxcsr(a->i))
-		memset(data + (n > 4 ? 26 : 2), rnd(4) ? 0 : 1 << rnd(8), 1 + rnd(2));
+	if (loads_mxcsr(a->i)) {	/* MM, or any other bit beyond the 16 that all have */
+		uint16_t high = (uint16_t)(rnd(2) ? 0 : rnd(2) ? 2 : 1 << rnd(16));
+
+		memcpy(data + (n > 4 ? 26 : 2), &high, 2);
+	}
 	poke(a->target, data, n);
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "hw/cpu/a_vm.h"
+#include "os/processor.h"
 #include "x86/descriptor.h"
 #include "x86/simd.h"
 
@@ -18,6 +19,7 @@
 #define NX		(1ull << 63)
 
 static struct vm vm;
+static struct x86_image fx_image = { .nr_xmm = 16, .rex_w = true };
 
 static void put(uint64_t gpa, uint64_t v)
 {
@@ -85,7 +87,10 @@ static void make_tables(void)
 
 void model_init(void)
 {
-	vm_init(&vm, __builtin_cpu_is("amd"));
+	vm_init_on(&vm, (struct hw_config){
+		.vendor = __builtin_cpu_is("amd") ? HW_VENDOR_AMD : HW_VENDOR_INTEL,
+		.phys_bits = 46, .nr_cpus = 2, .misalign_sse = os_cpu_identity().has_mxcsr_mm });
+	fx_image.mxcsr_mask = hw_mxcsr_mask(vm.hw);
 	make_tables();
 	make_descriptors();
 	vm.s.cr0 |= X86_CR0_MP | X86_CR0_AM;
@@ -160,7 +165,7 @@ void model_run(struct world *w)
 	s->seg[X86_GS].base = w->gs_base;
 	s->cpl = 3;
 	s->shadow = 0;
-	if (x86_fxrstor(&s->fpu, w->fx, true, 16, ~0u))
+	if (x86_fxrstor(&s->fpu, w->fx, &fx_image))
 		fail_msg("a state that no processor takes");
 	memcpy(s->fpu.ymm_hi, w->ymm, sizeof(w->ymm));
 	vm_run(&vm);
@@ -171,7 +176,7 @@ void model_run(struct world *w)
 		w->sel[i] = s->seg[i].selector;
 	w->fs_base = s->seg[X86_FS].base;
 	w->gs_base = s->seg[X86_GS].base;
-	x86_fxsave(&s->fpu, w->fx, true, 16, ~0u);
+	x86_fxsave(&s->fpu, w->fx, &fx_image);
 	memcpy(w->ymm, s->fpu.ymm_hi, sizeof(w->ymm));
 	answer(w);
 }

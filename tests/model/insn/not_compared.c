@@ -28,8 +28,7 @@ static const struct reason {
 	{ ZYDIS_MNEMONIC_INT1, ASKS }, { ZYDIS_MNEMONIC_VMRUN, ASKS }, { ZYDIS_MNEMONIC_VMLOAD, ASKS },
 	{ ZYDIS_MNEMONIC_VMSAVE, ASKS }, { ZYDIS_MNEMONIC_STGI, ASKS },
 	{ ZYDIS_MNEMONIC_CLGI, ASKS }, { ZYDIS_MNEMONIC_SKINIT, ASKS },
-	{ ZYDIS_MNEMONIC_INVLPGA, ASKS }, { ZYDIS_MNEMONIC_PVALIDATE, ASKS },
-	{ ZYDIS_MNEMONIC_RMPADJUST, ASKS }, { ZYDIS_MNEMONIC_RDPRU, ASKS },
+	{ ZYDIS_MNEMONIC_INVLPGA, ASKS },
 	{ ZYDIS_MNEMONIC_SGDT, UMIP }, { ZYDIS_MNEMONIC_SIDT, UMIP }, { ZYDIS_MNEMONIC_SLDT, UMIP },
 	{ ZYDIS_MNEMONIC_STR, UMIP }, { ZYDIS_MNEMONIC_SMSW, UMIP },
 };
@@ -169,32 +168,13 @@ static bool calls_64_bit(const struct insn *i, const struct world *before)
 	return (sel | 3) == WORLD_CS64;
 }
 
-/*
- * Of 16 bytes these use the low 8, and may fetch no more (SDM vol. 2B PUNPCKLBW), which is
- * seen where they need not be aligned (MXCSR.MM) and a page ends in between.
- */
-static bool fetches_half(const struct insn *i, const struct world *before)
-{
-	switch (i->in.mnemonic) {
-	case ZYDIS_MNEMONIC_PUNPCKLBW: case ZYDIS_MNEMONIC_PUNPCKLWD: case ZYDIS_MNEMONIC_PUNPCKLDQ:
-	case ZYDIS_MNEMONIC_PUNPCKLQDQ: case ZYDIS_MNEMONIC_UNPCKLPS: case ZYDIS_MNEMONIC_UNPCKLPD:
-	case ZYDIS_MNEMONIC_PSLLW: case ZYDIS_MNEMONIC_PSLLD: case ZYDIS_MNEMONIC_PSLLQ:
-	case ZYDIS_MNEMONIC_PSRLW: case ZYDIS_MNEMONIC_PSRLD: case ZYDIS_MNEMONIC_PSRLQ:
-	case ZYDIS_MNEMONIC_PSRAW: case ZYDIS_MNEMONIC_PSRAD:
-		return i->o[1].type == ZYDIS_OPERAND_TYPE_MEMORY && i->o[1].size == 128 &&
-		       (before->fx[26] & 2);
-	default:
-		return false;
-	}
-}
-
 bool is_worth_running(const struct insn *i, const struct world *before)
 {
 	if (i->mode != X86_MODE_64 && i->in.mnemonic == ZYDIS_MNEMONIC_CALL &&
 	    i->o[0].type == ZYDIS_OPERAND_TYPE_MEMORY &&
 	    i->in.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR && calls_64_bit(i, before))
 		return false;
-	return !fetches_half(i, before) && xsave_is_comparable(i, before);
+	return xsave_is_comparable(i, before);
 }
 
 void not_compared_report(int only_mode)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/macros.h"
+#include "os/processor.h"
 #include "x86/simd.h"
 
 uint64_t random_seed = 1;
@@ -104,6 +105,15 @@ void random_data(uint8_t *p, unsigned n)
 			random_extended(p + i);
 }
 
+static bool has_mxcsr_mm(void)
+{
+	static int has = -1;
+
+	if (has < 0)
+		has = os_cpu_identity().has_mxcsr_mm;
+	return has;
+}
+
 static uint32_t random_mxcsr(void)
 {
 	uint64_t v = random_u64();
@@ -115,8 +125,8 @@ static uint32_t random_mxcsr(void)
 		m |= (uint32_t)(v >> 24) & 0x3f;
 	if (!(v & 0xc))
 		m &= ~((uint32_t)(v >> 32) & 0x1f80);
-	if (!(v >> 56 & 7))
-		m |= X86_MXCSR_MM & x86_mxcsr_mask(__builtin_cpu_is("amd"));
+	if (has_mxcsr_mm() && v & 0x10)
+		m |= X86_MXCSR_MM;
 	return m;
 }
 

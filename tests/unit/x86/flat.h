@@ -12,6 +12,7 @@
 #include "x86/exec.h"
 #include "x86/handlers.h"
 #include "x86/raise.h"
+#include "x86/simd.h"
 
 struct flat {
 	struct x86_exec	x;		/* first */
@@ -164,6 +165,7 @@ static inline bool env_intercept(struct x86_exec *x, const struct x86_op *op,
 static inline uint64_t env_tsc(struct x86_exec *x) { return 0; }
 static inline uint64_t env_random(struct x86_exec *x) { return 0; }
 static inline uint64_t env_cr3_reserved(const struct x86_exec *x) { return BITS(63, 52); }
+static inline uint32_t env_mxcsr_mask(const struct x86_exec *x) { return X86_MXCSR_COMMON; }
 static inline bool env_rdmsr(struct x86_exec *x, uint32_t nr, uint64_t *v) { return false; }
 static inline bool env_wrmsr(struct x86_exec *x, uint32_t nr, uint64_t v) { return false; }
 static inline bool env_write_xcr0(struct x86_exec *x, uint64_t v) { return false; }
@@ -171,9 +173,6 @@ static inline void env_cr_done(struct x86_exec *x, unsigned nr, uint64_t v) { }
 static inline void env_pause(struct x86_exec *x) { }
 static inline void env_fence(struct x86_exec *x) { }
 static inline void env_invlpg(struct x86_exec *x, uint64_t lin) { }
-static inline bool env_is_snp(struct x86_exec *x) { return false; }
-static inline bool env_snp(struct x86_exec *x, const struct x86_op *op, enum x86_snp what)
-{ return false; }
 static inline void env_invpcid(struct x86_exec *x, unsigned type, uint16_t pcid, uint64_t lin) { }
 static inline void env_mode_changed(struct x86_exec *x) { }
 static inline void env_cr0_written(struct x86_exec *x, uint64_t old, uint64_t efer) { }

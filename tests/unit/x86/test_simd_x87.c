@@ -353,6 +353,14 @@ static void assert_images_equal(const uint8_t *want, const uint8_t *got, size_t 
 			fail_msg("byte %zu: want %02x got %02x", k, want[k], got[k]);
 }
 
+static uint32_t host_mxcsr_mask(void)
+{
+	struct image i;
+
+	__asm__("fxsave %0" : "=m"(i));
+	return i.mxcsr_mask;
+}
+
 static void random_image(uint8_t *image, size_t size)
 {
 	size_t k;
@@ -365,13 +373,14 @@ static void random_image(uint8_t *image, size_t size)
 		image[k] = (uint8_t)rnd();
 	for (k = 576; k < size; k++)
 		image[k] = (uint8_t)rnd();
-	((struct image *)image)->mxcsr = (uint32_t)rnd() & 0xffff;
+	((struct image *)image)->mxcsr = (uint32_t)rnd() & host_mxcsr_mask();
 }
 
 static void fxsave_and_fxrstor_translate(void **unused)
 {
 	static uint8_t in[832] __attribute__((aligned(64))), want[832] __attribute__((aligned(64))),
 		got[832] __attribute__((aligned(64))), host[512] __attribute__((aligned(64)));
+	struct x86_image how = { host_mxcsr_mask(), 16, true };
 	struct x86_fpu fpu = { 0 };
 	unsigned i;
 
@@ -382,12 +391,18 @@ static void fxsave_and_fxrstor_translate(void **unused)
 		memcpy(got, want, sizeof(got));
 		__asm__ volatile("fxsave64 %1; fxrstor64 %2; fxsave64 %0; fxrstor64 %1"
 				 : "+m"(want), "+m"(host) : "m"(in));
-		assert_int_equal(x86_fxrstor(&fpu, in, true, 16, x86_mxcsr_mask(true)), 0);
-		x86_fxsave(&fpu, got, true, 16, x86_mxcsr_mask(true));
+		assert_int_equal(x86_fxrstor(&fpu, in, &how), 0);
+		x86_fxsave(&fpu, got, &how);
 		assert_images_equal(want, got, 416);
 	}
 	((struct image *)in)->mxcsr = 0x10000;
-	assert_int_equal(x86_fxrstor(&fpu, in, true, 16, x86_mxcsr_mask(true)), X86_GP);
+	assert_int_equal(x86_fxrstor(&fpu, in, &how), X86_GP);
+	((struct image *)in)->mxcsr = X86_MXCSR_MM;
+	how.mxcsr_mask = X86_MXCSR_COMMON;
+	assert_int_equal(x86_fxrstor(&fpu, in, &how), X86_GP);
+	how.mxcsr_mask |= X86_MXCSR_MM;
+	assert_int_equal(x86_fxrstor(&fpu, in, &how), 0);
+	assert_int_equal(fpu.mxcsr, X86_MXCSR_MM);
 }
 
 static bool host_has_avx_state(void)
@@ -427,6 +442,7 @@ static void xsave_and_xrstor_translate(void **unused)
 	static uint8_t in[832] __attribute__((aligned(64))), want[832] __attribute__((aligned(64))),
 		got[832] __attribute__((aligned(64)));
 	static uint8_t host[8192] __attribute__((aligned(64)));
+	struct x86_image how = { host_mxcsr_mask(), 16, true };
 	struct x86_fpu fpu = { .mxcsr = 0x1f80 };
 	unsigned i, mxcsr;
 
@@ -454,17 +470,23 @@ static void xsave_and_xrstor_translate(void **unused)
 				 : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7",
 				   "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
 				   "xmm15", "memory");
-		assert_int_equal(x86_xrstor(&fpu, host, 7, 7, true, 16, x86_mxcsr_mask(true)), 0);
-		assert_int_equal(x86_xrstor(&fpu, in, load, 7, true, 16, x86_mxcsr_mask(true)), 0);
-		x86_xsave(&fpu, got, save, true, false, 16, x86_mxcsr_mask(true));
+		assert_int_equal(x86_xrstor(&fpu, host, 7, 7, &how), 0);
+		assert_int_equal(x86_xrstor(&fpu, in, load, 7, &how), 0);
+		x86_xsave(&fpu, got, save, false, &how);
 		forgive_in_use(want, got);
 		assert_images_equal(want, got, sizeof(want));
 	}
 	in[512] = 8;
-	assert_int_equal(x86_xrstor(&fpu, in, 7, 7, true, 16, x86_mxcsr_mask(true)), X86_GP);
+	assert_int_equal(x86_xrstor(&fpu, in, 7, 7, &how), X86_GP);
 	in[512] = 7;
 	in[527] = 0x80;
-	assert_int_equal(x86_xrstor(&fpu, in, 7, 7, true, 16, x86_mxcsr_mask(true)), X86_GP);
+	assert_int_equal(x86_xrstor(&fpu, in, 7, 7, &how), X86_GP);
+	in[527] = 0;
+	((struct image *)in)->mxcsr = X86_MXCSR_MM;
+	how.mxcsr_mask = X86_MXCSR_COMMON;
+	assert_int_equal(x86_xrstor(&fpu, in, 7, 7, &how), X86_GP);
+	how.mxcsr_mask |= X86_MXCSR_MM;
+	assert_int_equal(x86_xrstor(&fpu, in, 7, 7, &how), 0);
 	assert_int_equal(x86_xsave_size(3), 576);
 	assert_int_equal(x86_xsave_size(7), 832);
 }

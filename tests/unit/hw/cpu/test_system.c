@@ -7,8 +7,6 @@
 
 #include <string.h>
 
-#include "x86/simd.h"
-
 #define CODE(name, text)						\
 	extern const uint8_t name[], name##_end[];			\
 	__asm__(".pushsection .rodata\n" #name ":\n" text "\n" #name "_end:\n.popsection")
@@ -281,22 +279,65 @@ static void state_areas(struct vm *vm)
 CODE(c_mm, "movl $0x21f80,0x40000; ldmxcsr 0x40000; hlt");
 CODE(c_paddd, "paddd 0x40001,%xmm0; hlt");
 CODE(c_movaps, "movaps 0x40001,%xmm0; hlt");
+CODE(c_fxsave, "fxsave 0x40000; hlt");
+CODE(c_fxrstor, "fxrstor 0x40000; hlt");
+CODE(c_xsave_mm, "movl $3,%eax; xor %edx,%edx; xsave 0x40400; hlt");
+CODE(c_xrstor_mm, "movl $3,%eax; xor %edx,%edx; xrstor 0x40400; hlt");
 
-/* AMD's MXCSR.MM, where the host has it: operands need not be aligned, moves must. */
-static void misaligned_operands(struct vm *vm)
+static void set_word(struct vm *vm, unsigned at, uint32_t v)
 {
-	bool has_mm = x86_mxcsr_mask(vm->amd) & X86_MXCSR_MM;
+	memcpy(vm->mem + VM_DATA + at, &v, 4);
+}
+
+/* All ways of setting MXCSR.MM, what the images tell of it, and what it does: moves must be aligned. */
+static void try_mxcsr_mm(struct vm *vm, bool has_mm)
+{
+	enum vm_exit_kind loads = has_mm ? VM_HLT : VM_EXCEPTION;
+	uint32_t mask[2];
 
 	vm->svm.intercept_exceptions = vm->vmx.exception_bitmap = 1u << X86_GP;
+	vm->s.cr4 |= X86_CR4_OSXSAVE;
+	vm->s.xcr0 = 3;
 	LOAD(c_paddd);
 	assert_int_equal(vm_run(vm), VM_EXCEPTION);
 	LOAD(c_mm);
-	assert_int_equal(vm_run(vm), has_mm ? VM_HLT : VM_EXCEPTION);
+	assert_int_equal(vm_run(vm), loads);
 	LOAD(c_paddd);
-	assert_int_equal(vm_run(vm), has_mm ? VM_HLT : VM_EXCEPTION);
+	assert_int_equal(vm_run(vm), loads);
 	LOAD(c_movaps);
 	assert_int_equal(vm_run(vm), VM_EXCEPTION);
-	assert_true(vm->amd || !has_mm);
+	LOAD(c_fxsave);
+	assert_int_equal(vm_run(vm), VM_HLT);
+	LOAD(c_xsave_mm);
+	assert_int_equal(vm_run(vm), VM_HLT);
+	memcpy(&mask[0], vm->mem + VM_DATA + 28, 4);
+	memcpy(&mask[1], vm->mem + VM_DATA + 0x400 + 28, 4);
+	assert_int_equal(mask[0], has_mm ? 0x2ffff : 0xffff);
+	assert_int_equal(mask[1], mask[0]);
+	set_word(vm, 24, 0x21f80);
+	set_word(vm, 0x400 + 24, 0x21f80);
+	LOAD(c_fxrstor);
+	assert_int_equal(vm_run(vm), loads);
+	LOAD(c_xrstor_mm);
+	assert_int_equal(vm_run(vm), loads);
+	set_word(vm, 24, 0x11f80);
+	LOAD(c_fxrstor);
+	assert_int_equal(vm_run(vm), VM_EXCEPTION);
+	assert_int_equal(vm->s.fpu.mxcsr, has_mm ? 0x21f80 : 0x1f80);
+}
+
+/* On a machine that has it, one that has not, and Intel's, which never has. */
+static void misaligned_operands(struct vm *vm)
+{
+	bool amd = vm->amd;
+
+	for (unsigned mm = 0; mm < 2; mm++) {
+		vm_fini(vm);
+		vm_init_on(vm, (struct hw_config){ .vendor = amd ? HW_VENDOR_AMD : HW_VENDOR_INTEL,
+						   .phys_bits = 46, .nr_cpus = 2,
+						   .misalign_sse = mm });
+		try_mxcsr_mm(vm, amd && mm);
+	}
 }
 
 static const struct row {
