@@ -103,8 +103,8 @@ static void fill_operand(struct x86_decoding *d, unsigned i)
 	}
 }
 
-/* VMGEXIT is VMMCALL with F2 or F3 before it: to Zydis a prefix without meaning. */
-static uint8_t vmgexit_prefix(const ZydisDecodedInstruction *in)
+/* VMGEXIT is VMMCALL with F2 or F3 before it, RMPQUERY is RDPRU: to Zydis prefixes without meaning. */
+static uint8_t amd_prefix(const ZydisDecodedInstruction *in)
 {
 	for (unsigned i = 0; i < in->raw.prefix_count; i++) {
 		if (in->raw.prefixes[i].value == 0xf3)
@@ -129,8 +129,8 @@ static uint8_t mode_flags(enum x86_mode mode, const ZydisDecodedInstruction *in)
 		f |= X86_OP_REPE;
 	if (in->attributes & ZYDIS_ATTRIB_HAS_REPNE)
 		f |= X86_OP_REPNE;
-	if (in->mnemonic == ZYDIS_MNEMONIC_VMMCALL)
-		f |= vmgexit_prefix(in);
+	if (in->mnemonic == ZYDIS_MNEMONIC_VMMCALL || in->mnemonic == ZYDIS_MNEMONIC_RDPRU)
+		f |= amd_prefix(in);
 	return f;
 }
 

@@ -59,6 +59,9 @@ enum x86_intercept {
 	X86_NR_ICPTS
 };
 
+/* Which instruction of an SNP guest; NO: RDPRU, which no processor of ours has. */
+enum x86_snp { X86_NO_SNP, X86_PVALIDATE, X86_RMPADJUST, X86_RMPQUERY };
+
 /* info of IO: port 15:0, bytes 18:16, IN 19, string 20, REP 21, immediate 22,
  * address size in bytes 27:24, segment 31:28
  */

@@ -514,6 +514,15 @@ static bool hypervisor(struct x86_decoding *d)
 	return choose(d, 0);
 }
 
+/* Of an SNP guest; RMPQUERY is RDPRU with F3 before it (decode.c has kept that). */
+static bool snp(struct x86_decoding *d)
+{
+	d->op->aux = d->in->mnemonic == ZYDIS_MNEMONIC_PVALIDATE ? X86_PVALIDATE :
+		     d->in->mnemonic == ZYDIS_MNEMONIC_RMPADJUST ? X86_RMPADJUST :
+		     d->op->flags & X86_OP_REPE ? X86_RMPQUERY : X86_NO_SNP;
+	return choose(d, 0);
+}
+
 /* Width of the first operand: SLDT, STR, SMSW, RDRAND... */
 static bool first_width(struct x86_decoding *d)
 {

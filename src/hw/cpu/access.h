@@ -209,6 +209,8 @@ MUST_CHECK bool env_wrmsr(struct x86_exec *x, uint32_t nr, uint64_t v);
 MUST_CHECK bool env_write_xcr0(struct x86_exec *x, uint64_t v);
 void env_cr_done(struct x86_exec *x, unsigned nr, uint64_t v);
 void env_invlpg(struct x86_exec *x, uint64_t lin);
+bool env_is_snp(struct x86_exec *x);
+MUST_CHECK bool env_snp(struct x86_exec *x, const struct x86_op *op, enum x86_snp what);
 void env_invpcid(struct x86_exec *x, unsigned type, uint16_t pcid, uint64_t lin);
 void env_mode_changed(struct x86_exec *x);
 void env_cr0_written(struct x86_exec *x, uint64_t old, uint64_t old_efer);

@@ -23,6 +23,10 @@ bool cpu_leave(struct cpu *cpu, enum cpu_cause cause)
 bool cpu_nested_fault(struct cpu *cpu, uint64_t lin, enum mmu_access access,
 		      const struct mmu_fault *fault)
 {
+	if (unlikely(fault->result == MMU_GUEST_VC)) {
+		cpu->x.st->cr2 = lin;
+		return x86_fault(&cpu->x, X86_VC, fault->pf_error);
+	}
 	if (unlikely(cpu->in_es) && (fault->info & SVM_NPF_RSVD))
 		return x86_fault(&cpu->x, X86_VC, SVM_EXIT_NPF);
 	cpu->exit.fault = *fault;

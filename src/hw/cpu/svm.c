@@ -234,6 +234,8 @@ static void begin(struct cpu *cpu, const struct svm_control *c, struct x86_state
 	struct mmu_nested nested = {
 		.asid = c->asid, .root = c->ncr3, .levels = c->nested_levels, .ad = true,
 		.key = c->np_control & SVM_NP_SEV ? (keyslot_t)c->asid : 0,
+		.snp = cpu->in_es && cpu->es->snp,
+		.vmpl = cpu->in_es ? cpu->es->vmsa.vmpl : 0,
 	};
 
 	cpu->svm = c;
@@ -262,8 +264,13 @@ void svm_vmrun(struct cpu *cpu, const struct svm_control *control,
 		return;
 	if (es)
 		state = svm_es_load(cpu, control);
-	if (!state || !is_valid_state(state))
+	if (!state)
 		return;
+	if (!is_valid_state(state)) {
+		if (es)
+			svm_es_abandon(cpu, control);
+		return;
+	}
 	cpu->in_es = es;
 	begin(cpu, control, state);
 	cpu_run(cpu, control->event_inj & SVM_EVENT_VALID ? &ev : NULL);

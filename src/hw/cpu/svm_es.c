@@ -13,8 +13,10 @@
 #include <string.h>
 
 #include "hw/mem/machine.h"
+#include "hw/mem/rmp_check.h"
 #include "hw/mem/tmr.h"
 #include "hw/mem/view.h"
+#include "hw/snp/guest.h"
 #include "os/uaccess.h"
 
 #define SUPPORTED_FEATURES	VMSA_DEBUG_SWAP
@@ -150,9 +152,12 @@ static bool is_valid_event(uint64_t inj)
 }
 
 /* What VMRUN checks beyond a plain guest's state. */
-static bool is_valid_vmsa(const struct vmsa *v)
+static bool is_valid_vmsa(const struct hw *hw, const struct vmsa *v)
 {
-	return !(v->sev_features & ~SUPPORTED_FEATURES) && (v->efer & X86_EFER_SVME) &&
+	uint64_t features = SUPPORTED_FEATURES | (hw->frames.rmp ? VMSA_SNP_ACTIVE : 0);
+
+	return !(v->sev_features & ~features) &&
+	       (!(v->sev_features & VMSA_SNP_ACTIVE) || v->vmpl < RMP_NR_VMPLS) && (v->efer & X86_EFER_SVME) &&
 	       !(v->efer & EFER_RESERVED) && !(v->cr4 >> 32) && v->cpl < 4;
 }
 
@@ -171,6 +176,28 @@ static bool put_back(struct cpu *cpu, const struct svm_control *c, const struct 
 	return page && !os_copy_to(page, v, sizeof(*v));
 }
 
+/*
+ * Table 15-41; an SNP guest's page is protected by the RMP and needs no checksum.
+ * False: not to be run.
+ */
+static bool take(struct cpu *cpu, const struct svm_control *c)
+{
+	struct rmp_look look = { 0 };
+
+	if (cpu->es->snp)
+		return snp_vmsa_take(cpu->hw, c->vmsa_pa, (uint16_t)c->asid) == RMP_VMRUN_PASS;
+	if (cpu->hw->frames.rmp)
+		rmp_look(cpu->hw->frames.rmp, c->vmsa_pa, 0, &look);
+	return rmp_check_structure(&look.page, RMP_VMSA_PAGE, 0) == RMP_VMRUN_PASS &&
+	       tmr_matches(cpu->hw, (const uint8_t *)&cpu->es->vmsa);
+}
+
+void svm_es_abandon(struct cpu *cpu, const struct svm_control *c)
+{
+	if (cpu->es->snp)
+		snp_vmsa_give(cpu->hw, c->vmsa_pa);
+}
+
 /* What a hypervisor must not ask for: the guest gets #VC for it all the same. */
 static void find_misuse(struct cpu *cpu, const struct svm_control *c)
 {
@@ -187,8 +214,11 @@ struct x86_state *svm_es_load(struct cpu *cpu, const struct svm_control *c)
 
 	if (c->vmsa_pa.v & ~PAGE_MASK || !is_valid_event(c->event_inj))
 		return NULL;
-	if (!fetch(cpu, c, &es->vmsa) ||
-	    !tmr_matches(cpu->hw, (const uint8_t *)&es->vmsa) || !is_valid_vmsa(&es->vmsa))
+	if (!fetch(cpu, c, &es->vmsa))
+		return NULL;
+	es->snp = cpu->hw->frames.rmp && (es->vmsa.sev_features & VMSA_SNP_ACTIVE);
+	/* Taken last: nothing is left to fail then. */
+	if (!is_valid_vmsa(cpu->hw, &es->vmsa) || !take(cpu, c))
 		return NULL;
 	find_misuse(cpu, c);
 	load_state(&es->vmsa, s);
@@ -219,10 +249,12 @@ void svm_es_save(struct cpu *cpu, const struct svm_control *c, struct svm_exit *
 		advance(cpu, s);
 	save_state(s, &es->vmsa);
 	/* A frame that is gone, or a place of the checksum: the next VMRUN finds out. */
-	if (tmr_store(cpu->hw, (const uint8_t *)&es->vmsa) &&
+	if ((es->snp || tmr_store(cpu->hw, (const uint8_t *)&es->vmsa)) &&
 	    !put_back(cpu, c, &es->vmsa))
 		hw_finding(cpu->hw, "APM vol. 2 15.35.8", "the VMSA at %#llx went while it ran",
 			   (unsigned long long)c->vmsa_pa.v);
+	if (es->snp)
+		snp_vmsa_give(cpu->hw, c->vmsa_pa);
 	out->ghcb_gpa = es->ghcb;
 	out->v_tpr = (uint8_t)s->cr8;
 	out->v_nmi_blocked = s->shadow & X86_SHADOW_NMI;

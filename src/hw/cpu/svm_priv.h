@@ -20,9 +20,12 @@ struct svm_es {
 	struct x86_state state;
 	struct vmsa	 vmsa;		/* as loaded, for what @state has no room for */
 	uint64_t	 ghcb;
+	bool		 snp;		/* SNP-active: the VMSA is in use (15.36.12) */
 };
 
 /* The VMSA into cpu->es.  NULL: VMEXIT_INVALID. */
 struct x86_state *svm_es_load(struct cpu *cpu, const struct svm_control *c);
+/* It will not run after all. */
+void svm_es_abandon(struct cpu *cpu, const struct svm_control *c);
 /* And back, with its checksum; what the hypervisor may see goes to *@out. */
 void svm_es_save(struct cpu *cpu, const struct svm_control *c, struct svm_exit *out);

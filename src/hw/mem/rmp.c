@@ -219,7 +219,9 @@ bool rmp_is_still(const struct rmp *t, hpa_t a, const struct rmp_look *seen)
 	r = region_of(t, a);
 	if (!seen->region)
 		return !r;
-	return atomic64_load(&r->lock[head_of(a)]) == seen->seq;
+	/* Whoever took the note away may have looked into the TLB too early. */
+	return atomic32_load(&r->remembered[(a.v >> PAGE_SHIFT) % RMP_REGION_PAGES]) &&
+	       atomic64_load(&r->lock[head_of(a)]) == seen->seq;
 }
 
 uint32_t rmp_take_remembered(const struct rmp_locked *l, unsigned page, unsigned nr)
@@ -229,11 +231,11 @@ uint32_t rmp_take_remembered(const struct rmp_locked *l, unsigned page, unsigned
 
 	sync_fence();
 	for (size_t i = first; i < first + nr; i++) {
-		uint32_t m = atomic32_load_relaxed(&l->region->remembered[i]);
+		atomic32_t *at = &l->region->remembered[i];
+		uint32_t m = atomic32_load_relaxed(at) ? atomic32_xchg(at, 0) : 0;
 
 		if (!m)
 			continue;
-		atomic32_store(&l->region->remembered[i], 0);
 		all = !all || all == m ? m : RMP_ALL_TLBS;
 	}
 	return all;

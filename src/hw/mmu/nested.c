@@ -45,6 +45,7 @@ struct walk {
 	uint64_t		gpa;
 	struct nested_access	why;
 	unsigned		level;		/* where it ended */
+	hpa_t			entry[MAX_LEVELS + 1];
 	uint64_t		*at[MAX_LEVELS + 1];
 	uint64_t		pte[MAX_LEVELS + 1];
 	uint64_t		allowed;	/* AND of R, W, X (as EPT's bits) so far */
@@ -114,8 +115,10 @@ static uint64_t rwx_needed(const struct mmu *m, struct nested_access why)
 }
 
 /* EXITINFO1, APM vol. 2 15.25.6. */
-static uint64_t npf_info(struct nested_access why, uint64_t bits)
+static uint64_t npf_info(const struct mmu *m, struct nested_access why, uint64_t bits)
 {
+	if (m->nested.snp && !why.shared)
+		bits |= SVM_NPF_ENC;
 	bits |= SVM_NPF_USER | (why.table ? SVM_NPF_TABLE : SVM_NPF_FINAL);
 	if (why.access == MMU_WRITE || why.table)
 		bits |= SVM_NPF_WRITE;
@@ -153,7 +156,7 @@ static enum mmu_result fail(struct walk *w, enum mmu_result result, uint64_t npf
 	*fault = (struct mmu_fault){
 		.result = result,
 		.gpa = GPA(w->gpa),
-		.info = w->m->amd ? npf_info(w->why, npf_bits)
+		.info = w->m->amd ? npf_info(w->m, w->why, npf_bits)
 				  : ept_info(w->m, w->why, allowed),
 	};
 	return result;
@@ -177,6 +180,7 @@ static uint64_t entry_load(struct walk *w, uint64_t table)
 	hpa_t a = HPA(table + ((w->gpa >> PG_LEVEL_SHIFT(w->level)) & 511) * 8);
 	uint64_t v;
 
+	w->entry[w->level] = a;
 	w->at[w->level] = (uint64_t *)(void *)frames_host(&m->hw->frames, a);
 	if (w->at[w->level] && os_load64(w->at[w->level], &v))
 		return v;
@@ -210,9 +214,11 @@ static enum entry_kind descend(struct walk *w)
 	}
 }
 
-/* Accessed in all entries, dirty in the leaf.  False: an entry has changed. */
-static bool set_ad(struct walk *w, bool dirty)
+/* Accessed in all entries, dirty in the leaf.  *@lost: an entry has changed, walk again. */
+static enum mmu_result set_ad(struct walk *w, bool dirty, bool *lost, struct mmu_fault *fault)
 {
+	bool owned = w->m->hw->frames.rmp;
+
 	uint64_t a = w->m->amd ? NPT_A : EPT_A, d = w->m->amd ? NPT_D : EPT_D;
 
 	for (unsigned l = w->m->nested.levels; l >= w->level; l--) {
@@ -220,11 +226,15 @@ static bool set_ad(struct walk *w, bool dirty)
 
 		if (want == was)
 			continue;
-		if (os_cas64(w->at[l], &was, want) == OS_CAS_LOST)
-			return false;
+		if (unlikely(owned) &&
+		    !nested_may_update(w->m, w->entry[l], GPA(w->gpa), w->why, fault))
+			return fault->result;
+		*lost = os_cas64(w->at[l], &was, want) == OS_CAS_LOST;
+		if (*lost)
+			return MMU_OK;
 		w->pte[l] = want;
 	}
-	return true;
+	return MMU_OK;
 }
 
 static enum mmu_result check(struct walk *w, enum entry_kind kind, struct mmu_fault *fault)
@@ -266,9 +276,7 @@ static void leaf_to_page(struct walk *w, struct nested_page *out)
 	uint64_t hpa = (pte & PTE_ADDRESS & ~m->npt_c_bit & ~(size - 1)) | (w->gpa & (size - 1));
 	uint64_t d = m->amd ? NPT_D : EPT_D;
 
-	out->host = open_frame(w, HPA(hpa));
-	out->frame = hpa & PAGE_MASK;
-	out->void_frame = !out->host;
+	*out = (struct nested_page){ .frame = hpa & PAGE_MASK, .level = w->level };
 	if (!(w->allowed & EPT_R))
 		out->frame |= TLB_NESTED_R0;
 	if (!(w->allowed & EPT_W))
@@ -283,21 +291,31 @@ static enum mmu_result nested_walk(struct walk *w, struct nested_page *out,
 				   struct mmu_fault *fault)
 {
 	struct mmu *m = w->m;
-	bool dirty = rwx_needed(m, w->why) & EPT_W;
+	bool dirty = rwx_needed(m, w->why) & EPT_W, lost;
 	enum mmu_result r;
 
 	if (w->gpa >> (PG_LEVEL_SHIFT(m->nested.levels) + 9))
 		return fail(w, MMU_NESTED_FAULT, 0, 0, fault);
 	do {
+		lost = false;
 		r = check(w, descend(w), fault);
+		if (r == MMU_OK && m->nested.ad)
+			r = set_ad(w, dirty, &lost, fault);
 		if (r != MMU_OK)
 			return r;
-	} while (m->nested.ad && !set_ad(w, dirty));
+	} while (lost);
 
 	leaf_to_page(w, out);
+	if (unlikely(m->hw->frames.rmp) && !w->why.locate) {
+		r = nested_owned(m, GPA(w->gpa), w->why, out, true, fault);
+		if (r != MMU_OK)
+			return r;
+	}
+	out->host = open_frame(w, HPA((out->frame & PAGE_MASK) | (w->gpa & ~PAGE_MASK)));
+	out->void_frame = !out->host;
 	if (likely(!out->void_frame)) {
 		tlb_nested_fill(&m->tlb, name_of(w->gpa, w->why), (uintptr_t)out->host & PAGE_MASK,
-				out->frame);
+				out->frame, out->level);
 		return MMU_OK;
 	}
 	hw_finding(m->hw, m->amd ? "APM vol. 2 15.25.5" : "SDM vol. 3 29.3.2",
@@ -327,6 +345,10 @@ enum mmu_result nested_translate(struct mmu *m, gpa_t gpa, struct nested_access 
 	if (e->frame & deny)
 		return nested_walk(&w, out, fault);
 	*out = (struct nested_page){ .host = (uint8_t *)(uintptr_t)(e->addend + name),
-				     .frame = e->frame };
+				     .frame = e->frame, .level = tlb_nested_level(e) };
+	/* Denied: by what was remembered, perhaps. */
+	if (unlikely(m->hw->frames.rmp) && !why.locate &&
+	    nested_owned(m, gpa, why, out, false, fault) != MMU_OK)
+		return nested_walk(&w, out, fault);
 	return MMU_OK;
 }

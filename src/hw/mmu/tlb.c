@@ -185,11 +185,13 @@ const struct tlb_entry *tlb_nested(const struct tlb *t, uint64_t gpa)
 	return e->key == ((gpa & PAGE_MASK) | t->nested_tag) ? e : NULL;
 }
 
-void tlb_nested_fill(struct tlb *t, uint64_t gpa, uint64_t host, uint64_t frame)
+void tlb_nested_fill(struct tlb *t, uint64_t gpa, uint64_t host, uint64_t frame,
+		     enum pg_level level)
 {
 	uint64_t page = gpa & PAGE_MASK;
 
-	entry_put(nested_slot(t, gpa), page | t->nested_tag, host - page, frame, page);
+	entry_put(nested_slot(t, gpa), page | t->nested_tag, host - page, frame,
+		  page | level);
 }
 
 void tlb_nested_forget(struct tlb *t, uint64_t gpa)

@@ -29,7 +29,12 @@ const struct tlb_entry *tlb_peek_code(const struct tlb *t, uint64_t linear);
 
 /* The nested side: host = addend + guest physical address. */
 const struct tlb_entry *tlb_nested(const struct tlb *t, uint64_t gpa);
-void tlb_nested_fill(struct tlb *t, uint64_t gpa, uint64_t host, uint64_t frame);
+void tlb_nested_fill(struct tlb *t, uint64_t gpa, uint64_t host, uint64_t frame,
+		     enum pg_level level);
+static inline enum pg_level tlb_nested_level(const struct tlb_entry *e)
+{
+	return (enum pg_level)(e->guest & ~PAGE_MASK);
+}
 void tlb_nested_forget(struct tlb *t, uint64_t gpa);
 
 /* What a flush is about; a tag goes when it matches all that is asked. */

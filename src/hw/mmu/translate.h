@@ -23,6 +23,7 @@
 enum mmu_result {
 	MMU_OK,
 	MMU_GUEST_FAULT,	/* #PF for the guest */
+	MMU_GUEST_VC,		/* #VC for the guest: a page that it has not validated */
 	MMU_NESTED_FAULT,	/* #NPF, EPT violation */
 	MMU_NESTED_MISCONFIG,	/* EPT misconfiguration */
 	MMU_HOST_FAULT,		/* the host's mapping is gone or read-only: as a nested
@@ -31,7 +32,7 @@ enum mmu_result {
 
 struct mmu_fault {
 	enum mmu_result	result;
-	uint32_t	pf_error;	/* MMU_GUEST_FAULT; CR2 is the linear address */
+	uint32_t	pf_error;	/* MMU_GUEST_FAULT, MMU_GUEST_VC; CR2 is the linear address */
 	gpa_t		gpa;		/* all others */
 	uint64_t	info;		/* AMD: EXITINFO1; Intel: exit qualification */
 };
@@ -51,6 +52,8 @@ struct mmu_nested {
 	uint8_t		levels;		/* 4 or 5 */
 	bool		ad;		/* EPT: accessed and dirty flags are on; NPT: always */
 	keyslot_t	key;		/* AMD: the guest's memory is encrypted (APM vol. 2 15.34), 0: not */
+	bool		snp;		/* SNP-active: private memory is checked by the RMP */
+	uint8_t		vmpl;
 };
 
 struct mmu {
@@ -85,6 +88,19 @@ void mmu_leave(struct mmu *m);
  */
 MUST_CHECK enum mmu_result mmu_translate(struct mmu *m, uint64_t linear, enum mmu_access access,
 					 struct mmu_page *page, struct mmu_fault *fault);
+
+/*
+ * Where a read of one byte at CPL 0 leads, without the RMP's say: what PVALIDATE
+ * and its kin work on.  MMU_OK, or *@fault as above.
+ */
+struct mmu_target {
+	gpa_t		gpa;
+	hpa_t		hpa;
+	enum pg_level	level;		/* of the nested entry */
+	bool		shared;		/* no C-bit */
+};
+MUST_CHECK enum mmu_result mmu_locate(struct mmu *m, uint64_t linear, struct mmu_target *out,
+				      struct mmu_fault *fault);
 
 /*
  * The access through a pointer of ours faulted in the host: fills *@fault for

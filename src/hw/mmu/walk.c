@@ -47,6 +47,7 @@ struct guest_walk {
 	bool		user, write, nx;	/* of all entries together */
 	uint64_t	target;			/* guest physical */
 	bool		shared;			/* not under the guest's key */
+	bool		locate;			/* mmu_locate() */
 	struct mmu_fault *fault;
 };
 
@@ -326,7 +327,7 @@ static enum mmu_access nested_kind(enum mmu_access a)
 static enum mmu_result final_access(struct guest_walk *w, struct nested_page *to)
 {
 	struct nested_access why = { .access = nested_kind(w->access), .gla_valid = true,
-				     .shared = w->shared };
+				     .shared = w->shared, .locate = w->locate };
 
 	return nested_translate(w->m, GPA(w->target), why, to, w->fault);
 }
@@ -376,14 +377,34 @@ enum mmu_result mmu_translate(struct mmu *m, uint64_t linear, enum mmu_access ac
 		tlb_forget(&m->tlb, linear);
 		return r;
 	}
-	if (likely(!to.void_frame)) {
+	if (likely(!to.void_frame && !to.no_fill)) {
 		tlb_fill(&m->tlb, access == MMU_EXEC, linear, (uintptr_t)to.host & PAGE_MASK,
-			 to.frame | denials, (w.target & PAGE_MASK) | kind);
+			 to.frame | to.denied | denials, (w.target & PAGE_MASK) | kind);
+		if (unlikely(m->hw->frames.rmp) &&
+		    !rmp_is_still(m->hw->frames.rmp, HPA(to.frame & PAGE_MASK), &to.owner))
+			tlb_forget(&m->tlb, linear);
 		counter_add(m->hw->config.counters, COUNTER_TLB_FILLS, 1);
 	}
 	*page = (struct mmu_page){ .host = to.host, .gpa = GPA(w.target),
 				   .hpa = HPA((to.frame & PAGE_MASK) | (linear & ~PAGE_MASK)) };
 	return MMU_OK;
+}
+
+enum mmu_result mmu_locate(struct mmu *m, uint64_t linear, struct mmu_target *out,
+			   struct mmu_fault *fault)
+{
+	struct guest_walk w = { .m = m, .linear = linear, .access = MMU_READ, .fault = fault,
+				.locate = true };
+	uint64_t denials, kind;
+	struct nested_page to;
+	enum mmu_result r = walk(&w, &to, &denials, &kind);
+
+	if (r == MMU_OK)
+		*out = (struct mmu_target){ .gpa = GPA(w.target), .level = to.level,
+					    .hpa = HPA((to.frame & PAGE_MASK) |
+						       (linear & ~PAGE_MASK)),
+					    .shared = w.shared };
+	return r;
 }
 
 void mmu_host_fault(struct mmu *m, uint64_t linear, enum mmu_access access,

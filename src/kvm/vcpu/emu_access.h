@@ -187,6 +187,18 @@ static inline void env_invlpg(struct x86_exec *x, uint64_t lin)
 	emu_unreachable("INVLPG");
 }
 
+/* No instruction of KVM's emulator. */
+static inline bool env_is_snp(struct x86_exec *x)
+{
+	return false;
+}
+
+static inline bool env_snp(struct x86_exec *x, const struct x86_op *op, enum x86_snp what)
+{
+	emu_unreachable("PVALIDATE");
+	return false;
+}
+
 static inline void env_invpcid(struct x86_exec *x, unsigned type, uint16_t pcid, uint64_t lin)
 {
 	emu_unreachable("INVPCID");

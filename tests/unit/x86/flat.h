@@ -173,6 +173,9 @@ static inline void env_cr_done(struct x86_exec *x, unsigned nr, uint64_t v) { }
 static inline void env_pause(struct x86_exec *x) { }
 static inline void env_fence(struct x86_exec *x) { }
 static inline void env_invlpg(struct x86_exec *x, uint64_t lin) { }
+static inline bool env_is_snp(struct x86_exec *x) { return false; }
+static inline bool env_snp(struct x86_exec *x, const struct x86_op *op, enum x86_snp what)
+{ return false; }
 static inline void env_invpcid(struct x86_exec *x, unsigned type, uint16_t pcid, uint64_t lin) { }
 static inline void env_mode_changed(struct x86_exec *x) { }
 static inline void env_cr0_written(struct x86_exec *x, uint64_t old, uint64_t efer) { }

@@ -7,6 +7,7 @@
 #include "hw/insn/view.h"
 #include "hw/mem/machine.h"
 #include "hw/mem/tmr.h"
+#include "hw/snp/firmware.h"
 #include "os/uaccess.h"
 
 #define PRIVATE_SIZE	0x60000ull	/* what the launch encrypts */
@@ -25,9 +26,12 @@ void sev_init(struct sev *s, enum sev_kind kind)
 
 	memset(s, 0, sizeof(*s));
 	vm_init_on(vm, (struct hw_config){ .vendor = HW_VENDOR_AMD, .phys_bits = 48,
-					   .phys_reduction = 5, .c_bit = SEV_C_BIT, .nr_cpus = 2 });
+					   .phys_reduction = 5, .c_bit = SEV_C_BIT, .nr_cpus = 2,
+					   .snp = kind == SEV_SNP });
 	os_uaccess_ask_first(trap, vm->hw);
-	s->es = kind == SEV_ES;
+	s->es = kind >= SEV_ES;
+	s->snp = kind == SEV_SNP;
+	s->features = s->snp ? VMSA_SNP_ACTIVE : 0;
 	s->slot = kind == PLAIN ? 0 : SLOT;
 	/* As a VMM's memory is: of another kind than the machine's own beside it. */
 	assert_int_equal(madvise(vm->mem, VM_SIZE, MADV_DOFORK), 0);
@@ -37,7 +41,7 @@ void sev_init(struct sev *s, enum sev_kind kind)
 	vm->svm.asid = SLOT;
 	vm->svm.msrpm = s->msrpm;
 	vm->svm.np_control = SVM_NP_ENABLE | (kind >= SEV ? SVM_NP_SEV : 0) |
-			     (kind == SEV_ES ? SVM_NP_SEV_ES : 0);
+			     (kind >= SEV_ES ? SVM_NP_SEV_ES : 0);
 	vm->svm.vmsa_pa = s->vmsa;
 	vm->s.efer |= X86_EFER_SVME;
 	vm->s.dr6 = 0xffff0ff0;
@@ -112,6 +116,21 @@ static hpa_t hpa_of(struct sev *s, uint64_t gpa)
 	return a;
 }
 
+/* As SNP_LAUNCH_UPDATE leaves a page. */
+static void own_in_rmp(struct sev *s, hpa_t a, uint64_t gpa, bool vmsa)
+{
+	struct rmp_operand o = { .gpa = gpa, .assigned = 1, .immutable = 1, .asid = s->slot };
+	struct rmp_entry e;
+
+	assert_int_equal(rmpupdate(s->vm.hw, a, &o), RMP_SUCCESS);
+	e = snp_page(s->vm.hw, a);
+	e.immutable = false;
+	e.validated = true;
+	e.vmsa = vmsa;
+	assert_int_equal(snp_firmware_move(s->vm.hw, a, false, SNP_STATE_PRE_GUEST, &e,
+					   RMP_EVENT_LAUNCHED), SNP_MOVED);
+}
+
 void sev_launch(struct sev *s)
 {
 	struct hw *hw = s->vm.hw;
@@ -133,6 +152,10 @@ void sev_launch(struct sev *s)
 	assert_true(view_read(hw, s->vmsa, 0, page, sizeof(page)));
 	assert_true(tmr_store(hw, page));
 	assert_true(view_encrypt(hw, s->vmsa, 4096, s->slot));
+	for (uint64_t gpa = 0; s->snp && gpa < SEV_SHARED; gpa += 4096)
+		own_in_rmp(s, hpa_of(s, gpa), gpa, false);
+	if (s->snp)
+		own_in_rmp(s, s->vmsa, 0xfffffffff000, true);
 	memset(&s->vm.s, 0xee, sizeof(s->vm.s));	/* nobody may look at it */
 }
 

@@ -21,13 +21,14 @@
 struct sev {
 	struct vm	 vm;
 	bool		 es;
+	bool		 snp;		/* pages below SEV_SHARED are its own in the RMP, validated */
 	keyslot_t	 slot;
 	hpa_t		 vmsa;		/* a page of the host kernel's */
 	uint64_t	 features;	/* SEV_FEATURES, before sev_launch() */
 	uint8_t		 msrpm[SVM_MSRPM_SIZE];	/* of vm.svm: all intercepted */
 };
 
-enum sev_kind { PLAIN, SEV, SEV_ES };
+enum sev_kind { PLAIN, SEV, SEV_ES, SEV_SNP };
 
 void sev_init(struct sev *s, enum sev_kind kind);
 void sev_launch(struct sev *s);
