@@ -29,12 +29,13 @@ uint64_t rmp_npf_info(const struct rmp_access *a, uint64_t more)
 {
 	uint64_t info = SVM_NPF_PRESENT | SVM_NPF_USER | SVM_NPF_RMP | more;
 
-	if (is_write(a->what))
+	if (is_write(a->what) || is_table(a))	/* 15.25.6: walks count as writes */
 		info |= SVM_NPF_WRITE;
 	if (a->what == RMP_FETCH)
 		info |= SVM_NPF_FETCH;
 	info |= is_table(a) ? SVM_NPF_TABLE : SVM_NPF_FINAL;
-	if (a->who == RMP_SNP_GUEST && is_encrypted(a))
+	if ((a->who == RMP_SNP_GUEST && is_encrypted(a)) ||
+	    (a->who == RMP_SEV_GUEST && (a->c_bit || is_table(a))))
 		info |= SVM_NPF_ENC;
 	return info;
 }
@@ -127,7 +128,8 @@ struct rmp_outcome rmp_check(const struct rmp_page *p, const struct rmp_access *
 		return check_shared_write(p, a);
 	if (a->who == RMP_SNP_GUEST && is_encrypted(a))
 		return check_private(p, a);
-	return is_write(a->what) ? check_shared_write(p, a) : pass();
+	/* Table 15-38: a page-table access, reads too. */
+	return is_write(a->what) || a->what == RMP_TABLE_READ ? check_shared_write(p, a) : pass();
 }
 
 enum rmp_vmrun rmp_check_structure(const struct rmp_page *p, enum rmp_structure what, uint16_t asid)

@@ -10,7 +10,8 @@
 
 enum rmp_who {
 	RMP_HOST,		/* not in guest mode; nested-table writes of the walker */
-	RMP_GUEST,		/* a guest without SNP: plain, SEV, SEV-ES */
+	RMP_GUEST,		/* a guest without SEV */
+	RMP_SEV_GUEST,		/* SEV or SEV-ES, not SNP-active */
 	RMP_SNP_GUEST,
 };
 

@@ -21,7 +21,8 @@ static struct rmp_access access_of(const struct mmu *m, gpa_t gpa, struct nested
 				   enum pg_level level)
 {
 	return (struct rmp_access){
-		.who = m->nested.snp ? RMP_SNP_GUEST : RMP_GUEST, .what = what_of(why),
+		.who = m->nested.snp ? RMP_SNP_GUEST : m->nested.key ? RMP_SEV_GUEST : RMP_GUEST,
+		.what = what_of(why),
 		.c_bit = m->nested.key && !why.shared, .user = m->state->cpl == 3,
 		.vmpl = m->nested.vmpl, .asid = (uint16_t)m->nested.asid, .level = level,
 		.gpa = gpa.v,

@@ -4,36 +4,42 @@
 #include "hw/snp/snp_priv.h"
 
 /* Bits 38:36 of the page number of a page of the secure processor say what it is. */
+#define NUMBER_HI	47
+#define NUMBER_LO	12
 #define TYPE_HI		50
 #define TYPE_LO		48
 #define TYPE_METADATA	1u
 #define TYPE_IOMMU	2u
 
-static enum snp_state immutable_state(const struct rmp_entry *e)
+/* Assigned, immutable, and no guest's. */
+static enum snp_state firmware_state(const struct rmp_entry *e)
 {
-	uint64_t type = FIELD_GET(TYPE, e->gpa);
+	uint64_t type = FIELD_GET(TYPE, e->gpa), page = FIELD_GET(NUMBER, e->gpa);
 
-	if (e->asid)
-		return e->validated ? SNP_STATE_PRE_SWAP : SNP_STATE_PRE_GUEST;
 	if (e->validated)
 		return SNP_STATE_INVALID;
-	if (!e->gpa)
+	if (!type && !page)
 		return e->vmsa ? SNP_STATE_CONTEXT : SNP_STATE_FIRMWARE;
-	if (type == TYPE_METADATA)
+	if (type == TYPE_METADATA && page)
 		return SNP_STATE_METADATA;
-	return type == TYPE_IOMMU && !e->vmsa ? SNP_STATE_FIRMWARE_IOMMU : SNP_STATE_INVALID;
+	return type == TYPE_IOMMU && page == 1 && !e->vmsa ? SNP_STATE_FIRMWARE_IOMMU
+							   : SNP_STATE_INVALID;
 }
 
 enum snp_state snp_state_of(const struct rmp_entry *e)
 {
 	if (!e->covered)
 		return SNP_STATE_DEFAULT;
+	if (!e->assigned && (e->asid || e->validated))
+		return SNP_STATE_INVALID;
 	if (!e->assigned)
 		return e->immutable ? SNP_STATE_HV_FIXED : SNP_STATE_HYPERVISOR;
-	if (e->immutable)
-		return immutable_state(e);
+	if (!e->asid && e->immutable)
+		return firmware_state(e);
 	if (!e->asid)
 		return e->validated ? SNP_STATE_INVALID : SNP_STATE_RECLAIM;
+	if (e->immutable)
+		return e->validated ? SNP_STATE_PRE_SWAP : SNP_STATE_PRE_GUEST;
 	return e->validated ? SNP_STATE_GUEST_VALID : SNP_STATE_GUEST_INVALID;
 }
 
@@ -54,19 +60,22 @@ struct rmp_entry snp_page(struct hw *hw, hpa_t page)
 static enum snp_move lock_page(struct hw *hw, hpa_t page, bool large, struct rmp_locked *l)
 {
 	enum rmp_lock got;
+	bool fits;
 
-	if (!hw->frames.rmp || page.v & ((large ? SIZE_2M : PAGE_SIZE) - 1) ||
-	    !rmp_covers(hw->frames.rmp, page))
+	if (!hw->frames.rmp || page.v & (PAGE_SIZE - 1))
 		return SNP_BAD_ADDRESS;
+	if (!rmp_covers(hw->frames.rmp, page))
+		return SNP_BAD_STATE;
 	do
 		got = rmp_lock(hw->frames.rmp, page, large, true, l);
 	while (got == RMP_LOCK_SAME || got == RMP_LOCK_OTHER);
 	if (got != RMP_LOCKED)
 		return SNP_BAD_ADDRESS;
-	if (snp_is_2m(l) == large)
+	fits = snp_is_2m(l) == large;
+	if (fits && (!large || !l->page))
 		return SNP_MOVED;
 	rmp_unlock(l);
-	return SNP_BAD_SIZE;
+	return fits ? SNP_BAD_ADDRESS : SNP_BAD_SIZE;
 }
 
 /* @now in the place of the locked page's entry, of the same size. */

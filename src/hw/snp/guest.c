@@ -11,7 +11,7 @@
 #define ADJUST_PERM_HI	15
 #define ADJUST_PERM_LO	8
 #define ADJUST_VMSA	BIT(16)
-#define ADJUST_RESERVED	(BITS(63, 17) | BITS(15, 13))	/* above the mask's five bits, too */
+#define ADJUST_RESERVED	BITS(63, 17)
 
 static bool size_is_bad(uint64_t rax, uint64_t size)
 {
@@ -23,13 +23,28 @@ enum rmp_status snp_pvalidate_operands(uint64_t rax, uint32_t ecx, uint32_t edx)
 	return size_is_bad(rax, ecx) || edx > 1 ? RMP_FAIL_INPUT : RMP_SUCCESS;
 }
 
+/*
+ * Table 15-37: a mask that is not readable has nothing else, none has a shadow
+ * stack that is executable, nor code for the supervisor alone.
+ */
+static bool mask_is_legal(uint64_t mask)
+{
+	const uint64_t x = RMP_PERM_XU | RMP_PERM_XS;
+
+	if (mask & ~(uint64_t)RMP_PERM_ALL || (mask && !(mask & RMP_PERM_READ)))
+		return false;
+	return !(mask & RMP_PERM_SSS && mask & x) && (mask & x) != RMP_PERM_XS;
+}
+
 enum rmp_status snp_rmpadjust_operands(uint64_t rax, uint64_t rcx, uint64_t rdx, uint8_t vmpl)
 {
 	uint64_t target = FIELD_GET(ADJUST_VMPL, rdx);
 
 	if (size_is_bad(rax, rcx) || rdx & ADJUST_RESERVED || target >= RMP_NR_VMPLS)
 		return RMP_FAIL_INPUT;
-	return target <= vmpl ? RMP_FAIL_PERMISSION : RMP_SUCCESS;
+	if (target <= vmpl)
+		return RMP_FAIL_PERMISSION;
+	return mask_is_legal(FIELD_GET(ADJUST_PERM, rdx)) ? RMP_SUCCESS : RMP_FAIL_INPUT;
 }
 
 enum rmp_status snp_rmpquery_operands(uint64_t rdx, uint8_t vmpl)
@@ -151,7 +166,7 @@ struct rmp_done snp_rmpadjust(struct hw *hw, const struct rmp_target *t, uint64_
 
 	if (!open_target(hw, t, &l, &p, &out))
 		return out;
-	if (!size_fits(&p, t, large, &out)) {
+	if (!size_fits(&p, t, large, &out) && (out.fault.verdict || p.entry.validated)) {
 		rmp_unlock(&l);
 		return out;
 	}

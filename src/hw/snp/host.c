@@ -60,7 +60,7 @@ static enum rmp_status operand_check(const struct hw *hw, hpa_t page, const stru
 		return RMP_FAIL_INPUT;
 	if (!to->assigned && (to->immutable || to->asid))
 		return RMP_FAIL_INPUT;
-	if (to->gpa & (size - 1) || to->asid > hw->config.nr_keys)
+	if ((to->assigned && to->gpa & (size - 1)) || to->asid > hw->config.nr_keys)
 		return RMP_FAIL_INPUT;
 	if (!rmp_covers(hw->frames.rmp, HPA(page.v + size - 1)))
 		return RMP_FAIL_INPUT;
@@ -200,10 +200,10 @@ enum rmp_status psmash(struct hw *hw, hpa_t page)
 	head = rmp_load(&l, 0).lo;
 	if (any_has(&l, 0, RMP_PAGES, RMP_IN_USE))
 		status = RMP_FAIL_INUSE;
-	else if (head & RMP_IMMUTABLE)
-		status = RMP_FAIL_PERMISSION;
 	else if (!(head & RMP_ASSIGNED) || !(head & RMP_2M))
 		status = RMP_FAIL_BADADDR;
+	else if (head & RMP_IMMUTABLE)
+		status = RMP_FAIL_PERMISSION;
 	if (status != RMP_SUCCESS) {
 		rmp_unlock(&l);
 		return status;
@@ -229,7 +229,7 @@ enum rmp_status rmpread(struct hw *hw, hpa_t page, struct rmp_operand *out)
 	if (rmp_lock(hw->frames.rmp, page, false, true, &l) != RMP_LOCKED)
 		return RMP_FAIL_INUSE;
 	e = rmp_entry_of(rmp_load(&l, l.page));
-	others = !l.page && (e.subpages || e.is_2m);
+	others = !l.page && e.subpages;
 	rmp_unlock(&l);
 	*out = (struct rmp_operand){
 		.gpa = e.gpa, .assigned = e.assigned, .immutable = e.immutable, .asid = e.asid,

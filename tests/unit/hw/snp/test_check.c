@@ -74,7 +74,7 @@ static void what_needs_which_permission(void **unused)
 		{ RMP_WRITE, true, RMP_PERM_READ | RMP_PERM_WRITE, SVM_NPF_FINAL | SVM_NPF_WRITE },
 		{ RMP_FETCH, true, RMP_PERM_XU, SVM_NPF_FINAL | SVM_NPF_FETCH },
 		{ RMP_FETCH, false, RMP_PERM_XS, SVM_NPF_FINAL | SVM_NPF_FETCH },
-		{ RMP_TABLE_READ, true, RMP_PERM_READ, SVM_NPF_TABLE },
+		{ RMP_TABLE_READ, true, RMP_PERM_READ, SVM_NPF_TABLE | SVM_NPF_WRITE },
 		{ RMP_TABLE_WRITE, false, RMP_PERM_READ | RMP_PERM_WRITE,
 		  SVM_NPF_TABLE | SVM_NPF_WRITE },
 	};
@@ -118,7 +118,8 @@ static void shared_accesses(void **unused)
 	expect(&hv, &w, RMP_PASS, RMP_REASON_NONE, 0);
 	hv.entry.covered = true;
 	expect(&hv, &x, RMP_NPF, RMP_NOT_OWNED, BASE | SVM_NPF_FETCH | SVM_NPF_FINAL | SVM_NPF_ENC);
-	expect(&hv, &t, RMP_NPF, RMP_NOT_OWNED, BASE | SVM_NPF_TABLE | SVM_NPF_ENC);
+	expect(&hv, &t, RMP_NPF, RMP_NOT_OWNED, 
+	       BASE | SVM_NPF_TABLE | SVM_NPF_WRITE | SVM_NPF_ENC);
 }
 
 static void others(void **unused)
@@ -128,16 +129,22 @@ static void others(void **unused)
 
 	(void)unused;
 	expect(&p, &a, RMP_NPF, RMP_NOT_HYPERVISORS, BASE | SVM_NPF_WRITE | SVM_NPF_FINAL);
-	a.c_bit = true;		/* of SEV: no SNP guest, no ENC */
+	a.who = RMP_SEV_GUEST;
 	expect(&p, &a, RMP_NPF, RMP_NOT_HYPERVISORS, BASE | SVM_NPF_WRITE | SVM_NPF_FINAL);
+	a.c_bit = true;
+	expect(&p, &a, RMP_NPF, RMP_NOT_HYPERVISORS,
+	       BASE | SVM_NPF_WRITE | SVM_NPF_FINAL | SVM_NPF_ENC);
+	a.who = RMP_GUEST;
 	a.what = RMP_TABLE_WRITE;
 	expect(&p, &a, RMP_NPF, RMP_NOT_HYPERVISORS, BASE | SVM_NPF_WRITE | SVM_NPF_TABLE);
 	a.level = PG_LEVEL_2M;	/* a write of 4K all the same */
 	p.assigned = false;
 	expect(&p, &a, RMP_PASS, RMP_REASON_NONE, 0);
 	p.assigned = true;
-	for (a.what = RMP_READ; a.what <= RMP_TABLE_READ; a.what += a.what == RMP_READ ? 2 : 1)
-		expect(&p, &a, RMP_PASS, RMP_REASON_NONE, 0);
+	a.what = RMP_READ;
+	expect(&p, &a, RMP_PASS, RMP_REASON_NONE, 0);
+	a.what = RMP_FETCH;
+	expect(&p, &a, RMP_PASS, RMP_REASON_NONE, 0);
 	a = (struct rmp_access){ .who = RMP_HOST, .what = RMP_WRITE, .level = PG_LEVEL_4K };
 	expect(&p, &a, RMP_PF, RMP_NOT_HYPERVISORS, 0x80000003);
 	a.user = true;

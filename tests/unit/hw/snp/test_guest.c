@@ -15,7 +15,8 @@ static void operands(void **unused)
 	assert_int_equal(snp_rmpadjust_operands(0x1000, 0, 0x101, 0), RMP_SUCCESS);
 	assert_int_equal(snp_rmpadjust_operands(0x1000, 1, 0x101, 0), RMP_FAIL_INPUT);
 	assert_int_equal(snp_rmpadjust_operands(0x1000, 0, 0x104, 0), RMP_FAIL_INPUT);
-	assert_int_equal(snp_rmpadjust_operands(0x1000, 0, 0x2001, 0), RMP_FAIL_INPUT);
+	assert_int_equal(snp_rmpadjust_operands(0x1000, 0, 0x2101, 0), RMP_FAIL_INPUT);
+	assert_int_equal(snp_rmpadjust_operands(0x1000, 0, 0x0201, 0), RMP_FAIL_INPUT);
 	assert_int_equal(snp_rmpadjust_operands(0x1000, 0, 0x20101, 0), RMP_FAIL_INPUT);
 	assert_int_equal(snp_rmpadjust_operands(0x1000, 0, 0x100, 0), RMP_FAIL_PERMISSION);
 	assert_int_equal(snp_rmpadjust_operands(0x1000, 0, 0x101, 2), RMP_FAIL_PERMISSION);
@@ -121,7 +122,7 @@ static void rmpadjust(void **unused)
 	assert_true(entry_at(hw, AT).vmsa);
 	assert_int_equal(entry_at(hw, AT).perm[1], 3);
 	t.vmpl = 1;
-	assert_int_equal(snp_rmpadjust(hw, &t, 0, 0x0402).eax, RMP_FAIL_PERMISSION);
+	assert_int_equal(snp_rmpadjust(hw, &t, 0, 0x0502).eax, RMP_FAIL_PERMISSION);
 	assert_int_equal(snp_rmpadjust(hw, &t, 0, 0x0102).eax, RMP_SUCCESS);
 	assert_true(entry_at(hw, AT).vmsa);	/* not VMPL0's to clear */
 	assert_int_equal(entry_at(hw, AT).perm[2], 1);

@@ -70,10 +70,10 @@ static enum rmp_status model_psmash(struct model *m, unsigned page)
 {
 	if (page % 512)
 		return RMP_FAIL_INPUT;
-	if (m->large[page / 512] && m->page[page].immutable)
-		return RMP_FAIL_PERMISSION;
 	if (!m->large[page / 512])
-		return m->page[page].immutable ? RMP_FAIL_PERMISSION : RMP_FAIL_BADADDR;
+		return RMP_FAIL_BADADDR;
+	if (m->page[page].immutable)
+		return RMP_FAIL_PERMISSION;
 	m->large[page / 512] = false;
 	return RMP_SUCCESS;
 }
