@@ -50,7 +50,8 @@ static struct cpuid_regs encryption(const struct hw_config *c)
 	if (!c->c_bit)
 		return (struct cpuid_regs){ 0 };
 	return (struct cpuid_regs){
-		.eax = BIT(0) | BIT(1) | BIT(3) | BIT(4) | BIT(5) | BIT(9) | BIT(10) | BIT(14),
+		/* on a machine with an RMP: RMPQUERY, RMPREAD */
+		.eax = (c->snp ? (uint32_t)(BIT(6) | BIT(21)) : 0) | BIT(0) | BIT(1) | BIT(3) | BIT(4) | BIT(5) | BIT(9) | BIT(10) | BIT(14),
 		.ebx = c->c_bit | (uint32_t)c->phys_reduction << 6 | NR_VMPLS << 12,
 		.ecx = w.nr_keys,
 		.edx = w.min_sev_asid,

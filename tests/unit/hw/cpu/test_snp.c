@@ -10,6 +10,8 @@
 #include "hw/insn/peek.h"
 #include "hw/insn/rmp.h"
 #include "hw/mem/machine.h"
+#include "hw/mem/rmp.h"
+#include "sync/crowd.h"
 
 #define NPF	(SVM_NPF_PRESENT | SVM_NPF_USER | SVM_NPF_RMP | SVM_NPF_FINAL)
 #define PAGE	0x50000ull		/* of the guest's own; nobody else uses it */
@@ -214,6 +216,56 @@ static void operands_and_faults(void **unused)
 	}
 }
 
+/* Is PAGE in some processor's TLB? */
+static bool is_remembered(struct sev *s, uint64_t a)
+{
+	struct rmp_region *r = rcu_dereference(s->vm.hw->frames.rmp->regions[a >> 30]);
+
+	return atomic32_load(&r->remembered[(a >> PAGE_SHIFT) % RMP_REGION_PAGES]);
+}
+
+struct race {
+	struct sev	s;
+	uint64_t	page;
+};
+
+/* One runs the guest, which never leaves by itself; the other takes its page away. */
+static void run_or_take(void *arg, unsigned who)
+{
+	struct race *r = arg;
+	struct rmp_operand none = { 0 };
+	enum rmp_status status;
+
+	if (!who) {
+		BUG_ON(sev_run(&r->s) != SVM_EXIT_NPF);
+		BUG_ON(r->s.vm.svm_exit.exitinfo1 != (NPF | SVM_NPF_WRITE | SVM_NPF_ENC));
+		return;
+	}
+	while (!is_remembered(&r->s, r->page))
+		sync_relax();
+	do
+		status = rmpupdate(r->s.vm.hw, HPA(r->page), &none);
+	while (status == RMP_FAIL_INUSE || status == RMP_FAIL_OVERLAP);
+	BUG_ON(status != RMP_SUCCESS);
+}
+
+/* RMPUPDATE reaches the TLB of a processor that is running (RMP-G3); nobody kicks it. */
+static void a_running_guest_loses_its_page(void **unused)
+{
+	static const uint8_t code[] = { MOV_TO_RDI, 0xeb, 0xfb };	/* and again */
+
+	(void)unused;
+	for (unsigned i = 0; i < 5; i++) {
+		static struct race r;
+
+		start(&r.s, code, sizeof(code));
+		sev_launch(&r.s);
+		r.page = hpa_at(&r.s, PAGE);
+		crowd_run(2, run_or_take, &r);
+		sev_fini(&r.s);
+	}
+}
+
 /* 15.36.12: the page it runs from is the guest's, a VMSA, and nobody else's meanwhile. */
 static void whose_vmsa(void **unused)
 {
@@ -240,6 +292,7 @@ int main(void)
 		cmocka_unit_test(shared_stores_and_private_pages),
 		cmocka_unit_test(pvalidate_by_the_guest),
 		cmocka_unit_test(rescinding_by_the_guest),
+		cmocka_unit_test(a_running_guest_loses_its_page),
 		cmocka_unit_test(operands_and_faults), cmocka_unit_test(whose_vmsa),
 	};
 
