@@ -8,6 +8,7 @@
  * state of one vCPU put into a fresh one of another VM reads there as it did
  * here.  The seed is printed.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -313,6 +314,26 @@ static void fresh_state_is_stable(int kvm)
 	release(&m);
 }
 
+/* KVM_SET_XSAVE takes the bits that MXCSR has, one by one, and no other. */
+static void mxcsr_is_checked(int kvm)
+{
+	static struct state s;
+	struct machine m = make(kvm);
+
+	save(&m, &s);
+	for (unsigned bit = 0; bit < 32; bit++) {
+		__u32 mxcsr = 1u << bit;
+		bool taken;
+
+		memcpy((char *)s.xsave.region + 24, &mxcsr, sizeof(mxcsr));
+		s.xsave.region[128] |= 3;		/* XSTATE_BV */
+		taken = kvm_ioctlp(m.vcpu, KVM_SET_XSAVE, &s.xsave) >= 0;
+		check(&checks, taken == !!(mxcsr & mxcsr_mask) && (taken || errno == EINVAL),
+		      "MXCSR bit %u is %s", bit, taken ? "taken" : "refused");
+	}
+	release(&m);
+}
+
 int main(int argc, char **argv)
 {
 	int kvm = kvm_open(), rounds = argc > 2 ? atoi(argv[2]) : 100;
@@ -320,6 +341,7 @@ int main(int argc, char **argv)
 	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : (uint64_t)getpid() * 0x9e3779b97f4a7c15ULL;
 	printf("seed 0x%llx, %d rounds\n", (unsigned long long)seed, rounds);
 	fresh_state_is_stable(kvm);
+	mxcsr_is_checked(kvm);
 	for (int i = 0; i < rounds; i++)
 		one_round(kvm);
 	close(kvm);

@@ -76,6 +76,20 @@ static void a_round_trip_changes_nothing(void **unused)
 	sev_fini(&s);
 }
 
+/* MXCSR has the bits that the processor has, whatever the launch put there. */
+static void bits_that_mxcsr_has_not_are_dropped(void **unused)
+{
+	const uint32_t all = 0xffffffff;
+	struct sev s;
+
+	start(&s, VMGEXIT, 4);
+	sev_launch(&s);
+	patch(&s, VMSA_MXCSR, &all, sizeof(all));
+	assert_int_equal(sev_run(&s), SVM_EXIT_VMGEXIT);
+	assert_int_equal((uint32_t)sev_vmsa_field(&s, VMSA_MXCSR), hw_mxcsr_mask(s.vm.hw));
+	sev_fini(&s);
+}
+
 /* What the guest changes is in the VMSA: one instruction, one field. */
 static const struct { const char *code; unsigned len, at; uint64_t value, mask; } writes[] = {
 	{ "\x48\xff\xc0", 3, VMSA_RAX, 0x1001, ~0ull }, { "\x48\xff\xc1", 3, VMSA_RCX, 0x1002, ~0ull },
@@ -347,6 +361,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_round_trip_changes_nothing),
+		cmocka_unit_test(bits_that_mxcsr_has_not_are_dropped),
 		cmocka_unit_test(what_the_guest_writes_is_stored),
 		cmocka_unit_test(msrs_that_are_let_through),
 		cmocka_unit_test(msrs_with_rules_of_their_own),
