@@ -8,9 +8,16 @@
 
 #include "os/veil_priv.h"
 
-static const struct aliases *aliases_now(const struct veil *v)
+/* Counted before it is looked at: who counts none after a change can free what was before. */
+static const struct aliases *begin(struct veil *v)
 {
-	return __atomic_load_n(&v->aliases, __ATOMIC_ACQUIRE);
+	__atomic_fetch_add(&v->readers, 1, __ATOMIC_SEQ_CST);
+	return __atomic_load_n(&v->aliases, __ATOMIC_SEQ_CST);
+}
+
+static void end(struct veil *v)
+{
+	__atomic_fetch_sub(&v->readers, 1, __ATOMIC_SEQ_CST);
 }
 
 static bool is_in(const struct os_mapping *m, const void *p)
@@ -26,15 +33,12 @@ static const struct os_mapping *mapping_of(const struct aliases *a, const void *
 	return NULL;
 }
 
-void *veil_next_alias(struct veil *v, const void *p, size_t *iter)
+/* @m shows the byte at @p. */
+static void *next_of(const struct aliases *a, const struct os_mapping *m, const void *p,
+		     size_t *iter)
 {
-	const struct aliases *a = aliases_now(v);
-	const struct os_mapping *m = mapping_of(a, p);
-	uint64_t at;
+	uint64_t at = m->offset + ((uintptr_t)p - m->start);
 
-	if (!m)
-		return NULL;
-	at = m->offset + ((uintptr_t)p - m->start);
 	while (*iter < a->nr) {
 		const struct os_mapping *o = &a->of[(*iter)++];
 
@@ -45,38 +49,46 @@ void *veil_next_alias(struct veil *v, const void *p, size_t *iter)
 	return NULL;
 }
 
+void *veil_next_alias(struct veil *v, const void *p, size_t *iter)
+{
+	const struct aliases *a = begin(v);
+	const struct os_mapping *m = mapping_of(a, p);
+	void *next = m ? next_of(a, m, p, iter) : NULL;
+
+	end(v);
+	return next;
+}
+
 bool veil_has_aliases(struct veil *v, const void *p, size_t size)
 {
-	const struct aliases *a = aliases_now(v);
+	const struct aliases *a = begin(v);
+	bool has = false;
 
-	for (size_t i = 0; a && i < a->nr; i++)
-		if (a->of[i].start < (uintptr_t)p + size && (uintptr_t)p < a->of[i].end)
-			return true;
-	return false;
+	for (size_t i = 0; a && i < a->nr && !has; i++)
+		has = a->of[i].start < (uintptr_t)p + size && (uintptr_t)p < a->of[i].end;
+	end(v);
+	return has;
 }
 
 int veil_for_each_alias(struct veil *v, void *p, size_t size,
 			int (*fn)(struct veil *v, void *p, size_t size, int arg), int arg)
 {
-	const struct aliases *a = aliases_now(v);
+	const struct aliases *a = begin(v);
 	const struct os_mapping *m = mapping_of(a, p);
+	uint64_t from = m ? m->offset + ((uintptr_t)p - m->start) : 0, to = from + size;
 	int r = fn(v, p, size, arg);
-	uint64_t from, to;
 
-	if (!m)
-		return r;
-	from = m->offset + ((uintptr_t)p - m->start);
-	to = from + size;
-	for (size_t i = 0; i < a->nr; i++) {
+	for (size_t i = 0; m && i < a->nr; i++) {
 		const struct os_mapping *o = &a->of[i];
 		uint64_t first = MAX(from, o->offset);
-		uint64_t end = MIN(to, o->offset + (o->end - o->start));
+		uint64_t last = MIN(to, o->offset + (o->end - o->start));
 
 		/* One that has gone meanwhile says so, and it is nothing to us. */
-		if (o != m && o->dev == m->dev && o->ino == m->ino && first < end)
+		if (o != m && o->dev == m->dev && o->ino == m->ino && first < last)
 			(void)fn(v, (void *)(uintptr_t)(o->start + (first - o->offset)),
-				 (size_t)(end - first), arg);
+				 (size_t)(last - first), arg);
 	}
+	end(v);
 	return r;
 }
 
@@ -118,6 +130,25 @@ static bool is_same_list(const struct aliases *a, const struct aliases *b)
 	return a && a->nr == b->nr && !memcmp(a->of, b->of, a->nr * sizeof(a->of[0]));
 }
 
+static void free_all(struct aliases *a)
+{
+	for (struct aliases *older; a; a = older) {
+		older = a->older;
+		free(a);
+	}
+}
+
+static void publish(struct veil *v, struct aliases *a)
+{
+	a->older = v->aliases;
+	__atomic_store_n(&v->aliases, a, __ATOMIC_SEQ_CST);
+	/* Who begins now finds the new one; while somebody looks, the next writer frees them. */
+	if (__atomic_load_n(&v->readers, __ATOMIC_SEQ_CST))
+		return;
+	free_all(a->older);
+	a->older = NULL;
+}
+
 int veil_renew_aliases(struct veil *v, const struct os_mapping *file)
 {
 	struct look k = { .known = v->aliases, .file = file };
@@ -136,20 +167,19 @@ int veil_renew_aliases(struct veil *v, const struct os_mapping *file)
 		free(k.out);
 		return r;
 	}
-	k.out->older = v->aliases;
-	__atomic_store_n(&v->aliases, k.out, __ATOMIC_RELEASE);
+	publish(v, k.out);
 	return 0;
 }
 
-bool veil_knows_file(const struct veil *v, const struct os_mapping *m)
+bool veil_knows_file(struct veil *v, const struct os_mapping *m)
 {
-	return is_known_file(&(struct look){ .known = aliases_now(v) }, m);
+	bool knows = is_known_file(&(struct look){ .known = begin(v) }, m);
+
+	end(v);
+	return knows;
 }
 
 void veil_free_aliases(struct veil *v)
 {
-	for (struct aliases *a = v->aliases, *older; a; a = older) {
-		older = a->older;
-		free(a);
-	}
+	free_all(v->aliases);
 }

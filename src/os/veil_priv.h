@@ -8,8 +8,8 @@
 
 /*
  * The shared mappings of all files that are watched, as one snapshot of
- * /proc/self/maps; replaced as a whole, and the old ones kept for readers in
- * signal handlers.
+ * /proc/self/maps; replaced as a whole.  Readers, in signal handlers too, are
+ * counted, and the old ones freed when there is none.
  */
 struct aliases {
 	struct aliases		*older;
@@ -23,13 +23,14 @@ struct veil {
 	int			 pid;
 	struct aliases		*aliases;	/* [a] written by one at a time */
 	int			 writer;	/* [a] */
+	int			 readers;	/* [a] of aliases */
 };
 
 /* @fn of each range that shows bytes of [@p, @p + @size), itself first.  What @p's answers. */
 int veil_for_each_alias(struct veil *v, void *p, size_t size,
 			int (*fn)(struct veil *v, void *p, size_t size, int arg), int arg);
 /* Is the file of @m one that is watched? */
-bool veil_knows_file(const struct veil *v, const struct os_mapping *m);
+bool veil_knows_file(struct veil *v, const struct os_mapping *m);
 /* A new snapshot, with @file's mappings; the writer's.  0 or a negative errno. */
 MUST_CHECK int veil_renew_aliases(struct veil *v, const struct os_mapping *file);
 void veil_free_aliases(struct veil *v);

@@ -5,6 +5,7 @@
  */
 #include "os/veil.h"
 
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -160,6 +161,36 @@ static void a_file_that_is_mapped_twice(void **unused)
 	veil_destroy(v);
 }
 
+static size_t heap(void)
+{
+	return mallinfo2().uordblks;
+}
+
+/* A file that comes and goes, each time somewhere else: old lists of mappings are not kept. */
+static void files_that_have_gone_leave_nothing(void **unused)
+{
+	struct veil *v = a_veil();
+	size_t before = 0;
+
+	(void)unused;
+	for (unsigned i = 0; i < 100; i++) {
+		int fd = memfd_create("gone", 0);
+		uint8_t *p, *q;
+
+		assert_int_equal(ftruncate(fd, SIZE), 0);
+		p = map(MAP_SHARED, fd);
+		q = map(MAP_SHARED, fd);
+		(void)watch(v, p);
+		munmap(p, SIZE);
+		munmap(q, SIZE);
+		close(fd);
+		if (i == 50)
+			before = heap();
+	}
+	assert_in_range(heap(), 0, before + PAGE_SIZE);
+	veil_destroy(v);
+}
+
 static void a_private_mapping_of_a_file_goes_by_protection(void **unused)
 {
 	struct veil *v = a_veil();
@@ -254,6 +285,7 @@ static int run(void)
 	const struct CMUnitTest tests[] = {
 		BOTH(anonymous_memory),
 		BOTH(a_file_that_is_mapped_twice),
+		BOTH(files_that_have_gone_leave_nothing),
 		BOTH(a_private_mapping_of_a_file_goes_by_protection),
 		BOTH(what_was_given_back_is_zero),
 		BOTH(a_forked_child_is_not_here),
