@@ -120,7 +120,7 @@ int main(int argc, char **argv)
 	};
 	struct report r;
 
-	report_begin(&r, "look", "What it costs that a page is seen encrypted.", 3, &argc, argv);
+	report_begin(&r, "look", "What it costs that a page is seen encrypted.", 11, &argc, argv);
 	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
 		struct results all = { .copy = { 0 } };
 		char key[64];
