@@ -104,10 +104,11 @@ bool vmx_intercepts(struct cpu *cpu, enum x86_intercept what, uint64_t info)
 bool vmx_intercepts_exception(const struct cpu *cpu, const struct x86_event *ev)
 {
 	const struct vmx_control *c = cpu->vmx;
-	bool bit = c->exception_bitmap >> ev->vector & 1;
+	bool bit;
 
 	if (ev->kind == X86_EVENT_SOFT_INT)
 		return false;
+	bit = c->exception_bitmap >> ev->vector & 1;
 	if (ev->vector == X86_PF && ev->kind == X86_EVENT_EXCEPTION)
 		return bit == ((ev->error & c->pf_mask) == c->pf_match);
 	return bit;

@@ -151,9 +151,9 @@ void tlb_fill(struct tlb *t, bool code, uint64_t linear, uint64_t host, uint64_t
 
 static bool is_current(const struct tlb *t, const struct tlb_entry *e, uint64_t linear)
 {
-	uint64_t page = linear & PAGE_MASK;
+	uint64_t page = linear & PAGE_MASK, key = sync_word_load(&e->key);
 
-	return e->key == (page | t->tag) || e->key == (page | t->global_tag);
+	return key == (page | t->tag) || key == (page | t->global_tag);
 }
 
 void tlb_forget(struct tlb *t, uint64_t linear)

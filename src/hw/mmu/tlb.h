@@ -23,6 +23,7 @@
 #include "base/macros.h"
 #include "base/page.h"
 #include "base/bits.h"
+#include "sync/atomic.h"
 
 enum mmu_access {
 	MMU_READ,
@@ -108,9 +109,9 @@ static ALWAYS_INLINE const struct tlb_entry *
 tlb_find(const struct tlb *t, const struct tlb_entry *e, uint64_t linear, unsigned size,
 	 enum mmu_access access)
 {
-	uint64_t page = (linear + size - 1) & PAGE_MASK;
+	uint64_t page = (linear + size - 1) & PAGE_MASK, key = sync_word_load(&e->key);
 
-	if (unlikely(e->key != (page | t->tag)) && e->key != (page | t->global_tag))
+	if (unlikely(key != (page | t->tag)) && key != (page | t->global_tag))
 		return NULL;
 	return likely(!(e->frame & t->deny[access])) ? e : NULL;
 }
