@@ -108,6 +108,11 @@ void veil_destroy(struct veil *v)
 	free(v);
 }
 
+bool veil_has_faults(const struct veil *v)
+{
+	return v->uffd >= 0;
+}
+
 bool veil_is_here(const struct veil *v)
 {
 	return os_pid() == v->pid;
@@ -288,12 +293,39 @@ static void remove_from_file(void *p, size_t size)
 	errno = saved;
 }
 
+/* A second mapping of ours of a shared page takes the bytes, while nobody sees the first. */
+static int fill_shared(void *p, const void *from)
+{
+	void *twice = (void *)syscall(SYS_mremap, p, 0, PAGE_SIZE, MREMAP_MAYMOVE);
+
+	if (twice == MAP_FAILED)
+		return -EFAULT;
+	if (!protect(twice, PAGE_SIZE, PROT_READ | PROT_WRITE))
+		memcpy(twice, from, PAGE_SIZE);
+	os_unmap(twice, PAGE_SIZE);
+	return 0;
+}
+
+/* What is hidden by protection alone must not be found by another road: it goes, too. */
+static void drop_protected(struct veil *v, void *p, size_t size)
+{
+	static const uint8_t zeros[PAGE_SIZE];
+
+	if (!veil_has_aliases(v, p, 1)) {
+		if (advise(p, size, MADV_DONTNEED))
+			(void)advise(p, size, MADV_DONTNEED_LOCKED);
+		return;
+	}
+	for (size_t at = 0; at < size; at += PAGE_SIZE)
+		(void)fill_shared((char *)p + at, zeros);
+}
+
 void veil_hide(struct veil *v, void *p, size_t size, enum veil_way way)
 {
-	if (way == VEIL_PROTECT)
-		/* The old bytes stay, and nobody sees them: veil_fill() comes first. */
+	if (way == VEIL_PROTECT) {
 		(void)veil_for_each_alias(v, p, size, protect_one, PROT_NONE);
-	else if (veil_has_aliases(v, p, 1))
+		drop_protected(v, p, size);
+	} else if (veil_has_aliases(v, p, 1))
 		remove_from_file(p, size);
 	else if (advise(p, size, MADV_DONTNEED))
 		(void)advise(p, size, MADV_DONTNEED_LOCKED);
@@ -328,19 +360,6 @@ static enum veil_status fill_by_fault(struct veil *v, void *p, const void *from,
 			     : r == -ENOENT ? VEIL_GONE : VEIL_FAILED;
 	}
 	return VEIL_OK;
-}
-
-/* A second mapping of ours of a shared page takes the bytes, while nobody sees the first. */
-static int fill_shared(void *p, const void *from)
-{
-	void *twice = (void *)syscall(SYS_mremap, p, 0, PAGE_SIZE, MREMAP_MAYMOVE);
-
-	if (twice == MAP_FAILED)
-		return -EFAULT;
-	if (!protect(twice, PAGE_SIZE, PROT_READ | PROT_WRITE))
-		memcpy(twice, from, PAGE_SIZE);
-	os_unmap(twice, PAGE_SIZE);
-	return 0;
 }
 
 static int fill_protected(struct veil *v, void *p, const void *from)

@@ -40,6 +40,8 @@ MUST_CHECK struct veil *veil_create(bool may_fault);
 void veil_destroy(struct veil *v);
 /* False in a forked child, where nothing of it works; async-signal-safe. */
 bool veil_is_here(const struct veil *v);
+/* Is there a userfaultfd?  Without one a mapping that is made later does not trap. */
+bool veil_has_faults(const struct veil *v);
 
 /*
  * Before pages of the range are frozen: it and the rest of its 2 MiB are made present.  *@way is how pages of [@p, @p + *@size)

@@ -180,6 +180,14 @@ uint64_t view_raw_address(const struct hw *hw, uint64_t host)
 	return kv ? sync_word_load(&kv->raw) + (host & (REGION_SIZE - 1)) : host;
 }
 
+/* All of it that is hidden is looked at. */
+static void show(struct hw *hw, char *host, size_t size)
+{
+	for (size_t at = 0; at < size; at += PAGE_SIZE)
+		if (view_is_hidden(hw, host + at))
+			(void)!view_trap(hw, host + at, false);
+}
+
 void view_mapped(struct hw *hw, void *host, size_t size)
 {
 	struct views *v = views_of(&hw->frames);
@@ -190,6 +198,8 @@ void view_mapped(struct hw *hw, void *host, size_t size)
 	veil_enter(&mask);
 	veil_mapped(v->veil, host, size);
 	veil_leave(&mask);
+	if (!veil_has_faults(v->veil))
+		show(hw, host, size);
 }
 
 /* -- The end -- */

@@ -159,6 +159,25 @@ static void a_look_finds_ciphertext(void **unused)
 	bench_down(&b);
 }
 
+/* Around the page tables, as a debugger reads: nothing of the plaintext. */
+static void a_hidden_page_is_not_found_by_another_road(void **unused)
+{
+	struct bench b = bench_up();
+	uint8_t *p = encrypt_page(&b, 0, 1, 0x5a), seen[PAGE_SIZE];
+	int mem = open("/proc/self/mem", O_RDONLY);
+	ssize_t n = pread(mem, seen, PAGE_SIZE, (off_t)(uintptr_t)b.raw);
+
+	(void)unused;
+	assert_true(n <= 0 || !memchr(seen, 0x5a, PAGE_SIZE));
+	assert_true(all_are(p, 0x5a));
+	/* The same of the key's own view, once the raw one is present. */
+	memcpy(seen, b.raw, PAGE_SIZE);
+	n = pread(mem, seen, PAGE_SIZE, (off_t)(uintptr_t)p);
+	assert_true(n <= 0 || !memchr(seen, 0x5a, 16));
+	close(mem);
+	bench_down(&b);
+}
+
 /* P3, P4, P6 */
 static void ciphertext_depends_on_place_and_key(void **unused)
 {
@@ -533,6 +552,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		BOTH(what_nobody_looks_at_costs_nothing),
 		BOTH(a_look_finds_ciphertext),
+		BOTH(a_hidden_page_is_not_found_by_another_road),
 		BOTH(ciphertext_depends_on_place_and_key),
 		BOTH(a_store_garbles_one_block),
 		BOTH(zeros_of_the_host_are_none_of_the_guest),
