@@ -11,15 +11,15 @@
 #include <sys/epoll.h>
 #include <sys/select.h>
 
+#include "os/uaccess.h"
 #include "preload/front.h"
 #include "preload/real.h"
 
-/* @set without what stays open, in @copy; NULL stays NULL. */
+/* @set without what stays open, in @copy; NULL and what cannot be read stay as they are. */
 static const sigset_t *opened(const sigset_t *set, sigset_t *copy)
 {
-	if (!set)
-		return NULL;
-	*copy = *set;
+	if (!set || os_copy_from(copy, set, sizeof(*copy)))
+		return set;
 	front_keep_open(copy);
 	return copy;
 }
