@@ -11,6 +11,7 @@
  * guest ended: exit 0
  */
 #include "guest.h"
+#include "idt.h"
 
 #define APIC		0xfee00000ull
 #define APIC_EOI	0xb0
@@ -29,16 +30,6 @@
 #define NR_SENT		200u
 #define NR_TICKS	50u
 #define NR_NMIS		5u
-
-struct gate {
-	uint16_t offset_low, selector, attributes, offset_middle;
-	uint32_t offset_high, reserved;
-};
-
-struct table_pointer {
-	uint16_t limit;
-	uint64_t base;
-} __attribute__((packed));
 
 struct interrupt_frame;
 

@@ -3,21 +3,12 @@
  * trap.c - the IDT, what an exception does, and the way to guest_main.
  */
 #include "guest.h"
+#include "idt.h"
 
 #define CODE64		0x18
 #define NR_VECTORS	32
 #define VECTOR_PF	14
 #define VECTOR_VC	29
-
-struct gate {
-	uint16_t offset_low, selector, attributes, offset_middle;
-	uint32_t offset_high, reserved;
-};
-
-struct table_pointer {
-	uint16_t limit;
-	uint64_t base;
-} __attribute__((packed));
 
 extern char guest_trap_stubs[];
 extern uint64_t guest_tables[512];

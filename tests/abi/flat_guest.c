@@ -131,3 +131,22 @@ long flat_guest_run(struct flat_guest *g)
 {
 	return kvm_ioctl(g->vcpu, KVM_RUN, 0);
 }
+
+uint32_t flat_guest_lapic_get(struct flat_guest *g, unsigned reg)
+{
+	struct kvm_lapic_state s;
+	uint32_t value;
+
+	need(!kvm_ioctlp(g->vcpu, KVM_GET_LAPIC, &s), "LAPIC");
+	memcpy(&value, s.regs + reg, sizeof(value));
+	return value;
+}
+
+void flat_guest_lapic_put(struct flat_guest *g, unsigned reg, uint32_t value)
+{
+	struct kvm_lapic_state s;
+
+	need(!kvm_ioctlp(g->vcpu, KVM_GET_LAPIC, &s), "LAPIC");
+	memcpy(s.regs + reg, &value, sizeof(value));
+	need(!kvm_ioctlp(g->vcpu, KVM_SET_LAPIC, &s), "LAPIC");
+}

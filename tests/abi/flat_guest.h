@@ -40,6 +40,9 @@ void flat_guest_map_gib(struct flat_guest *g, unsigned n);
 struct kvm_regs flat_guest_regs(const struct flat_guest *g, const char *entry);
 void flat_guest_set(struct flat_guest *g, const struct kvm_regs *regs);
 struct kvm_regs flat_guest_get(struct flat_guest *g);
+/* A register of its local APIC, by its offset in the page; with an irqchip. */
+uint32_t flat_guest_lapic_get(struct flat_guest *g, unsigned reg);
+void flat_guest_lapic_put(struct flat_guest *g, unsigned reg, uint32_t value);
 /* KVM_RUN: 0 or -errno. */
 long flat_guest_run(struct flat_guest *g);
 

@@ -194,15 +194,6 @@ static void nmis(void)
 	flat_guest_free(&g);
 }
 
-static void lapic_put(struct flat_guest *g, unsigned reg, uint32_t value)
-{
-	struct kvm_lapic_state s;
-
-	need(!kvm_ioctlp(g->vcpu, KVM_GET_LAPIC, &s), "LAPIC");
-	memcpy(s.regs + reg, &value, sizeof(value));
-	need(!kvm_ioctlp(g->vcpu, KVM_SET_LAPIC, &s), "LAPIC");
-}
-
 static void redirect(struct flat_guest *g, unsigned pin, uint64_t entry)
 {
 	struct kvm_irqchip chip = { .chip_id = KVM_IRQCHIP_IOAPIC };
@@ -226,7 +217,7 @@ static void a_level_through_the_ioapic(void)
 	struct flat_guest g;
 
 	make(&g, KERNEL);
-	lapic_put(&g, 0xf0, 0x1ff);
+	flat_guest_lapic_put(&g, 0xf0, 0x1ff);
 	redirect(&g, 9, 0x40 | 1 << 15);
 	start(&g, irq_halt, false, 1);
 	IS(1, line(&g, 9, 1), "level");
@@ -246,7 +237,7 @@ static void two_at_once(void)
 	struct flat_guest g;
 
 	make(&g, KERNEL);
-	lapic_put(&g, 0xf0, 0x1ff);
+	flat_guest_lapic_put(&g, 0xf0, 0x1ff);
 	redirect(&g, 3, 0x40);
 	redirect(&g, 4, 0x50);
 	start(&g, irq_idle, false, 1);
@@ -268,11 +259,11 @@ static void a_timer_while_the_guest_spins(void)
 	struct flat_guest g;
 
 	make(&g, KERNEL);
-	lapic_put(&g, 0xf0, 0x1ff);
-	lapic_put(&g, 0x3e0, 0xb);
-	lapic_put(&g, 0x320, 0x61 | 1 << 17);
+	flat_guest_lapic_put(&g, 0xf0, 0x1ff);
+	flat_guest_lapic_put(&g, 0x3e0, 0xb);
+	flat_guest_lapic_put(&g, 0x320, 0x61 | 1 << 17);
 	start(&g, irq_spin, true, 1);
-	lapic_put(&g, 0x380, 3000000);
+	flat_guest_lapic_put(&g, 0x380, 3000000);
 	/* A restored count starts where it was left; 0 begins anew. */
 	TOOK(0x61, "timer");
 	TOOK(0x61, "timer: the next period");
@@ -319,7 +310,7 @@ static void the_users_ioapic(void)
 	g.vm = vm;
 	g.vcpu = vcpu;
 	g.run = vcpu_map(g.kvm, vcpu);
-	lapic_put(&g, 0xf0, 0x1ff);
+	flat_guest_lapic_put(&g, 0xf0, 0x1ff);
 	need(!kvm_ioctlp(vm, KVM_SET_GSI_ROUTING, &routes), "routes");
 	start(&g, irq_halt, false, 1);
 	IS(1, line(&g, 5, 1), "split: a level message");
@@ -330,7 +321,7 @@ static void the_users_ioapic(void)
 	IDLE("split: out of HLT");
 	IS(1, kvm_ioctlp(vm, KVM_SIGNAL_MSI, &msi), "split: an edge message");
 	TOOK(0x50, "split: an edge message");
-	lapic_put(&g, 0x350, 0x700);
+	flat_guest_lapic_put(&g, 0x350, 0x700);
 	IS(0, kvm_ioctlp(vcpu, KVM_INTERRUPT, &ext), "split: the user's PIC");
 	IS(-EEXIST, kvm_ioctlp(vcpu, KVM_INTERRUPT, &ext), "split: the user's PIC");
 	/* In between the guest has ended the edge: no exit tells of that. */
@@ -348,7 +339,7 @@ static void ends_without_an_exit(void)
 	unsigned port, value;
 
 	make(&g, KERNEL);
-	lapic_put(&g, 0xf0, 0x1ff);
+	flat_guest_lapic_put(&g, 0xf0, 0x1ff);
 	redirect(&g, 3, 0x50);
 	redirect(&g, 4, 0x40);
 	IS(1, kvm_ioctlp(g.vcpu, KVM_SET_MSRS, &msrs), "PV EOI");
@@ -397,7 +388,7 @@ static void init_and_sipi(void)
 	void *ret;
 
 	make(&g, KERNEL);
-	lapic_put(&g, 0xf0, 0x1ff);
+	flat_guest_lapic_put(&g, 0xf0, 0x1ff);
 	ap.vcpu = (int)kvm_ioctl(g.vm, KVM_CREATE_VCPU, 1);
 	need(ap.vcpu >= 0, "vCPU 1");
 	ap.run = vcpu_map(g.kvm, ap.vcpu);

@@ -5,7 +5,7 @@
  * write(2) and read(2), the guest itself without the C-bit, KVM's accessors.
  * Ciphertext that is moved, stored into or left behind gives nobody plaintext.
  *
- * usage: test_sev_looks sev|sev-es [quiet]	quiet: nobody looks (tests/abi/sev_looks)
+ * usage: test_sev_looks sev|sev-es [quiet]	quiet: nobody looks (tests/abi/nobody-looks)
  *
  * The guest copies: HLT; RSI, RDI, RCX from the mailbox; REP MOVSB; again.  It
  * maps its memory twice, with the C-bit at 0 and without at 1 GiB.

@@ -52,37 +52,18 @@ static struct checks c;
 		      (unsigned long long)is_got, (unsigned long long)is_want);	\
 	} while (0)
 
-static uint32_t lapic_get(struct flat_guest *g, unsigned reg)
-{
-	struct kvm_lapic_state s;
-	uint32_t value;
-
-	need(!kvm_ioctlp(g->vcpu, KVM_GET_LAPIC, &s), "LAPIC");
-	memcpy(&value, s.regs + reg, sizeof(value));
-	return value;
-}
-
-static void lapic_put(struct flat_guest *g, unsigned reg, uint32_t value)
-{
-	struct kvm_lapic_state s;
-
-	need(!kvm_ioctlp(g->vcpu, KVM_GET_LAPIC, &s), "LAPIC");
-	memcpy(s.regs + reg, &value, sizeof(value));
-	need(!kvm_ioctlp(g->vcpu, KVM_SET_LAPIC, &s), "LAPIC");
-}
-
 /* @vector alone in ISR or IRR; 0: none. */
 static void lapic_put_vector(struct flat_guest *g, unsigned bitmap, unsigned vector)
 {
 	for (unsigned i = 0; i < 8; i++)
-		lapic_put(g, bitmap + i * 0x10, vector && vector / 32 == i ? 1U << vector % 32 : 0);
+		flat_guest_lapic_put(g, bitmap + i * 0x10, vector && vector / 32 == i ? 1U << vector % 32 : 0);
 }
 
 static void make(struct flat_guest *g)
 {
 	flat_guest_make(g, 0, true, tpr_code, (size_t)(tpr_end - tpr_code));
 	flat_guest_map_gib(g, 3);
-	lapic_put(g, SVR, 0x1ff);
+	flat_guest_lapic_put(g, SVR, 0x1ff);
 }
 
 static void start(struct flat_guest *g, const char *entry, uint8_t bl)
@@ -158,10 +139,10 @@ static void reports(void)
 		const struct access *a = &accesses[i / 2];
 
 		report(&g, i % 2 ? 0x80000000 : 0);
-		lapic_put(&g, TPR, 0x23);
+		flat_guest_lapic_put(&g, TPR, 0x23);
 		start(&g, a->entry, 0x51);
 		one_report(&g, a->what, a->entry, i % 2 ? a->told : NOTHING);
-		IS(a->tpr, lapic_get(&g, TPR), a->what);
+		IS(a->tpr, flat_guest_lapic_get(&g, TPR), a->what);
 	}
 	flat_guest_free(&g);
 }
@@ -183,7 +164,7 @@ static void reports_of_msrs(void)
 	report(&g, 1);
 	start(&g, tpr_wrmsr, 0x42);
 	one_report(&g, "WRMSR", tpr_wrmsr, WRITE);
-	IS(0x42, lapic_get(&g, TPR), "WRMSR");
+	IS(0x42, flat_guest_lapic_get(&g, TPR), "WRMSR");
 	start(&g, tpr_rdmsr, 0);
 	one_report(&g, "RDMSR", tpr_rdmsr, READ);
 	start(&g, tpr_out, 0);
@@ -240,12 +221,12 @@ static void the_guest_reads(void)
 
 		lapic_put_vector(&g, ISR, s->isr);
 		lapic_put_vector(&g, IRR, s->irr);
-		lapic_put(&g, TPR, s->tpr);
+		flat_guest_lapic_put(&g, TPR, s->tpr);
 		put_word(&g, 0x99999999);
 		start(&g, tpr_out, 0);
 		IS(0, flat_guest_run(&g), s->what);
 		IS(s->want, word(&g), s->what);
-		IS(s->tpr, lapic_get(&g, TPR), s->what);
+		IS(s->tpr, flat_guest_lapic_get(&g, TPR), s->what);
 	}
 	flat_guest_free(&g);
 }
@@ -257,21 +238,21 @@ static void the_guest_writes(void)
 
 	make(&g);
 	vapic(&g, WORD);
-	lapic_put(&g, TPR, 0x10);
+	flat_guest_lapic_put(&g, TPR, 0x10);
 	start(&g, tpr_word, 0x72);
 	IS(0, flat_guest_run(&g), "a byte");
-	IS(0x72, lapic_get(&g, TPR), "a byte");
-	IS(0x72, lapic_get(&g, 0xa0), "a byte: the processor's priority follows");
+	IS(0x72, flat_guest_lapic_get(&g, TPR), "a byte");
+	IS(0x72, flat_guest_lapic_get(&g, 0xa0), "a byte: the processor's priority follows");
 	IS(7, g.run->cr8, "a byte: CR8");
 
 	/* An APIC that is off by software shows nothing, and takes what is there. */
-	lapic_put(&g, SVR, 0xff);
+	flat_guest_lapic_put(&g, SVR, 0xff);
 	put_word(&g, 0x12345678);
 	start(&g, tpr_out, 0);
 	IS(0, flat_guest_run(&g), "off");
 	IS(0x12345678, word(&g), "off");
-	IS(0x78, lapic_get(&g, TPR), "off");
-	lapic_put(&g, SVR, 0x1ff);
+	IS(0x78, flat_guest_lapic_get(&g, TPR), "off");
+	flat_guest_lapic_put(&g, SVR, 0x1ff);
 	flat_guest_free(&g);
 }
 
@@ -285,12 +266,12 @@ static void the_word_goes(void)
 	vapic(&g, WORD);
 	IS(-EINVAL, kvm_ioctlp(g.vcpu, KVM_SET_VAPIC_ADDR, &nowhere), "refused");
 	vapic(&g, 0);
-	lapic_put(&g, TPR, 0x44);
+	flat_guest_lapic_put(&g, TPR, 0x44);
 	put_word(&g, 0x33);
 	start(&g, tpr_out, 0);
 	IS(0, flat_guest_run(&g), "none");
 	IS(0x33, word(&g), "none");
-	IS(0x44, lapic_get(&g, TPR), "none");
+	IS(0x44, flat_guest_lapic_get(&g, TPR), "none");
 
 	vapic(&g, WORD);
 	need(!vm_region(g.vm, 0, 0, 0, 0, g.low) &&
@@ -300,12 +281,12 @@ static void the_word_goes(void)
 	IS(0, flat_guest_run(&g), "half of it");
 	IS(KVM_EXIT_IO, g.run->exit_reason, "half of it");
 	IS(0x33, word(&g), "half of it");
-	IS(0x44, lapic_get(&g, TPR), "half of it");
+	IS(0x44, flat_guest_lapic_get(&g, TPR), "half of it");
 	need(!vm_region(g.vm, 2, KVM_MEM_READONLY, 0x9000, PAGE, g.low + 0x9000), "slot");
 	start(&g, tpr_out, 0);
 	IS(0, flat_guest_run(&g), "half of it cannot be written");
 	IS(0x33, word(&g), "half of it cannot be written");
-	IS(0x44, lapic_get(&g, TPR), "half of it cannot be written");
+	IS(0x44, flat_guest_lapic_get(&g, TPR), "half of it cannot be written");
 	need(!vm_region(g.vm, 2, 0, 0, 0, g.low) &&
 	     !vm_region(g.vm, 2, 0, 0x9000, PAGE, g.low + 0x9000), "slot");
 	start(&g, tpr_out, 0);
@@ -329,7 +310,7 @@ static void init_takes_it_away(void)
 	/* Its reset vector has no memory here. */
 	IS(0, flat_guest_run(&g), "INIT");
 	IS(0x66, word(&g), "INIT");
-	IS(0, lapic_get(&g, TPR), "INIT");
+	IS(0, flat_guest_lapic_get(&g, TPR), "INIT");
 	flat_guest_free(&g);
 }
 

@@ -139,11 +139,7 @@ static bool may_migrate(const struct kvm *dst, const struct kvm *src)
 
 int sev_move_enc_context_from(struct kvm *kvm, struct kvm *source)
 {
-	int r;
-
-	if (!to_kvm_sev(source))
-		return -EINVAL;	/* SW_PROTECTED */
-	r = lock_two_vms(kvm, source);
+	int r = lock_two_vms(kvm, source);
 
 	if (r)
 		return r;
@@ -190,11 +186,7 @@ static void mirror_context(struct kvm *kvm, struct kvm *source)
 
 int sev_copy_enc_context_from(struct kvm *kvm, struct kvm *source)
 {
-	int r;
-
-	if (!to_kvm_sev(source))
-		return -EINVAL;	/* SW_PROTECTED */
-	r = lock_two_vms(kvm, source);
+	int r = lock_two_vms(kvm, source);
 
 	if (r)
 		return r;

@@ -4,6 +4,7 @@
  * (spec snp.md 6.3).  kvm->lock is held.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "hw/insn/psp.h"
 #include "hw/insn/svm.h"
@@ -133,33 +134,42 @@ int sev_launch_update_vmsa(struct kvm *kvm, struct kvm_sev_cmd *cmd)
 }
 
 /*
- * MEASURE and the attestation report: @len 0 asks how long it is, and the
- * firmware's "too short" is then not looked at.
+ * MEASURE and the attestation report: a length of 0 asks how long it is, and
+ * the firmware's "too short" is then not looked at.
  */
 struct answer {
-	uint64_t	 uaddr;
-	uint32_t	 len;		/* in, out */
-	struct sev_buffer buffer;
+	void		*params;	/* the VMM's structure, copied */
+	size_t		 size;
+	const __u64	*uaddr;		/* in it */
+	__u32		*len;		/* in it: in, out */
+	struct sev_buffer buffer;	/* nothing: only the length is asked for */
 };
 
-static int answer_begin(struct kvm *kvm, struct answer *a)
+static int answer_begin(struct kvm *kvm, const struct kvm_sev_cmd *cmd, struct answer *a)
 {
-	a->buffer = (struct sev_buffer){ 0 };
-	if (!a->len || !a->uaddr)
+	if (!sev_guest(kvm))
+		return -ENOTTY;
+	if (os_copy_from(a->params, USER(cmd->data), a->size))
+		return -EFAULT;
+	if (!*a->len || !*a->uaddr)
 		return 0;
-	if (a->len > SEV_BLOB_MAX)
+	if (*a->len > SEV_BLOB_MAX)
 		return -EINVAL;
-	return sev_buffer_alloc(kvm->module, a->len, &a->buffer);
+	return sev_buffer_alloc(kvm->module, *a->len, &a->buffer);
 }
 
 /* @r: what the command said, with @len the firmware's length. */
-static int answer_end(struct kvm *kvm, struct answer *a, uint32_t len, int r, bool *tell)
+static int answer_end(struct kvm *kvm, const struct kvm_sev_cmd *cmd, struct answer *a,
+		      uint32_t len, int r)
 {
-	*tell = !a->len || !r;
-	if (a->len && !r && a->buffer.data && os_copy_to(USER(a->uaddr), a->buffer.data, a->len))
+	bool tell = !*a->len || !r;
+
+	if (!r && a->buffer.data && os_copy_to(USER(*a->uaddr), a->buffer.data, *a->len))
 		r = -EFAULT;
-	a->len = len;
 	sev_buffer_free(kvm->module, &a->buffer);
+	*a->len = len;
+	if (tell && os_copy_to(USER(cmd->data), a->params, a->size))
+		r = -EFAULT;
 	return r;
 }
 
@@ -167,56 +177,35 @@ int sev_launch_measure(struct kvm *kvm, struct kvm_sev_cmd *cmd)
 {
 	struct psp_guest_range range = { 0 };
 	struct kvm_sev_launch_measure p;
-	struct answer a;
-	bool tell;
-	int r;
+	struct answer a = { &p, sizeof(p), &p.uaddr, &p.len, { 0 } };
+	int r = answer_begin(kvm, cmd, &a);
 
-	if (!sev_guest(kvm))
-		return -ENOTTY;
-	if (os_copy_from(&p, USER(cmd->data), sizeof(p)))
-		return -EFAULT;
-	a = (struct answer){ .uaddr = p.uaddr, .len = p.len };
-	r = answer_begin(kvm, &a);
 	if (r)
 		return r;
 	range.handle = to_kvm_sev(kvm)->handle;
-	range.address = a.buffer.data ? a.buffer.page.v : 0;
-	range.length = a.buffer.data ? a.len : 0;
+	range.address = a.buffer.page.v;
+	range.length = a.buffer.data ? p.len : 0;
 	r = sev_issue_cmd(kvm, PSP_LAUNCH_MEASURE, &range, &cmd->error);
-	r = answer_end(kvm, &a, range.length, r, &tell);
-	p.len = a.len;
-	if (tell && os_copy_to(USER(cmd->data), &p, sizeof(p)))
-		r = -EFAULT;
-	return r;
+	return answer_end(kvm, cmd, &a, range.length, r);
 }
 
 int sev_attestation_report(struct kvm *kvm, struct kvm_sev_cmd *cmd)
 {
 	struct psp_attestation report = { 0 };
 	struct kvm_sev_attestation_report p;
-	struct answer a;
-	bool tell;
-	int r;
+	struct answer a = { &p, sizeof(p), &p.uaddr, &p.len, { 0 } };
+	int r = answer_begin(kvm, cmd, &a);
 
-	if (!sev_guest(kvm))
-		return -ENOTTY;
-	if (os_copy_from(&p, USER(cmd->data), sizeof(p)))
-		return -EFAULT;
-	a = (struct answer){ .uaddr = p.uaddr, .len = p.len };
-	r = answer_begin(kvm, &a);
 	if (r)
 		return r;
 	report.handle = to_kvm_sev(kvm)->handle;
-	report.address = a.buffer.data ? a.buffer.page.v : 0;
-	report.length = a.buffer.data ? a.len : 0;
-	for (unsigned i = 0; a.buffer.data && i < sizeof(p.mnonce); i++)
-		report.mnonce[i] = p.mnonce[i];
+	report.address = a.buffer.page.v;
+	if (a.buffer.data) {
+		report.length = p.len;
+		memcpy(report.mnonce, p.mnonce, sizeof(report.mnonce));
+	}
 	r = sev_issue_cmd(kvm, PSP_ATTESTATION, &report, &cmd->error);
-	r = answer_end(kvm, &a, report.length, r, &tell);
-	p.len = a.len;
-	if (tell && os_copy_to(USER(cmd->data), &p, sizeof(p)))
-		r = -EFAULT;
-	return r;
+	return answer_end(kvm, cmd, &a, report.length, r);
 }
 
 static int inject_secret(struct kvm *kvm, struct kvm_sev_cmd *cmd,

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "hw/mem/blocks.h"
+
 static struct mem_key *a_key(uint8_t first)
 {
 	struct mem_key *k = calloc(1, sizeof(*k));
@@ -26,18 +28,6 @@ static void no_key(struct mem_key *k)
 	key_free(k);
 	free(k);
 }
-
-/* How many 16-byte blocks differ. */
-static unsigned blocks_unlike(const uint8_t *a, const uint8_t *b)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < PAGE_SIZE; i += 16)
-		n += !!memcmp(a + i, b + i, 16);
-	return n;
-}
-
-#define ALL	(PAGE_SIZE / 16)
 
 static uint8_t plain[PAGE_SIZE], one[PAGE_SIZE], two[PAGE_SIZE];
 

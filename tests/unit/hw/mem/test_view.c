@@ -13,6 +13,7 @@
 #include "hw/insn/phys.h"
 #include "hw/insn/view.h"
 #include "hw/mem/a_machine.h"
+#include "hw/mem/blocks.h"
 #include "os/process.h"
 #include "sync/crowd.h"
 
@@ -87,17 +88,6 @@ static bool all_are(const uint8_t *p, uint8_t v)
 			return false;
 	return true;
 }
-
-static unsigned blocks_unlike(const uint8_t *a, const uint8_t *b)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < PAGE_SIZE; i += 16)
-		n += !!memcmp(a + i, b + i, 16);
-	return n;
-}
-
-#define ALL	(PAGE_SIZE / 16)
 
 /* What LAUNCH_UPDATE_DATA does. */
 static uint8_t *encrypt_page(struct bench *b, unsigned page, keyslot_t slot, uint8_t byte)
