@@ -73,6 +73,29 @@ enum psp_cmd {				/* 55766 chapters 5 and 6: command identifiers */
 	PSP_RECEIVE_FINISH		= 0x053,
 	PSP_DBG_DECRYPT			= 0x060,
 	PSP_DBG_ENCRYPT			= 0x061,
+	/* SEV-SNP, 56860 chapter 8; buffers in hw/insn/psp_snp.h */
+	PSP_SNP_INIT			= 0x081,
+	PSP_SNP_SHUTDOWN		= 0x082,
+	PSP_SNP_PLATFORM_STATUS		= 0x083,
+	PSP_SNP_DF_FLUSH		= 0x084,
+	PSP_SNP_INIT_EX			= 0x085,
+	PSP_SNP_SHUTDOWN_EX		= 0x086,
+	PSP_SNP_DECOMMISSION		= 0x090,
+	PSP_SNP_ACTIVATE		= 0x091,
+	PSP_SNP_GUEST_STATUS		= 0x092,
+	PSP_SNP_GCTX_CREATE		= 0x093,
+	PSP_SNP_GUEST_REQUEST		= 0x094,
+	PSP_SNP_ACTIVATE_EX		= 0x095,
+	PSP_SNP_LAUNCH_START		= 0x0a0,
+	PSP_SNP_LAUNCH_UPDATE		= 0x0a1,
+	PSP_SNP_LAUNCH_FINISH		= 0x0a2,
+	PSP_SNP_DBG_DECRYPT		= 0x0b0,
+	PSP_SNP_DBG_ENCRYPT		= 0x0b1,
+	PSP_SNP_PAGE_SET_STATE		= 0x0c6,
+	PSP_SNP_PAGE_RECLAIM		= 0x0c7,
+	PSP_SNP_PAGE_UNSMASH		= 0x0c8,
+	PSP_SNP_CONFIG			= 0x0c9,
+	PSP_SNP_COMMIT			= 0x0cb,
 };
 
 enum psp_status {			/* 55766 chapter 4: status codes */
@@ -101,7 +124,13 @@ enum psp_status {			/* 55766 chapter 4: status codes */
 	PSP_INVALID_PARAM		= 0x16,
 	PSP_RESOURCE_LIMIT		= 0x17,
 	PSP_SECURE_DATA_INVALID		= 0x18,
-	PSP_AEAD_OFLOW			= 0x1d,	/* of guest messages, SEV-SNP */
+	/* SEV-SNP */
+	PSP_INVALID_PAGE_SIZE		= 0x19,
+	PSP_INVALID_PAGE_STATE		= 0x1a,
+	PSP_INVALID_MDATA_ENTRY		= 0x1b,
+	PSP_INVALID_PAGE_OWNER		= 0x1c,
+	PSP_AEAD_OFLOW			= 0x1d,	/* of guest messages */
+	PSP_RMP_INIT_REQUIRED		= 0x20,
 };
 
 enum psp_platform_state { PSP_UNINIT = 0, PSP_INIT_DONE = 1, PSP_WORKING = 2 };

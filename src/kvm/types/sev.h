@@ -20,14 +20,16 @@
 #include "softcvm/uapi/kvm_sev.h"
 #include "sync/lock.h"
 
-#define SEV_FEATURE_DEBUG_SWAP	BIT(5)	/* in VMSA.SEV_FEATURES */
+/* In VMSA.SEV_FEATURES */
+#define SEV_FEATURE_SNP_ACTIVE	BIT(0)
+#define SEV_FEATURE_DEBUG_SWAP	BIT(5)
 
 #define GHCB_VERSION_MIN	1u
 #define GHCB_VERSION_MAX	2u
 
 /* What kvm_amd found out when it was loaded. */
 struct sev_module {
-	bool		 sev, es;	/* [c] such VMs can be made */
+	bool		 sev, es, snp;	/* [c] such VMs can be made */
 	uint64_t	 vmsa_features;	/* [c] that KVM_SEV_INIT2 takes */
 	unsigned	 min_asid;	/* [c] of SEV without ES; ES has 1 to min_asid - 1 */
 	unsigned	 max_asid;	/* [c] */
@@ -39,6 +41,7 @@ struct sev_module {
 	struct mutex	 mirror_lock;
 	void		*tmr;		/* [c] the firmware's, with ES; the kernel may not touch it */
 	hpa_t		 tmr_page;	/* [c] */
+	atomic64_t	 nr_leaked;	/* [a] pages that did not come back: snp_leak_pages() */
 };
 
 /* One KVM_MEMORY_ENCRYPT_REG_REGION. */
@@ -58,6 +61,9 @@ struct kvm_sev {
 	unsigned	 ghcb_version;
 	atomic64_t	 ap_jump_table;	/* [a] where the guest keeps it */
 	atomic32_t	 migration_in_progress;	/* [a] */
+	hpa_t		 snp_context;	/* SNP: the firmware's page of the guest; HPA_INVALID: none */
+	struct mutex	 guest_request_lock;	/* SNP: the two below; RANK_SEV_GUEST_REQUEST */
+	hpa_t		 guest_request, guest_response;	/* [c] bounce pages; HPA_INVALID: none */
 	struct list	 regions;
 	struct list	 mirrors;	/* [M] of this VM */
 	struct list	 mirror_link;	/* [M] */
@@ -80,6 +86,11 @@ static inline bool sev_guest(const struct kvm *kvm)
 static inline bool sev_es_guest(const struct kvm *kvm)
 {
 	return sev_guest(kvm) && to_kvm_sev(kvm)->es_active;
+}
+
+static inline bool sev_snp_guest(const struct kvm *kvm)
+{
+	return sev_es_guest(kvm) && (to_kvm_sev(kvm)->vmsa_features & SEV_FEATURE_SNP_ACTIVE);
 }
 
 static inline struct sev_module *sev_module(const struct kvm *kvm)
@@ -133,6 +144,9 @@ int sev_guest_status(struct kvm *kvm, struct kvm_sev_cmd *cmd);
 int sev_attestation_report(struct kvm *kvm, struct kvm_sev_cmd *cmd);
 int sev_dbg_decrypt(struct kvm *kvm, struct kvm_sev_cmd *cmd);
 int sev_dbg_encrypt(struct kvm *kvm, struct kvm_sev_cmd *cmd);
+int snp_launch_start(struct kvm *kvm, struct kvm_sev_cmd *cmd);
+int snp_launch_update(struct kvm *kvm, struct kvm_sev_cmd *cmd);
+int snp_launch_finish(struct kvm *kvm, struct kvm_sev_cmd *cmd);
 
 /* Memory (sev_memory.c). */
 int sev_register_region(struct kvm *kvm, const struct kvm_enc_region *region);

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * snp.h - the RMP as KVM uses it.  The kernel's arch/x86/virt/svm/sev.c and its
+ * driver's firmware pages; docs/design/snp.md.
+ *
+ * Any thread; no leaf lock held, not inside RCU.  RMP_FAIL_OVERLAP and
+ * RMP_FAIL_INUSE pass, and are tried again in here.
+ */
+#pragma once
+#include "hw/insn/rmp.h"
+#include "kvm/types/sev.h"
+
+/* SNP VMs' VMSA has no address of its own: this is what the digest has (spec snp.md 6.7). */
+#define SNP_VMSA_GPA	0xfffffffff000ull
+
+/* What RMPREAD says of @page: assigned or not, and the size.  -ENXIO: not in the table. */
+struct snp_rmp {
+	bool	assigned;
+	uint8_t	level;		/* PG_LEVEL_4K or _2M */
+};
+MUST_CHECK int snp_lookup_rmp(struct kvm_module *module, hpa_t page, struct snp_rmp *out);
+
+/* RMPUPDATE.  -EFAULT: the processor refused, and says so in the log. */
+MUST_CHECK int rmp_make_private(struct kvm_module *module, hpa_t page, uint64_t gpa, uint8_t level,
+				unsigned asid, bool immutable);
+MUST_CHECK int rmp_make_shared(struct kvm_module *module, hpa_t page, uint8_t level);
+/* PSMASH of the 2 MiB that @page lies in: what the processor answered, never FAIL_INUSE. */
+MUST_CHECK enum rmp_status snp_psmash(struct kvm_module *module, hpa_t page);
+
+/* SNP_PAGE_RECLAIM, then to the hypervisor.  -EIO; the page must then be leaked. */
+MUST_CHECK int snp_page_reclaim(struct kvm_module *module, hpa_t page);
+/* @nr pages from @page on are lost for ever: counted and said once for each call. */
+void snp_leak_pages(struct kvm_module *module, hpa_t page, uint64_t nr);
+
+/* A zeroed page of the machine's, never 2M aligned (erratum, spec 10.1).  HPA_INVALID: none. */
+MUST_CHECK hpa_t snp_safe_alloc_page(struct kvm_module *module);
+/* The same, given to the firmware.  Freed: taken back from it, or leaked. */
+MUST_CHECK hpa_t snp_alloc_firmware_page(struct kvm_module *module);
+void snp_free_firmware_page(struct kvm_module *module, hpa_t page);
+
+/* guest_memfd's hooks (snp_memory.c) */
+int snp_gmem_prepare(struct kvm *kvm, hpa_t page, gfn_t gfn, uint8_t max_level);
+void snp_gmem_invalidate(struct kvm *kvm, hpa_t start, hpa_t end);
+uint8_t snp_max_mapping_level(struct kvm *kvm, hpa_t page, bool is_private);
+/* After a nested fault with the RMP bit that is otherwise served (snp_fault.c). */
+void snp_handle_rmp_fault(struct kvm_vcpu *vcpu, gpa_t gpa, uint64_t error_code);
+
+/* The firmware's platform for SNP, once when the module is loaded (sev_psp.c).  -EIO, -ENOMEM. */
+MUST_CHECK int snp_platform_init(struct kvm_module *module);
+void snp_platform_shutdown(struct kvm_module *module);
