@@ -93,12 +93,12 @@ static struct world {
 	uint8_t		*home, *away, *view;	/* view: the file, where it always is */
 	struct place	*places;
 	unsigned long	 done[NR_STEPS];
-	uint64_t	 turn[NR_CONVERTERS];	/* odd: converting.  Atomic, as all below */
-	int		 stop, failures;
+	int		 stop, failures;	/* atomic */
 } world;
 
 static struct checks checks;
 static pthread_mutex_t report = PTHREAD_MUTEX_INITIALIZER;
+static pthread_rwlock_t converting = PTHREAD_RWLOCK_INITIALIZER;	/* for write: and looking */
 
 /* check() for many threads; the first failures are printed, then all stops. */
 #define CHECK(ok, ...) \
@@ -271,56 +271,51 @@ static void *run_vcpu(void *arg)
 
 /* ---- those who change things ---- */
 
-static bool others_convert(unsigned me, uint64_t turn[NR_CONVERTERS])
+/* [@gpa, @gpa + @size) is private, and nobody converts: no vCPU writes its shared bytes. */
+static void nobody_writes_shared(uint64_t gpa, uint64_t size)
 {
-	bool any = false;
+	uint8_t *page = world.home + (gpa - HOME), *end = world.home + HOME_SIZE;
+	uint64_t word = 0;
 
-	for (unsigned i = 0; i < NR_CONVERTERS; i++) {
-		uint64_t now = __atomic_load_n(&world.turn[i], __ATOMIC_SEQ_CST);
-
-		any |= i != me && (now & 1 || now != turn[i]);
-		turn[i] = now;
-	}
-	return any;
-}
-
-/* A page is private: no vCPU writes its shared bytes, unless somebody has made it shared. */
-static void nobody_writes_shared(unsigned me, uint64_t gpa, uint64_t turn[NR_CONVERTERS])
-{
-	uint8_t *page = world.home + (gpa - HOME);
-	uint64_t word;
-
-	clear_words(page);
+	if (size < (uint64_t)(end - page))
+		end = page + size;
+	for (uint8_t *p = page; p < end; p += PAGE)
+		clear_words(p);
 	pause_us(300);
-	word = word_there(page, 0, 0);
-	if (others_convert(me, turn))
-		return;
+	for (uint8_t *p = page; p < end && !word; p += PAGE)
+		word = word_there(p, 0, 0);
 	did(LOOKED);
 	CHECK(!word, "MMU-I1: %#lx is private, and %#lx is written to its shared page",
-	      (unsigned long)gpa, (unsigned long)word);
+	      (unsigned long)gpa_of(word), (unsigned long)word);
 }
 
+/*
+ * Conversions overlap, but for those that are looked at.  A conversion may take
+ * much longer than the pause after it (eight vCPUs, few processors, TSan), so
+ * waiting for a moment when the other happens not to convert may take for ever.
+ */
 static void *convert(void *arg)
 {
 	static const uint16_t sizes[] = { 1, 1, 7, 512, 700, 1500 };
-	unsigned me = (unsigned)(uintptr_t)arg;
-	uint64_t seed = me + 77, turn[NR_CONVERTERS] = { 0 };
+	uint64_t seed = (uintptr_t)arg + 77;
 
 	while (!is_over()) {
 		uint64_t gpa = HOME + pick(&seed, HOME_SIZE / PAGE) * PAGE;
-		bool private = pick(&seed, 2), is_quiet;
+		bool private = pick(&seed, 2), look = private && !pick(&seed, 4);
 		uint64_t size = sizes[pick(&seed, 6)] * PAGE;
 		long error;
 
-		is_quiet = !others_convert(me, turn);
-		__atomic_add_fetch(&world.turn[me], 1, __ATOMIC_SEQ_CST);
+		if (look)
+			pthread_rwlock_wrlock(&converting);
+		else
+			pthread_rwlock_rdlock(&converting);
 		error = vm_attributes(world.guest.vm, gpa, size,
 				      private ? KVM_MEMORY_ATTRIBUTE_PRIVATE : 0);
 		CHECK(!error, "converting: %s", errno_name(error));
 		did(private ? TO_PRIVATE : TO_SHARED);
-		if (private && is_quiet)
-			nobody_writes_shared(me, gpa, turn);
-		__atomic_add_fetch(&world.turn[me], 1, __ATOMIC_SEQ_CST);
+		if (look)
+			nobody_writes_shared(gpa, size);
+		pthread_rwlock_unlock(&converting);
 		pause_us(100 + 200 * (long)pick(&seed, 10));
 	}
 	return NULL;
