@@ -22,8 +22,8 @@ NEEDED = ("Makefile", "Kbuild", "Kconfig", "scripts", "include", "usr", "arch/x8
           "tools/testing/selftests/*.h", "tools/testing/selftests/*.mk",
           "tools/testing/selftests/kvm", "tools/testing/selftests/rseq")
 # Newer trees use these as well.
-WELCOME = ("tools/testing/selftests/cgroup", "tools/testing/selftests/vfio",
-           "tools/testing/selftests/kselftest")
+WELCOME = ("tools/testing/selftests/cgroup", "tools/testing/selftests/clone3",
+           "tools/testing/selftests/kselftest", "tools/testing/selftests/vfio")
 SELFTESTS = "tools/testing/selftests/kvm"
 JOBS = "2"
 
