@@ -123,3 +123,10 @@ bool abi_signal_mask(const struct vcpu *vcpu, uint64_t *mask);
 /* Text of a file under /sys/module/{kvm,kvm_amd,kvm_intel}/parameters, or NULL. */
 const char *abi_param_text(struct abi *abi, const char *module, const char *name);
 bool abi_module_is_loaded(struct abi *abi, const char *module);
+
+/*
+ * Text of /sys/devices/system/cpu/smt/@name, or NULL: the modelled machine has two
+ * threads a core, both in use, whatever this one has.  An SNP guest's policy must
+ * agree with it (SEV-SNP Firmware ABI, SNP_LAUNCH_START).
+ */
+const char *abi_smt_text(const char *name);

@@ -139,6 +139,11 @@ bool abi_module_is_loaded(struct abi *abi, const char *module)
 	return !strcmp(module, "kvm") || !strcmp(module, amd ? "kvm_amd" : "kvm_intel");
 }
 
+const char *abi_smt_text(const char *name)
+{
+	return !strcmp(name, "control") ? "on\n" : !strcmp(name, "active") ? "1\n" : NULL;
+}
+
 void abi_params_print(struct abi *abi)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)

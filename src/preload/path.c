@@ -14,7 +14,7 @@
 
 #define THREE(a, b, c)	((uint32_t)(a) << 16 | (uint32_t)(b) << 8 | (uint32_t)(c))
 
-/* One of kvm, sev, 232 or 124 (device numbers) and fd/ is in every name of ours. */
+/* One of kvm, sev, smt, 232 or 124 (device numbers) and fd/ is in every name of ours. */
 bool path_is_suspect(const char *path)
 {
 	bool suspect = false;
@@ -29,7 +29,7 @@ bool path_is_suspect(const char *path)
 			return suspect;
 		last = (last << 8 | c) & 0xffffff;
 		suspect = suspect || last == THREE('k', 'v', 'm') || last == THREE('s', 'e', 'v') ||
-			  last == THREE('2', '3', '2') ||
+			  last == THREE('s', 'm', 't') || last == THREE('2', '3', '2') ||
 			  last == THREE('1', '2', '4') || last == THREE('f', 'd', '/');
 	}
 	return false;
@@ -164,7 +164,8 @@ static bool undo_link(struct path_place *p)
 static char *suspicious_part(char *text)
 {
 	for (char *at = text; at; at = strchr(at + 1, '/')) {
-		if (!strncmp(at, "/kvm", 4) || !strncmp(at, "/sev", 4) || !strncmp(at, "/10:232", 7))
+		if (!strncmp(at, "/kvm", 4) || !strncmp(at, "/sev", 4) ||
+		    !strncmp(at, "/smt/", 5) || !strncmp(at, "/10:232", 7))
 			return at;
 	}
 	return NULL;
@@ -210,6 +211,15 @@ static void match_module(struct path_place *p)
 	}
 }
 
+/* The two files that say whether this machine's processors have threads. */
+static void match_smt(struct path_place *p, char *name)
+{
+	if (*name++ != '/' || (strcmp(name, "control") && strcmp(name, "active")))
+		return;
+	p->place = PLACE_SMT;
+	p->param = name;
+}
+
 static bool match(struct path_place *p)
 {
 	static const char *const absent[] = {
@@ -228,6 +238,8 @@ static bool match(struct path_place *p)
 		   starts(p->text, "/dev/char/10:124", &after)) {
 		p->place = PLACE_SEV;
 		p->as_directory = p->as_directory || *after;
+	} else if (starts(p->text, "/sys/devices/system/cpu/smt", &after)) {
+		match_smt(p, after);
 	} else {
 		for (size_t i = 0; i < ARRAY_SIZE(absent); i++) {
 			if (starts(p->text, absent[i], &after))

@@ -15,6 +15,7 @@ enum place {
 	PLACE_MODULE,		/* /sys/module/NAME, if it is loaded */
 	PLACE_PARAMETERS,	/* its parameters/ */
 	PLACE_PARAMETER,	/* one of them, if it exists */
+	PLACE_SMT,		/* /sys/devices/system/cpu/smt/NAME, a file */
 	PLACE_DESCRIPTOR,	/* /proc/self/fd/N: the program's own descriptor */
 };
 
@@ -22,7 +23,7 @@ struct path_place {
 	enum place	 place;
 	bool		 as_directory;		/* a slash at the end */
 	char		*text;			/* the name in full, absolute; in the buffer */
-	const char	*module, *param;	/* inside text's copy */
+	const char	*module, *param;	/* inside text's copy; of PLACE_SMT: @param is NAME */
 	int		 fd;			/* of PLACE_DESCRIPTOR */
 	char		 buffer[2][4096];
 };

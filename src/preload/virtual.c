@@ -34,7 +34,9 @@ static int look(const struct path_place *p, struct abi **abi, const char **text)
 	case PLACE_PARAMETERS:
 		return abi_module_is_loaded(*abi, p->module) ? 0 : -ENOENT;
 	case PLACE_PARAMETER:
-		*text = abi_param_text(*abi, p->module, p->param);
+	case PLACE_SMT:
+		*text = p->place == PLACE_SMT ? abi_smt_text(p->param)
+					      : abi_param_text(*abi, p->module, p->param);
 		if (!*text)
 			return -ENOENT;
 		return p->as_directory ? -ENOTDIR : 0;
@@ -190,6 +192,7 @@ int virtual_open(const struct path_place *p, int flags)
 	case PLACE_SEV:
 		return flags & O_DIRECTORY ? -ENOTDIR : abi_sev_open(abi, flags);
 	case PLACE_PARAMETER:
+	case PLACE_SMT:
 		if (flags & O_DIRECTORY)
 			return -ENOTDIR;
 		return (flags & O_ACCMODE) == O_RDONLY ? text_fd(text, flags) : -EACCES;
@@ -217,6 +220,7 @@ int virtual_stat(const struct path_place *p, struct stat *st)
 		st->st_rdev = ABI_SEV_DEV;
 		break;
 	case PLACE_PARAMETER:
+	case PLACE_SMT:
 		st->st_mode = S_IFREG | 0444;
 		st->st_size = FILE_BLOCK;
 		break;

@@ -283,6 +283,38 @@ static void waiting(void)
 }
 
 /* A device by its descriptor as by its name; VMs are anonymous inodes. */
+/* -- Threads of a core: the modelled machine's, whatever this one has -- */
+
+#define SMT	"/sys/devices/system/cpu/smt/"
+
+static void first_word(const char *path, const char *want)
+{
+	FILE *f = fopen(path, "r");
+	char text[32] = "";
+
+	check(&c, f && fgets(text, sizeof(text), f) && !strcmp(text, want), "%s: %s", path, text);
+	if (f)
+		fclose(f);
+}
+
+static void threads_of_a_core(void)
+{
+	int folder = open("/sys/devices/system", O_PATH | O_DIRECTORY);
+	int fd = folder < 0 ? -1 : openat(folder, "cpu/smt/control", O_RDONLY);
+	char text[8] = "";
+	struct stat st;
+
+	first_word(SMT "control", "on\n");
+	first_word(SMT "active", "1\n");
+	check(&c, folder < 0 || (read(fd, text, 8) == 3 && !memcmp(text, "on", 2)), "by openat: %s", text);
+	check(&c, !stat(SMT "active", &st) && S_ISREG(st.st_mode) && !access(SMT "active", R_OK), "stat");
+	FAILS(EACCES, open(SMT "control", O_RDWR));
+	FAILS(ENOTDIR, open(SMT "control/", O_RDONLY));
+	FAILS(EPERM, unlink(SMT "control"));
+	close(fd);
+	close(folder);
+}
+
 static void what_fstat_says(void)
 {
 	struct stat by_name, st;
@@ -308,6 +340,7 @@ int main(int argc, char **argv)
 	c.verbose = argc > 1;
 	aliases();
 	changes();
+	threads_of_a_core();
 	what_fstat_says();
 	through_links();
 	spawned_with_files();
