@@ -11,13 +11,12 @@
 #include "abi/params.h"
 #include "base/log.h"
 #include "cli/verb.h"
+#include "preload/config.h"
 #include "softcvm/uapi/kvm.h"
 #include "trace/counters.h"
 #include "trace/trace.h"
 
-static const struct { const char *name; enum hw_vendor vendor; } vendors[] = {
-	{ "amd", HW_VENDOR_AMD }, { "intel", HW_VENDOR_INTEL },
-};
+static const char *const vendors[] = { "amd", "intel" };
 
 static const char *const vm_type_names[] = {
 	[KVM_X86_DEFAULT_VM] = "default", [KVM_X86_SW_PROTECTED_VM] = "sw_protected",
@@ -30,19 +29,32 @@ static void add_string(struct json_object *array, const char *text)
 	json_object_array_add(array, json_object_new_string(text));
 }
 
+/* The machine that `exec --cpu VENDOR` has. */
+static int machine_of(const char *vendor, struct abi **abi)
+{
+	struct exec_config config;
+	char text[32], why[256];
+	int r;
+
+	snprintf(text, sizeof(text), "cpu=%s", vendor);
+	r = exec_config_parse(text, &config, why, sizeof(why));
+	if (r)
+		return r;
+	r = abi_create(&config.abi, abi);
+	exec_config_free(&config);
+	return r;
+}
+
 /* The VM types of a machine of @vendor, by KVM_CAP_VM_TYPES; NULL: no machine. */
-static struct json_object *vm_types(enum hw_vendor vendor)
+static struct json_object *vm_types(const char *vendor)
 {
 	struct json_object *list;
-	struct abi_config config;
 	struct abi_file *file;
 	struct abi *abi;
 	long bits;
 	int fd;
 
-	abi_default_config(&config);
-	config.hw.vendor = vendor;
-	if (abi_create(&config, &abi))
+	if (machine_of(vendor, &abi))
 		return NULL;
 	fd = abi_open(abi, 0);
 	file = fd < 0 ? NULL : abi_file_get(abi, fd, true);
@@ -98,13 +110,13 @@ int verb_capabilities(int argc, char **argv)
 	counters = json_object_new_array();
 	events = json_object_new_array();
 	for (size_t i = 0; i < ARRAY_SIZE(vendors); i++) {
-		struct json_object *list = vm_types(vendors[i].vendor);
+		struct json_object *list = vm_types(vendors[i]);
 
 		if (!list) {
 			log_error("cannot make a machine");
 			return 1;
 		}
-		json_object_object_add(types, vendors[i].name, list);
+		json_object_object_add(types, vendors[i], list);
 	}
 	for (const struct verb *v = verbs; v->name; v++)
 		add_string(names, v->name);

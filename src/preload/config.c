@@ -230,7 +230,7 @@ static int parse_line(struct parser *p, char *line)
 	return refuse(p, "'%s' is no option of " EXEC_CONFIG_VARIABLE, line);
 }
 
-/* AMD's servers: the C-bit is 51, memory encryption takes 5 bits of 48. */
+/* AMD's servers: the C-bit is 51, memory encryption takes 5 bits of 48; SYSCFG.SNPEn is set. */
 static void complete_amd(struct parser *p)
 {
 	struct hw_config *hw = &p->out->abi.hw;
@@ -243,6 +243,7 @@ static void complete_amd(struct parser *p)
 	/* One below the address bits that are left is no place for it. */
 	if (!p->has_c_bit && hw->phys_bits - hw->phys_reduction <= AMD_C_BIT)
 		hw->c_bit = AMD_C_BIT;
+	hw->snp = hw->c_bit;
 }
 
 /* What no single key shows. */

@@ -39,10 +39,11 @@ static struct cpuid_regs svm_features(void)
 				    .edx = BIT(0) | BIT(3) | BIT(6) | BIT(7) };
 }
 
-/*
- * Memory encryption, when the machine has a C-bit: SME, SEV, SEV-ES, SNP, VMPLs,
- * TSC_AUX, coherency, DebugSwap.
- */
+/* 8000_001F EAX, with a C-bit: SME, SEV, SEV-ES, TSC_AUX, coherency, DebugSwap. */
+#define ENCRYPTION_EAX	(BIT(0) | BIT(1) | BIT(3) | BIT(9) | BIT(10) | BIT(14))
+/* With an RMP: SNP, VMPLs, RMPQUERY, RMPREAD. */
+#define SNP_EAX		(BIT(4) | BIT(5) | BIT(6) | BIT(21))
+
 static struct cpuid_regs encryption(const struct hw_config *c)
 {
 	struct hw_config w = hw_config_whole(c);
@@ -50,9 +51,8 @@ static struct cpuid_regs encryption(const struct hw_config *c)
 	if (!c->c_bit)
 		return (struct cpuid_regs){ 0 };
 	return (struct cpuid_regs){
-		/* on a machine with an RMP: RMPQUERY, RMPREAD */
-		.eax = (c->snp ? (uint32_t)(BIT(6) | BIT(21)) : 0) | BIT(0) | BIT(1) | BIT(3) | BIT(4) | BIT(5) | BIT(9) | BIT(10) | BIT(14),
-		.ebx = c->c_bit | (uint32_t)c->phys_reduction << 6 | NR_VMPLS << 12,
+		.eax = (uint32_t)(ENCRYPTION_EAX | (c->snp ? SNP_EAX : 0)),
+		.ebx = c->c_bit | (uint32_t)c->phys_reduction << 6 | (c->snp ? NR_VMPLS << 12 : 0),
 		.ecx = w.nr_keys,
 		.edx = w.min_sev_asid,
 	};

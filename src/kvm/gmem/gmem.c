@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "hw/insn/phys.h"
+#include "kvm/core/attr.h"
 #include "kvm/core/request.h"
 #include "kvm/core/vm_type_ops.h"
 #include "kvm/gmem/audit.h"
@@ -329,6 +330,54 @@ int kvm_gmem_get_pfn(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn, h
 	if (!r)
 		gmem_store_set_prepared(&file->store, index);
 	return r;
+}
+
+/* invalidate_lock held: page @n of a launch that begins with @start. */
+static int populate_page(struct kvm *kvm, struct gmem_file *file, uint64_t index, gfn_t start,
+			 uint64_t n, kvm_gmem_fill fill, void *arg)
+{
+	gfn_t gfn = GFN(start.v + n);
+	bool prepared;
+	void *bytes = gmem_store_page(&file->store, index, &prepared);
+	hpa_t page = bytes ? phys_publish(kvm->module->hw, bytes) : HPA_INVALID;
+	int r;
+
+	if (!hpa_is_valid(page))
+		return -ENOMEM;
+	if (prepared)
+		return -EEXIST;
+	if (!kvm_range_has_memory_attributes(kvm, gfn, GFN(gfn.v + 1), KVM_MEMORY_ATTRIBUTE_PRIVATE,
+					     KVM_MEMORY_ATTRIBUTE_PRIVATE))
+		return -EINVAL;
+	r = fill(kvm, gfn, page, bytes, n, arg);
+	if (!r)
+		gmem_store_set_prepared(&file->store, index);
+	return r;
+}
+
+int64_t kvm_gmem_populate(struct kvm *kvm, gfn_t start, uint64_t nr_pages, kvm_gmem_fill fill,
+			  void *arg)
+{
+	struct kvm_memory_slot *slot = kvm_gfn_to_memslot(kvm, 0, start);
+	struct gmem_file *file;
+	uint64_t n = 0, index;
+	int r = 0;
+
+	lock_assert_held_mutex(&kvm->slots_lock);
+	if (!slot || !kvm_slot_can_be_private(slot))
+		return -EINVAL;
+	file = atomicptr_load_acquire(&slot->gmem.file);
+	if (!file)
+		return -EFAULT;
+	index = start.v - slot->base_gfn.v + slot->gmem.pgoff;
+	nr_pages = MIN(nr_pages, slot->npages - (start.v - slot->base_gfn.v));
+	write_lock(&file->invalidate_lock);
+	while (n < nr_pages && !r) {
+		r = populate_page(kvm, file, index + n, start, n, fill, arg);
+		n += !r;
+	}
+	write_unlock(&file->invalidate_lock);
+	return n ? (int64_t)n : r;
 }
 
 /* ---- for the auditor ---- */

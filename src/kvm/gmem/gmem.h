@@ -42,3 +42,16 @@ void kvm_gmem_unbind(struct kvm_memory_slot *slot);
  */
 MUST_CHECK int kvm_gmem_get_pfn(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn,
 				hpa_t *page, uint8_t *max_level);
+
+/*
+ * The launch of a guest fills pages: @fill is given each one that is private and
+ * not prepared, in order, with its bytes; then it counts as prepared.  The first
+ * page that cannot be had ends it.  slots_lock held; the file's invalidate lock is
+ * held meanwhile.  How many were filled (at most to the end of the slot), or what
+ * the first one failed with: -EINVAL (no slot with a file, or not private),
+ * -EFAULT (the file is closed), -ENOMEM, -EEXIST (prepared already), @fill's.
+ */
+typedef int (*kvm_gmem_fill)(struct kvm *kvm, gfn_t gfn, hpa_t page, void *bytes, uint64_t index,
+			     void *arg);
+MUST_CHECK int64_t kvm_gmem_populate(struct kvm *kvm, gfn_t start, uint64_t nr_pages,
+				     kvm_gmem_fill fill, void *arg);

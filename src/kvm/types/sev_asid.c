@@ -41,7 +41,8 @@ static bool recycle(struct kvm *kvm, unsigned min, unsigned max)
 	/* DEACTIVATE would clear what the flush looks at. */
 	write_lock(&m->deactivate_lock);
 	psp_wbinvd_done(kvm->module->hw);
-	r = sev_do_cmd(kvm, PSP_DF_FLUSH, NULL, &error);
+	/* They are the same ASIDs: with SNP its command cleans those of SEV guests, too. */
+	r = sev_do_cmd(kvm, m->snp ? PSP_SNP_DF_FLUSH : PSP_DF_FLUSH, NULL, &error);
 	write_unlock(&m->deactivate_lock);
 	if (r)
 		return false;

@@ -28,6 +28,15 @@ static void touch_secret(uint64_t data)
 		sev_touch(p.guest_uaddr, p.guest_len, true);
 }
 
+static void touch_snp_update(uint64_t data)
+{
+	struct kvm_sev_snp_launch_update p;
+
+	if (!os_copy_from(&p, (void *)(uintptr_t)data, sizeof(p)) &&
+	    p.type != KVM_SEV_SNP_PAGE_TYPE_ZERO)
+		sev_touch(p.uaddr, p.len, p.type == KVM_SEV_SNP_PAGE_TYPE_CPUID);
+}
+
 static void touch_dbg(uint64_t data)
 {
 	struct kvm_sev_dbg p;
@@ -56,6 +65,9 @@ static const struct row {
 	[KVM_SEV_DBG_DECRYPT] = { .fn = sev_dbg_decrypt, .touch = touch_dbg, .for_mirrors = true },
 	[KVM_SEV_DBG_ENCRYPT] = { .fn = sev_dbg_encrypt, .touch = touch_dbg, .for_mirrors = true },
 	[KVM_SEV_GET_ATTESTATION_REPORT] = { .fn = sev_attestation_report },
+	[KVM_SEV_SNP_LAUNCH_START] = { .fn = snp_launch_start },
+	[KVM_SEV_SNP_LAUNCH_UPDATE] = { .fn = snp_launch_update, .touch = touch_snp_update },
+	[KVM_SEV_SNP_LAUNCH_FINISH] = { .fn = snp_launch_finish },
 };
 
 static const struct row *find_row(const struct kvm *kvm, const struct kvm_sev_cmd *cmd)
@@ -71,8 +83,10 @@ static int run_locked(struct kvm *kvm, const struct row *row, struct kvm_sev_cmd
 
 	if (to_kvm_sev(kvm)->owner && !(row && row->for_mirrors))
 		return -EINVAL;
-	if (!row)	/* those of SNP are there, for SNP guests */
-		return cmd->id >= KVM_SEV_SNP_LAUNCH_START && cmd->id < KVM_SEV_NR_MAX ? -ENOTTY : -EINVAL;
+	if (sev_snp_guest(kvm) && cmd->id < KVM_SEV_SNP_LAUNCH_START)
+		return -EPERM;
+	if (!row)
+		return -EINVAL;
 	if (cmd->id == KVM_SEV_ES_INIT && !sev_module(kvm)->es)
 		return -ENOTTY;
 	r = row->fn(kvm, cmd);

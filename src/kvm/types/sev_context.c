@@ -134,7 +134,8 @@ static void migrate(struct kvm *dst, struct kvm *src)
 
 static bool may_migrate(const struct kvm *dst, const struct kvm *src)
 {
-	return dst->vm_type == src->vm_type && !sev_guest(dst) && sev_guest(src);
+	return dst->vm_type == src->vm_type && !sev_guest(dst) && sev_guest(src) &&
+	       !sev_snp_guest(src);
 }
 
 int sev_move_enc_context_from(struct kvm *kvm, struct kvm *source)
@@ -163,7 +164,8 @@ int sev_move_enc_context_from(struct kvm *kvm, struct kvm *source)
 /* Mirrors of mirrors would work; the kernel does not have them either. */
 static bool may_mirror(const struct kvm *mirror, const struct kvm *source)
 {
-	return !sev_guest(mirror) && sev_guest(source) && !to_kvm_sev(source)->owner &&
+	return !sev_guest(mirror) && sev_guest(source) && !sev_snp_guest(source) &&
+	       !to_kvm_sev(source)->owner &&
 	       !atomic32_load(&mirror->created_vcpus);
 }
 

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "kvm/types/sev.h"
+#include "kvm/types/snp.h"
 #include "kvm/types/types.h"
 #include "os/uaccess.h"
 
@@ -42,12 +42,16 @@ static int guest_init(struct kvm *kvm, struct kvm_sev_cmd *cmd, const struct kvm
 	sev->es_active = es;
 	sev->vmsa_features = init->vmsa_features;
 	sev->ghcb_version = es && !init->ghcb_version ? GHCB_VERSION_MAX : init->ghcb_version;
+	if (kvm->vm_type == KVM_X86_SNP_VM)
+		sev->vmsa_features |= SEV_FEATURE_SNP_ACTIVE;
 	r = sev_asid_new(kvm, es, &sev->asid);
 	if (r) {
 		forget(sev);
 		return r;
 	}
 	r = sev_platform_init(kvm->module, &error);
+	if (!r && sev_snp_guest(kvm))
+		r = snp_guest_init(kvm);
 	if (r) {
 		cmd->error = error;
 		sev_asid_free(kvm, sev->asid);
@@ -89,6 +93,10 @@ static int vm_init(struct kvm *kvm)
 	list_init(&sev->mirrors);
 	list_init(&sev->mirror_link);
 	sev->kvm = kvm;
+	sev->snp_context = HPA_INVALID;
+	sev->guest_request = HPA_INVALID;
+	sev->guest_response = HPA_INVALID;
+	mutex_init(&sev->guest_request_lock, "SNP guest request", RANK_SEV_GUEST_REQUEST);
 	sev->need_init = kvm->vm_type != KVM_X86_DEFAULT_VM &&
 			 kvm->vm_type != KVM_X86_SW_PROTECTED_VM;
 	kvm->type_state = sev;
@@ -120,12 +128,16 @@ static void vm_destroy(struct kvm *kvm)
 		return;
 	}
 	sev_free_regions(sev);
-	sev_unbind_asid(kvm, sev->handle);
+	if (!sev_snp_guest(kvm))
+		sev_unbind_asid(kvm, sev->handle);
+	else if (snp_guest_destroy(kvm))
+		return;		/* whose ASID the firmware still has */
 	sev_asid_free(kvm, sev->asid);
 }
 
 static void vm_free(struct kvm *kvm)
 {
+	mutex_fini(&to_kvm_sev(kvm)->guest_request_lock);
 	free(kvm->type_state);
 	kvm->type_state = NULL;
 }
@@ -185,6 +197,16 @@ const struct vm_type_ops vm_type_sev_es = {
 	.vm_type = KVM_X86_SEV_ES_VM,
 	.has_protected_state = true,
 	.pre_fault_at_once = true,
+	.zap_all_on_slot_change = false,
+	SEV_OPS,
+};
+
+const struct vm_type_ops vm_type_snp = {
+	.name = "SNP",
+	.vm_type = KVM_X86_SNP_VM,
+	.has_private_mem = true,
+	.has_protected_state = true,
+	.pre_fault_at_once = false,
 	.zap_all_on_slot_change = false,
 	SEV_OPS,
 };

@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "hw/insn/machine.h"
 #include "hw/insn/svm.h"
-#include "kvm/types/sev.h"
+#include "kvm/types/snp.h"
 #include "kvm/vcpu/load.h"
 
 #define CPUID_SEV	0x8000001f
@@ -19,7 +19,14 @@
 #define EAX_NO_NESTED_DATA_BP	BIT(0)
 #define EAX_SEV		BIT(1)
 #define EAX_SEV_ES	BIT(3)
+#define EAX_SEV_SNP	BIT(4)
 #define EAX_DEBUG_SWAP	BIT(14)
+
+/* The RMP is there, and the firmware works with it. */
+static bool can_snp(struct kvm_module *module, const struct cpuid_regs *c)
+{
+	return module->params.sev_snp && (c->eax & EAX_SEV_SNP) && !snp_platform_init(module);
+}
 
 /* ES guests learn of MMIO by #NPF(RSVD): no entry that does not cache it will do. */
 static bool can_es(const struct kvm_module *module, const struct cpuid_regs *c)
@@ -88,6 +95,8 @@ static int init_module(struct kvm_module *module, const struct cpuid_regs *c)
 		r = make_msrpm(m);
 	if (!r && m->es)
 		r = sev_tmr_alloc(module);
+	if (!r && m->es)
+		m->snp = can_snp(module, c);
 	return r;
 }
 
@@ -120,7 +129,7 @@ int sev_module_load(struct kvm_module *module)
 	/* The parameters show what became of the wish, as the kernel's do. */
 	module->params.sev = m->sev;
 	module->params.sev_es = m->es;
-	module->params.sev_snp = false;
+	module->params.sev_snp = m->snp;
 	module->params.debug_swap = m->vmsa_features & SEV_FEATURE_DEBUG_SWAP;
 	/* Tags of VMs without encryption begin where the ASIDs with keys end. */
 	module->first_tag = m->max_asid + 1;
@@ -133,6 +142,8 @@ void sev_module_unload(struct kvm_module *module)
 
 	if (!m)
 		return;
+	if (m->snp)
+		snp_platform_shutdown(module);
 	sev_tmr_free(module);
 	mutex_fini(&m->asid_lock);
 	mutex_fini(&m->mirror_lock);

@@ -9,6 +9,7 @@
 #include "hw/insn/phys.h"
 #include "hw/insn/vmsa.h"
 #include "kvm/types/sev_vcpu.h"
+#include "kvm/types/snp.h"
 #include "kvm/vcpu/backend.h"
 #include "kvm/vcpu/vcpu.h"
 
@@ -56,7 +57,7 @@ int sev_vcpu_create(struct kvm_vcpu *vcpu)
 		es = calloc(1, sizeof(*es));
 		if (!es)
 			return -ENOMEM;
-		es->vmsa = phys_page_alloc(vcpu->kvm->module->hw);
+		es->vmsa = snp_safe_alloc_page(vcpu->kvm->module);
 		if (!hpa_is_valid(es->vmsa)) {
 			free(es);
 			return -ENOMEM;
@@ -75,7 +76,11 @@ void sev_vcpu_free(struct kvm_vcpu *vcpu)
 	if (!es)
 		return;
 	sev_es_free_ghcb(vcpu);
-	phys_page_free(vcpu->kvm->module->hw, es->vmsa);
+	/* An SNP guest's page is the guest's, once it has been launched. */
+	if (sev_snp_guest(vcpu->kvm) && rmp_make_shared(vcpu->kvm->module, es->vmsa, PG_LEVEL_4K))
+		snp_leak_pages(vcpu->kvm->module, es->vmsa, 1);
+	else
+		phys_page_free(vcpu->kvm->module->hw, es->vmsa);
 	free(es);
 	vcpu->type_state = NULL;
 }

@@ -45,6 +45,19 @@ uint8_t snp_max_mapping_level(struct kvm *kvm, hpa_t page, bool is_private);
 /* After a nested fault with the RMP bit that is otherwise served (snp_fault.c). */
 void snp_handle_rmp_fault(struct kvm_vcpu *vcpu, gpa_t gpa, uint64_t error_code);
 
-/* The firmware's platform for SNP, once when the module is loaded (sev_psp.c).  -EIO, -ENOMEM. */
+/*
+ * The firmware's platform for SNP, once when the module is loaded (snp_init.c).
+ * -EIO, -ENOMEM: SNP is off, and it is said why.
+ */
 MUST_CHECK int snp_platform_init(struct kvm_module *module);
 void snp_platform_shutdown(struct kvm_module *module);
+
+/* An SNP guest's pages for messages; kvm->lock is held.  -ENOMEM, -EIO. */
+MUST_CHECK int snp_guest_init(struct kvm *kvm);
+/*
+ * SNP_DECOMMISSION: the firmware forgets the guest, its ASID is free after the next
+ * DF_FLUSH.  Without a context nothing is done.  -EIO: the ASID is lost.
+ */
+MUST_CHECK int snp_decommission(struct kvm *kvm);
+/* All of the guest's pages go, its context last: as snp_decommission(). */
+MUST_CHECK int snp_guest_destroy(struct kvm *kvm);

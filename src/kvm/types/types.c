@@ -10,6 +10,7 @@ static const struct vm_type_ops *const types[] = {
 	&vm_type_sw_protected,
 	&vm_type_sev,
 	&vm_type_sev_es,
+	&vm_type_snp,
 };
 
 /* Two tables that a processor walks at once are Intel's. */
@@ -29,6 +30,8 @@ uint32_t vm_types_supported(const struct kvm_module *module)
 		all |= BIT(KVM_X86_SEV_VM);
 	if (module->sev && module->sev->es)
 		all |= BIT(KVM_X86_SEV_ES_VM);
+	if (module->sev && module->sev->snp)
+		all |= BIT(KVM_X86_SNP_VM);
 	return all;
 }
 

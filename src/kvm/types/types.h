@@ -8,7 +8,7 @@
 extern const struct vm_type_ops vm_type_default;
 /* On AMD, where every VM has SEV's commands: a DEFAULT one may become a guest (KVM_SEV_INIT). */
 extern const struct vm_type_ops vm_type_default_amd, vm_type_sw_protected_amd;
-extern const struct vm_type_ops vm_type_sev, vm_type_sev_es;
+extern const struct vm_type_ops vm_type_sev, vm_type_sev_es, vm_type_snp;
 extern const struct vm_type_ops vm_type_sw_protected;	/* private memory interleaved */
 extern const struct vm_type_ops vm_type_sw_separate;	/* instead, with module->sw_separate */
 

@@ -121,8 +121,8 @@ static void destroy_vm(struct kvm *kvm)
 	if (kvm->audit)
 		kvm_vm_audit_at_end(kvm);
 	kvm_irq_quiesce(kvm);
-	kvm->ops->vm_destroy(kvm);
 	destroy_vcpus(kvm);
+	kvm->ops->vm_destroy(kvm);
 	kvm_mmu_uninit_vm(kvm);
 	kvm->ops->vm_free(kvm);
 	kvm_vm_free_memory(kvm);
