@@ -91,7 +91,11 @@ static long set_sregs2(struct ioctl_call *c)
 
 static long get_mp_state(struct ioctl_call *c)
 {
-	((struct kvm_mp_state *)c->data)->mp_state = vcpu_get_mp_state(vcpu_of(c));
+	struct vcpu *v = vcpu_of(c);
+
+	v->base.srcu_idx = srcu_read_lock(&v->base.kvm->srcu);
+	((struct kvm_mp_state *)c->data)->mp_state = vcpu_get_mp_state(v);
+	srcu_read_unlock(&v->base.kvm->srcu, v->base.srcu_idx);
 	return 0;
 }
 

@@ -18,6 +18,7 @@ enum lock_rank {
 	RANK_SEV_DEACTIVATE,	/* SEV: DEACTIVATE against DF_FLUSH	mutex  */
 	RANK_SEV_MIRROR,	/* SEV: which VM mirrors which		mutex  */
 	RANK_SEV_GUEST_REQUEST,	/* SNP: a VM's pages for guest messages	mutex  */
+	RANK_SNP_VMSA,		/* SNP: which VMSA a vCPU runs next	mutex  */
 	RANK_IRQFD,		/* eventfds that are interrupts		mutex  */
 	RANK_PIT,		/* the interval timer			mutex  */
 	RANK_IRQ_ROUTING,	/* replacing the table of GSIs		mutex  */

@@ -112,6 +112,21 @@ int ghcb_terminate(struct vcpu *v)
 	return 0;
 }
 
+int ghcb_ap_creation(struct vcpu *v)
+{
+	return 1;
+}
+
+int ghcb_guest_request(struct vcpu *v)
+{
+	return 1;
+}
+
+int ghcb_ext_guest_request(struct vcpu *v)
+{
+	return 1;
+}
+
 bool vcpu_irq_mmio_read(struct vcpu *v, gpa_t gpa, unsigned len, void *data)
 {
 	return false;

@@ -222,6 +222,7 @@ enum kvm_request {
 	KVM_REQ_STEAL_UPDATE,
 	KVM_REQ_NMI,			/* nmi_queued has grown */
 	KVM_REQ_REPORT_TPR_ACCESS,	/* user space is told of one; run->tpr_access is filled in */
+	KVM_REQ_UPDATE_PROTECTED_GUEST_STATE,	/* the guest wants another state run here */
 	NR_KVM_REQUESTS
 };
 

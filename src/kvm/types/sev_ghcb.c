@@ -45,6 +45,8 @@ void ghcb_answer(struct kvm_vcpu *vcpu, uint64_t info1, uint64_t info2)
 	static_assert(GHCB_EXITINFO2 == GHCB_EXITINFO1 + 8, "side by side");
 	mark(g, GHCB_EXITINFO1);
 	mark(g, GHCB_EXITINFO2);
+	g->info[0] = info1;
+	g->info[1] = info2;
 	put(vcpu, GHCB_EXITINFO1, info, sizeof(info));
 	put_valid(vcpu);
 }
@@ -68,6 +70,8 @@ static bool map(struct kvm_vcpu *vcpu, gpa_t gpa)
 	g->is_mapped = true;
 	g->gpa = gpa;
 	g->valid[0] = g->valid[1] = 0;
+	g->info[0] = ghcb_get(&g->copy, GHCB_EXITINFO1);
+	g->info[1] = ghcb_get(&g->copy, GHCB_EXITINFO2);
 	return true;
 }
 
@@ -149,6 +153,14 @@ static int serve(struct vcpu *v)
 		return hold(v, AP_HOLD_NAE);
 	case GHCB_AP_JUMP_TABLE:
 		return jump_table(v);
+	case GHCB_PSC:
+		return ghcb_psc(v);
+	case GHCB_GUEST_REQUEST:
+		return ghcb_guest_request(v);
+	case GHCB_EXT_GUEST_REQUEST:
+		return ghcb_ext_guest_request(v);
+	case GHCB_AP_CREATION:
+		return ghcb_ap_creation(v);
 	case GHCB_HV_FEATURES:
 		ghcb_answer(&v->base, 0, GHCB_FEATURES);
 		return 1;
@@ -163,6 +175,12 @@ static int serve(struct vcpu *v)
 	}
 }
 
+/* Where the protocol has an answer for it (SW_EXITINFO2 1), KVM gives the vCPU up. */
+static bool is_registered(const struct kvm_vcpu *vcpu, gpa_t gpa)
+{
+	return !sev_snp_guest(vcpu->kvm) || to_sev_vcpu(vcpu)->ghcb.registered.v == gpa.v;
+}
+
 int sev_vmgexit(struct kvm_vcpu *vcpu)
 {
 	struct vcpu *v = to_vcpu(vcpu);
@@ -175,8 +193,14 @@ int sev_vmgexit(struct kvm_vcpu *vcpu)
 	/* Without a page there is no way to say so. */
 	if (!gpa.v || !map(vcpu, gpa))
 		return 1;
+	VCPU_TRACE(v, kvm_vmgexit_enter, vcpu->id, ghcb_get(copy, GHCB_EXITCODE),
+		   ghcb_get(copy, GHCB_EXITINFO1), ghcb_get(copy, GHCB_EXITINFO2));
 	take_registers(v, copy);
-	why = ghcb_check(copy);
+	if (!is_registered(vcpu, gpa)) {
+		put_valid(vcpu);
+		return -EINVAL;
+	}
+	why = ghcb_check(copy, sev_snp_guest(vcpu->kvm));
 	if (why)
 		return ghcb_refuse(vcpu, why);
 	SYNC_POINT(ghcb_checked);
@@ -213,6 +237,8 @@ void sev_es_before_entry(struct kvm_vcpu *vcpu)
 	if (likely(!g->is_mapped))
 		return;
 	ghcb_store_scratch(vcpu);
+	VCPU_TRACE(to_vcpu(vcpu), kvm_vmgexit_exit, vcpu->id, ghcb_get(&g->copy, GHCB_EXITCODE),
+		   g->info[0], g->info[1]);
 	put_registers(vcpu);
 	ghcb_drop_scratch(g);
 	g->is_mapped = false;

@@ -56,6 +56,13 @@ enum ghcb_event {
 	GHCB_UNSUPPORTED	= 0x8000ffff,
 };
 
+/* GHCB_AP_CREATION: bits 31:0 of SW_EXITINFO1. */
+enum ghcb_ap_request {
+	GHCB_AP_CREATE_ON_INIT	= 0,
+	GHCB_AP_CREATE		= 1,
+	GHCB_AP_DESTROY		= 2,
+};
+
 /* SW_EXITINFO2 when SW_EXITINFO1 is 2. */
 enum ghcb_error {
 	GHCB_OK			= 0,
@@ -76,7 +83,7 @@ struct ghcb_copy {
 bool ghcb_has(const struct ghcb_copy *g, enum ghcb_offset field);
 uint64_t ghcb_get(const struct ghcb_copy *g, enum ghcb_offset field);
 /* What the specification and KVM want of a request: GHCB_OK, or why it is refused. */
-enum ghcb_error ghcb_check(const struct ghcb_copy *g);
+enum ghcb_error ghcb_check(const struct ghcb_copy *g, bool is_snp);
 
 /*
  * The data of a request: in the page itself, or with version 1 anywhere.  A
@@ -100,13 +107,25 @@ struct ghcb_transfer {
 	uint32_t	 left;		/* MMIO: bytes; strings: elements */
 };
 
+/*
+ * A page state change on its way, in the copy of the page: what the VMM is
+ * asked for now, [first, first + batch) of the entries.
+ */
+struct ghcb_psc {
+	uint16_t	 cur, end;	/* as the guest gave them; cur as it goes on */
+	uint16_t	 first, batch;
+};
+
 /* [v] all of it. */
 struct sev_ghcb {
 	bool		 is_mapped;	/* from the exit to the next entry */
 	gpa_t		 gpa;
+	gpa_t		 registered;	/* SNP: where its pages are, 0: nowhere yet */
+	uint64_t	 info[2];	/* SW_EXITINFO1 and 2 that the guest finds */
 	uint64_t	 valid[2];	/* the bitmap that the guest finds */
 	struct ghcb_scratch scratch;
 	struct ghcb_transfer io;
+	struct ghcb_psc	 psc;
 	enum ap_reset_hold hold;
 	bool		 had_sipi;
 	struct ghcb_copy copy;
@@ -130,3 +149,17 @@ int ghcb_string_io(struct kvm_vcpu *vcpu);
 /* What has come goes to the guest, before it runs on; and what was kept for it is freed. */
 void ghcb_store_scratch(struct kvm_vcpu *vcpu);
 void ghcb_drop_scratch(struct sev_ghcb *g);
+/*
+ * The scratch area of @len > 0 bytes; @result: the guest is to find something
+ * there.  0; 1: refused, the guest goes on; -ENOMEM, -EFAULT.
+ */
+int ghcb_take_scratch(struct vcpu *v, uint64_t len, bool result);
+/* @len bytes of the scratch data at @at have changed: inside the page they go at once. */
+void ghcb_scratch_changed(struct vcpu *v, uint32_t at, uint32_t len);
+
+/* SNP guests' requests; answers as those of KVM_RUN's inner steps. */
+int ghcb_psc_msr(struct vcpu *v);	/* snp_psc.c: by the MSR, one page */
+int ghcb_psc(struct vcpu *v);		/* by the page */
+int ghcb_ap_creation(struct vcpu *v);	/* snp_ap.c */
+int ghcb_guest_request(struct vcpu *v);	/* snp_request.c: -EIO, -EBADF */
+int ghcb_ext_guest_request(struct vcpu *v);

@@ -85,15 +85,23 @@ static bool vmmcall(const struct ghcb_copy *g)
 	return rax(g) && ghcb_has(g, GHCB_CPL);
 }
 
-/* SNP guests' */
-static bool never(const struct ghcb_copy *g)
+/* Two pages, not the same. */
+static bool guest_request(const struct ghcb_copy *g)
 {
-	return false;
+	uint64_t request = ghcb_get(g, GHCB_EXITINFO1), response = ghcb_get(g, GHCB_EXITINFO2);
+
+	return !((request | response) & ~PAGE_MASK) && request != response;
+}
+
+static bool ap_creation(const struct ghcb_copy *g)
+{
+	return (uint32_t)ghcb_get(g, GHCB_EXITINFO1) == GHCB_AP_DESTROY || rax(g);
 }
 
 static const struct {
 	uint64_t code;
 	check_fn has_inputs;
+	bool	 snp_only;
 } events[] = {
 	{ GHCB_READ_DR7, nothing },
 	{ GHCB_WRITE_DR7, rax },
@@ -113,16 +121,16 @@ static const struct {
 	{ GHCB_NMI_COMPLETE, nothing },
 	{ GHCB_AP_HLT_LOOP, nothing },
 	{ GHCB_AP_JUMP_TABLE, nothing },
-	{ GHCB_PSC, never },
-	{ GHCB_GUEST_REQUEST, never },
-	{ GHCB_EXT_GUEST_REQUEST, never },
-	{ GHCB_AP_CREATION, never },
+	{ GHCB_PSC, scratch, true },
+	{ GHCB_GUEST_REQUEST, guest_request, true },
+	{ GHCB_EXT_GUEST_REQUEST, guest_request, true },
+	{ GHCB_AP_CREATION, ap_creation, true },
 	{ GHCB_HV_FEATURES, nothing },
 	{ GHCB_TERM_REQUEST, nothing },
 	{ GHCB_UNSUPPORTED, nothing },
 };
 
-enum ghcb_error ghcb_check(const struct ghcb_copy *g)
+enum ghcb_error ghcb_check(const struct ghcb_copy *g, bool is_snp)
 {
 	uint64_t code = ghcb_get(g, GHCB_EXITCODE);
 	uint32_t usage;
@@ -134,8 +142,10 @@ enum ghcb_error ghcb_check(const struct ghcb_copy *g)
 	    !ghcb_has(g, GHCB_EXITINFO2))
 		return GHCB_MISSING_INPUT;
 	for (size_t i = 0; i < ARRAY_SIZE(events); i++) {
-		if (events[i].code == code)
-			return events[i].has_inputs(g) ? GHCB_OK : GHCB_MISSING_INPUT;
+		if (events[i].code != code)
+			continue;
+		return (is_snp || !events[i].snp_only) && events[i].has_inputs(g) ?
+		       GHCB_OK : GHCB_MISSING_INPUT;
 	}
 	return GHCB_INVALID_EVENT;
 }

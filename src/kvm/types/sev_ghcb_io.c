@@ -57,11 +57,7 @@ static int take_outside(struct kvm *kvm, struct sev_ghcb *g, gpa_t gpa, uint32_t
 	return 0;
 }
 
-/*
- * The scratch area of @len > 0 bytes; @result: the guest is to find something
- * there.  0; 1: refused, the guest goes on; -ENOMEM, -EFAULT.
- */
-static int take_scratch(struct vcpu *v, uint64_t len, bool result)
+int ghcb_take_scratch(struct vcpu *v, uint64_t len, bool result)
 {
 	struct sev_ghcb *g = ghcb_of(v);
 	gpa_t gpa = GPA(ghcb_has(&g->copy, GHCB_SCRATCH) ? ghcb_get(&g->copy, GHCB_SCRATCH) : 0);
@@ -92,8 +88,7 @@ void ghcb_store_scratch(struct kvm_vcpu *vcpu)
 		return;
 }
 
-/* @len bytes of the answer are in the scratch data at @at: inside the page they go at once. */
-static void answered(struct vcpu *v, uint32_t at, uint32_t len)
+void ghcb_scratch_changed(struct vcpu *v, uint32_t at, uint32_t len)
 {
 	const struct ghcb_scratch *s = &ghcb_of(v)->scratch;
 
@@ -117,7 +112,7 @@ static void offer_to_devices(struct vcpu *v)
 				  !kvm_io_bus_read(&v->base, KVM_MMIO_BUS, t->gpa, n, data))
 			return;
 		if (!t->is_write)
-			answered(v, t->at, n);
+			ghcb_scratch_changed(v, t->at, n);
 		t->at += n;
 		t->left -= n;
 		t->gpa.v += n;
@@ -151,7 +146,7 @@ static int complete_mmio(struct vcpu *v)
 
 	if (!t->is_write) {
 		memcpy(g->scratch.data + t->at, v->base.run->mmio.data, len);
-		answered(v, t->at, len);
+		ghcb_scratch_changed(v, t->at, len);
 	}
 	t->at += len;
 	t->left -= len;
@@ -169,7 +164,7 @@ int ghcb_mmio(struct kvm_vcpu *vcpu, bool is_write)
 		return 1;
 	if (to_kvm_sev(vcpu->kvm)->ghcb_version >= 2 && len > MMIO_CHUNK)
 		return ghcb_refuse(vcpu, GHCB_INVALID_INPUT);
-	r = take_scratch(v, len, !is_write);
+	r = ghcb_take_scratch(v, len, !is_write);
 	if (r)
 		return r;
 	ghcb_of(v)->io = (struct ghcb_transfer){
@@ -206,7 +201,7 @@ static void elements_done(struct vcpu *v, uint32_t count)
 	struct ghcb_transfer *t = &ghcb_of(v)->io;
 
 	if (v->pio.in)
-		answered(v, t->at, count * v->pio.size);
+		ghcb_scratch_changed(v, t->at, count * v->pio.size);
 	t->at += count * v->pio.size;
 	t->left -= count;
 }
@@ -278,7 +273,7 @@ int ghcb_string_io(struct kvm_vcpu *vcpu)
 		return -EINVAL;
 	if (!count)
 		return 1;
-	r = take_scratch(v, count * size, info & SVM_IOIO_IN);
+	r = ghcb_take_scratch(v, count * size, info & SVM_IOIO_IN);
 	if (r)
 		return r;
 	v->pio = (struct vcpu_pio){ .in = info & SVM_IOIO_IN, .size = size,

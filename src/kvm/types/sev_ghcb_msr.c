@@ -18,7 +18,9 @@ enum ghcb_msr {
 	MSR_AP_HOLD_REQ		= 0x006,
 	MSR_AP_HOLD_RESP	= 0x007,
 	MSR_PREF_GPA_REQ	= 0x010,
+	MSR_PREF_GPA_RESP	= 0x011,
 	MSR_REG_GPA_REQ		= 0x012,
+	MSR_REG_GPA_RESP	= 0x013,
 	MSR_PSC_REQ		= 0x014,
 	MSR_HV_FEATURES_REQ	= 0x080,
 	MSR_HV_FEATURES_RESP	= 0x081,
@@ -33,6 +35,7 @@ enum ghcb_msr {
 #define MSR_CPUID_VALUE_LO	32
 #define MSR_CPUID_REG_HI	31
 #define MSR_CPUID_REG_LO	30
+#define MSR_NO_PREFERENCE	(~0ull >> 12)	/* all bits of the page number */
 
 /* Subleaf 0 only.  The answer keeps the register's number. */
 static int cpuid(struct vcpu *v)
@@ -85,8 +88,18 @@ int ghcb_terminate(struct vcpu *v)
 	return 0;
 }
 
+/* Any page number will do: what is there shows at the first request. */
+static int register_page(struct vcpu *v)
+{
+	uint64_t gfn = FIELD_GET(MSR_DATA, v->svm.ghcb_gpa);
+
+	to_sev_vcpu(&v->base)->ghcb.registered = GPA(gfn << PAGE_SHIFT);
+	respond(v, MSR_REG_GPA_RESP, gfn);
+	return 1;
+}
+
 /* What KVM does not know it leaves as it is: the guest sees that it got no answer. */
-int ghcb_msr_request(struct kvm_vcpu *vcpu)
+static int serve(struct kvm_vcpu *vcpu)
 {
 	struct vcpu *v = to_vcpu(vcpu);
 
@@ -101,12 +114,42 @@ int ghcb_msr_request(struct kvm_vcpu *vcpu)
 	case MSR_HV_FEATURES_REQ:
 		respond(v, MSR_HV_FEATURES_RESP, GHCB_FEATURES);
 		return 1;
-	case MSR_PREF_GPA_REQ:	/* SNP guests' */
+	case MSR_PREF_GPA_REQ:
+		respond(v, MSR_PREF_GPA_RESP, MSR_NO_PREFERENCE);
+		return 1;
 	case MSR_REG_GPA_REQ:
+		return register_page(v);
 	case MSR_PSC_REQ:
-	case MSR_TERM_REQ:
-		return ghcb_terminate(v);
+		return ghcb_psc_msr(v);
 	default:
 		return 1;
 	}
+}
+
+/* By its own wish, or since it takes KVM for what it is not. */
+static bool is_the_end(const struct kvm *kvm, uint64_t msr)
+{
+	switch (FIELD_GET(MSR_INFO, msr)) {
+	case MSR_TERM_REQ:
+		return true;
+	case MSR_PREF_GPA_REQ:
+	case MSR_REG_GPA_REQ:
+	case MSR_PSC_REQ:
+		return !sev_snp_guest(kvm);
+	default:
+		return false;
+	}
+}
+
+int ghcb_msr_request(struct kvm_vcpu *vcpu)
+{
+	struct vcpu *v = to_vcpu(vcpu);
+	int r;
+
+	VCPU_TRACE(v, kvm_vmgexit_msr_protocol_enter, vcpu->id, v->svm.ghcb_gpa);
+	if (is_the_end(vcpu->kvm, v->svm.ghcb_gpa))
+		return ghcb_terminate(v);
+	r = serve(vcpu);
+	VCPU_TRACE(v, kvm_vmgexit_msr_protocol_exit, vcpu->id, v->svm.ghcb_gpa, (uint64_t)r);
+	return r;
 }

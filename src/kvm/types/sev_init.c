@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "kvm/types/sev_vcpu.h"
 #include "kvm/types/snp.h"
 #include "kvm/types/types.h"
 #include "os/uaccess.h"
@@ -154,6 +155,7 @@ static void vm_free(struct kvm *kvm)
 	.vmgexit = sev_vmgexit,						\
 	.before_entry = sev_es_before_entry,				\
 	.deliver_sipi = sev_es_deliver_sipi,				\
+	.after_init = snp_after_init,					\
 	.refuse_msr = sev_es_refuse_msr,				\
 	.move_enc_context_from = sev_move_enc_context_from,		\
 	.copy_enc_context_from = sev_copy_enc_context_from,		\

@@ -62,6 +62,7 @@ int sev_vcpu_create(struct kvm_vcpu *vcpu)
 			free(es);
 			return -ENOMEM;
 		}
+		snp_ap_init(&es->ap);
 		vcpu->type_state = es;
 		v->svm.ghcb_gpa = sev_ghcb_info(vcpu->kvm);
 	}
@@ -81,6 +82,7 @@ void sev_vcpu_free(struct kvm_vcpu *vcpu)
 		snp_leak_pages(vcpu->kvm->module, es->vmsa, 1);
 	else
 		phys_page_free(vcpu->kvm->module->hw, es->vmsa);
+	snp_ap_fini(&es->ap);
 	free(es);
 	vcpu->type_state = NULL;
 }

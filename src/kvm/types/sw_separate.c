@@ -132,6 +132,7 @@ const struct vm_type_ops vm_type_sw_separate = {
 	.vmgexit = vm_type_no_vmgexit,
 	.before_entry = vm_type_no_before_entry,
 	.deliver_sipi = vm_type_no_deliver_sipi,
+	.after_init = vm_type_no_after_init,
 	.refuse_msr = vm_type_no_refuse_msr,
 	.move_enc_context_from = vm_type_no_move_enc_context_from,
 	.copy_enc_context_from = vm_type_no_copy_enc_context_from,

@@ -238,6 +238,9 @@ bool vcpu_has_events(struct vcpu *v)
 		return true;
 	if (e->nmi_pending && vcpu_nmi_allowed(v))
 		return true;
+	if (kvm_request_is_pending(KVM_REQ_UPDATE_PROTECTED_GUEST_STATE, &v->base) &&
+	    v->mp_state != KVM_MP_STATE_INIT_RECEIVED)
+		return true;
 	return vcpu_irq_wakes(v) || (vcpu_interrupt_allowed(v) && vcpu_has_interrupt(v));
 }
 

@@ -63,6 +63,8 @@ static int handle_requests(struct vcpu *v, struct cpu *cpu)
 		vcpu_process_nmi(v);
 	if (kvm_check_request(KVM_REQ_IOAPIC_EOI_EXIT, b) && !vcpu_exit_ioapic_eoi(v))
 		return 0;
+	if (kvm_check_request(KVM_REQ_UPDATE_PROTECTED_GUEST_STATE, b))
+		vcpu_reset(v, true);
 	kvm_check_request(KVM_REQ_UNBLOCK, b);
 	kvm_check_request(KVM_REQ_OUTSIDE_GUEST_MODE, b);
 	return 1;
@@ -128,6 +130,8 @@ static int enter_guest(struct vcpu *v)
 	r = handle_requests(v, cpu);
 	if (r <= 0)
 		return r;
+	if (unlikely(!is_runnable(v)))
+		return 1;
 
 	/* Asked for by every run that has a window to watch. */
 	if (kvm_check_request(KVM_REQ_EVENT, b) || v->base.run->request_interrupt_window) {

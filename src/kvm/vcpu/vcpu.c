@@ -10,6 +10,7 @@
 
 #include "hw/insn/machine.h"
 #include "kvm/core/request.h"
+#include "kvm/core/vm_type_ops.h"
 #include "kvm/mmu/mmu.h"
 #include "kvm/vcpu/backend.h"
 #include "kvm/vcpu/emu_insn.h"
@@ -115,6 +116,8 @@ void vcpu_reset(struct vcpu *v, bool init)
 			    is_bsp(v) && !(kvm->disabled_quirks & KVM_X86_QUIRK_LINT0_REENABLED));
 	kvm_make_request(KVM_REQ_EVENT, &v->base);
 	kvm_make_request(KVM_REQ_TLB_FLUSH, &v->base);
+	if (init)
+		kvm->ops->after_init(&v->base);
 }
 
 static const struct vcpu_backend *backend_of(const struct kvm_module *module)

@@ -8,6 +8,7 @@
 
 #include "kvm/types/sev_vcpu.h"
 #include "kvm/vcpu/backend.h"
+#include "softcvm/uapi/kvm_para.h"
 
 #define GUEST_PAGES	32u
 #define GHCB_AT		0x4000ull
@@ -34,6 +35,8 @@ static inline void a_guest_make(struct a_guest *g, unsigned version, bool apic)
 	g->a.ops.before_entry = sev_es_before_entry;
 	g->a.ops.deliver_sipi = sev_es_deliver_sipi;
 	g->a.ops.refuse_msr = sev_es_refuse_msr;
+	g->a.ops.after_init = snp_after_init;
+	snp_ap_init(&g->es.ap);
 	g->v->base.type_state = &g->es;
 	g->v->base.guest_state_protected = true;
 	g->v->svm.np_control = SVM_NP_ENABLE | SVM_NP_SEV | SVM_NP_SEV_ES;
@@ -44,10 +47,20 @@ static inline void a_guest_make(struct a_guest *g, unsigned version, bool apic)
 	g->v->base.srcu_idx = srcu_read_lock(&g->a.kvm->srcu);
 }
 
+/* A SNP guest whose page is registered, and whose VMM wants to know of page state changes. */
+static inline void a_guest_make_snp(struct a_guest *g, bool apic)
+{
+	a_guest_make(g, 2, apic);
+	g->sev.vmsa_features = SEV_FEATURE_SNP_ACTIVE;
+	g->es.ghcb.registered = GPA(GHCB_AT);
+	g->a.kvm->caps.exit_hypercalls = BIT(KVM_HC_MAP_GPA_RANGE);
+}
+
 static inline void a_guest_free(struct a_guest *g)
 {
 	srcu_read_unlock(&g->a.kvm->srcu, g->v->base.srcu_idx);
 	sev_es_free_ghcb(&g->v->base);
+	snp_ap_fini(&g->es.ap);
 	g->v->base.type_state = NULL;
 	g->a.kvm->type_state = NULL;
 	a_vcpu_forget_slot(&g->a, &g->slot);
