@@ -29,7 +29,7 @@ struct stats_slot {
  * The live file is slots of this size, without end.  A process that dies while
  * it claims one leaves zeros: nothing counted.
  */
-#define SLOT_SIZE	((size_t)(4 * PAGE_SIZE))
+#define SLOT_SIZE	((size_t)(8 * PAGE_SIZE))
 
 void stats_scan(const char *text, struct stats *s)
 {

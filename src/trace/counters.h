@@ -33,6 +33,10 @@
 	X(DECRYPTED_PAGES,	"decrypted_pages")			\
 	X(LOOKS,		"looks")				\
 	X(HW_FINDINGS,		"hw_findings")				\
+	X(RMP_FAULTS,		"rmp_faults")				\
+	X(PSMASHES,		"psmashes")				\
+	X(NESTED_DEMOTIONS,	"nested_demotions")			\
+	X(LEAKED_PAGES,		"leaked_pages")				\
 	X(AUDITS,		"audits")				\
 	X(AUDIT_FINDINGS,	"audit_findings")
 
