@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * test_ghcb_check.c - what a request has to bring: every event with every
- * combination of valid bits that matter.
+ * test_ghcb_check.c - what a request has to bring: every event of
+ * docs/facts/snp-ghcb-v2.tsv with every combination of valid bits that matter, for
+ * SNP guests and others.
+ *
+ * usage: test_kvm_ghcb_check docs/facts/snp-ghcb-v2.tsv
  */
 #include "kvm/types/sev_ghcb.h"
 
@@ -12,53 +15,19 @@
 #include <stddef.h>
 #include <string.h>
 #include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "model/rmp/facts.h"
 
 static const enum ghcb_offset fields[] = {
 	GHCB_CPL, GHCB_RAX, GHCB_RCX, GHCB_RDX, GHCB_RBX, GHCB_RSI, GHCB_SCRATCH, GHCB_XCR0,
 };
 
-enum {				/* by position in fields[] */
-	CPL = 1 << 0, RAX = 1 << 1, RCX = 1 << 2, RDX = 1 << 3, SCRATCH = 1 << 6, XCR0 = 1 << 7,
-	REFUSED = 1 << 8,
-};
+/* Their names in the table. */
+static const char *const names[] = { "cpl", "rax", "rcx", "rdx", "rbx", "rsi", "scratch", "xcr0" };
 
-/* GHCB specification, table 6, as KVM 6.12 asks for it. */
-static const struct {
-	uint64_t code, info1, rax;
-	unsigned needs;
-} events[] = {
-	{ 0x27, 0, 0, 0 },
-	{ 0x37, 0, 0, RAX },
-	{ 0x6e, 0, 0, 0 },
-	{ 0x6f, 0, 0, RCX },
-	{ 0x72, 0, 0, RAX | RCX },
-	{ 0x72, 0, 0xd, RAX | RCX | XCR0 },
-	{ 0x76, 0, 0, 0 },
-	{ 0x7b, 0x03f80011, 0, 0 },			/* IN */
-	{ 0x7b, 0x03f80010, 0, RAX },			/* OUT */
-	{ 0x7b, 0x03f80015, 0, SCRATCH },		/* INS */
-	{ 0x7b, 0x03f80014, 0, SCRATCH },		/* OUTS */
-	{ 0x7c, 0, 0, RCX },
-	{ 0x7c, 1, 0, RAX | RCX | RDX },
-	{ 0x7c, 2, 0, RAX | RCX | RDX },
-	{ 0x81, 0, 0, RAX | CPL },
-	{ 0x87, 0, 0, 0 },
-	{ 0x89, 0, 0, 0 },
-	{ 0x8a, 0, 0, RAX | RCX | RDX },
-	{ 0x8b, 0, 0, RAX | RCX },
-	{ 0x80000001, 0, 0, SCRATCH },
-	{ 0x80000002, 0, 0, SCRATCH },
-	{ 0x80000003, 0, 0, 0 },
-	{ 0x80000004, 0, 0, 0 },
-	{ 0x80000005, 0, 0, 0 },
-	{ 0x80000010, 0, 0, REFUSED },
-	{ 0x80000011, 0x1000, 0, REFUSED },
-	{ 0x80000012, 0x1000, 0, REFUSED },
-	{ 0x80000013, 2, 0, REFUSED },
-	{ 0x8000fffd, 0, 0, 0 },
-	{ 0x8000fffe, 0, 0, 0 },
-	{ 0x8000ffff, 0, 0, 0 },
-};
+static struct facts facts;
 
 static void put64(struct ghcb_copy *g, unsigned at, uint64_t value)
 {
@@ -87,22 +56,108 @@ static struct ghcb_copy a_request(uint64_t code, uint64_t info1, uint64_t rax, u
 	return g;
 }
 
+static unsigned bits_of(const char *need)
+{
+	unsigned bits = 0;
+	char text[64], *rest = text, *word;
+
+	snprintf(text, sizeof(text), "%s", need);
+	while ((word = strsep(&rest, "+"))) {
+		for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
+			bits |= (unsigned)!strcmp(names[i], word) << i;
+	}
+	return bits;
+}
+
+/* What a condition of the table says of the request. */
+struct condition {
+	uint64_t info1, info2, rax;
+	bool	 snp, not_snp;
+};
+
+static const struct { const char *when; struct condition c; } conditions[] = {
+	{ "-", { 0 } },
+	{ "rax!=0xd", { .rax = 0xc } },
+	{ "rax=0xd", { .rax = 0xd } },
+	{ "info1.str=1", { .info1 = 0x03f80015 } },
+	{ "info1.str=0 info1.in=0", { .info1 = 0x03f80010 } },
+	{ "info1.str=0 info1.in=1", { .info1 = 0x03f80011 } },
+	{ "info1=0", { 0 } },
+	{ "info1!=0", { .info1 = 2 } },
+	{ "snp", { .snp = true, .info1 = 0x1000 } },
+	{ "not snp", { .not_snp = true, .info1 = 0x1000 } },
+	{ "snp info1.low!=2", { .snp = true, .info1 = 0x200000001 } },
+	{ "snp info1.low=2", { .snp = true, .info1 = 0x100000002 } },
+	{ "info1 not page aligned", { .snp = true, .info1 = 0x1ff8 } },
+	{ "info2 not page aligned", { .snp = true, .info1 = 0x1000, .info2 = 1 } },
+	{ "info1=info2", { .snp = true, .info1 = 0x1000, .info2 = 0x1000 } },
+};
+
+static bool find_condition(const char *when, struct condition *out)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(conditions); i++) {
+		if (strcmp(conditions[i].when, when))
+			continue;
+		*out = conditions[i].c;
+		return true;
+	}
+	return false;
+}
+
+/* 4 and 6 are said here; what has another reason, or another condition, is not this check's. */
+static bool is_ours(char *const *row, struct condition *c)
+{
+	const char *reason = fact_cell(&facts, row, "reason");
+
+	return row[0][0] == '0' && strcmp(reason, "5") && strcmp(reason, "3") &&
+	       find_condition(fact_cell(&facts, row, "when"), c);
+}
+
+/* Without needs a row with a reason is refused whatever is valid. */
+static enum ghcb_error wanted(char *const *row, unsigned valid)
+{
+	const char *need = fact_cell(&facts, row, "need");
+	const char *reason = fact_cell(&facts, row, "reason");
+	const bool refused = !strcmp(need, "-") ? strcmp(reason, "-") != 0 :
+						  (bits_of(need) & ~valid) != 0;
+
+	return refused ? (enum ghcb_error)atoi(reason) : GHCB_OK;
+}
+
+static void one_event(char *const *row, const struct condition *c, bool snp)
+{
+	const uint64_t code = strtoull(row[0], NULL, 0);
+
+	for (unsigned valid = 0; valid < 1u << ARRAY_SIZE(fields); valid++) {
+		struct ghcb_copy g = a_request(code, c->info1, c->rax, valid);
+		const enum ghcb_error want = wanted(row, valid);
+
+		put64(&g, GHCB_EXITINFO2, c->info2);
+		if (ghcb_check(&g, snp) != want)
+			fail_msg("%s %s, bits %#x, SNP %d: %d instead of %d", row[0], row[1], valid,
+				 snp, ghcb_check(&g, snp), want);
+	}
+}
+
 static void every_event_with_all_valid_bits(void **unused)
 {
-	(void)unused;
-	for (size_t i = 0; i < ARRAY_SIZE(events); i++) {
-		for (unsigned valid = 0; valid < 1u << ARRAY_SIZE(fields); valid++) {
-			const struct ghcb_copy g = a_request(events[i].code, events[i].info1,
-							     events[i].rax, valid);
-			const unsigned lacks = events[i].needs & ~valid;
-			const enum ghcb_error want = lacks ? GHCB_MISSING_INPUT : GHCB_OK;
+	unsigned nr = 0;
 
-			if (ghcb_check(&g, false) != want)
-				fail_msg("event %#llx, info1 %#llx, bits %#x: %d",
-					 (unsigned long long)events[i].code,
-					 (unsigned long long)events[i].info1, valid, ghcb_check(&g, false));
-		}
+	(void)unused;
+	for (unsigned i = 0; i < facts.nr_rows; i++) {
+		char *const *row = facts.row[i];
+		struct condition c;
+
+		if (!is_ours(row, &c))
+			continue;
+		nr++;
+		if (!c.snp)
+			one_event(row, &c, false);
+		if (!c.not_snp)
+			one_event(row, &c, true);
 	}
+	print_message("snp-ghcb-v2.tsv: %u of %u rows are about this check\n", nr, facts.nr_rows);
+	assert_true(nr >= 48);
 }
 
 static void code_and_both_infos_are_always_needed(void **unused)
@@ -121,8 +176,9 @@ static void code_and_both_infos_are_always_needed(void **unused)
 
 static bool is_listed(uint64_t code)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(events); i++) {
-		if (events[i].code == code)
+	for (unsigned i = 0; i < facts.nr_rows; i++) {
+		if (facts.row[i][0][0] == '0' && strtoull(facts.row[i][0], NULL, 0) == code &&
+		    strcmp(fact_cell(&facts, facts.row[i], "reason"), "6"))
 			return true;
 	}
 	return false;
@@ -175,7 +231,7 @@ static void bits_are_where_the_specification_has_them(void **unused)
 	}
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_event_with_all_valid_bits),
@@ -184,6 +240,12 @@ int main(void)
 		cmocka_unit_test(another_usage_is_refused_first),
 		cmocka_unit_test(bits_are_where_the_specification_has_them),
 	};
+	int r;
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	if (argc != 2)
+		return 2;
+	facts = facts_read(argv[1]);
+	r = cmocka_run_group_tests(tests, NULL, NULL);
+	facts_free(&facts);
+	return r;
 }
