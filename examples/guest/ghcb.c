@@ -6,11 +6,17 @@
  * only with its valid bit, and an answer that breaks the protocol ends the guest.
  */
 #include "ghcb.h"
+#include "snp.h"
 
 /* MSR protocol: bits 11:0. */
 #define MSR_SEV_INFO		0x001u
 #define MSR_SEV_INFO_REQUEST	0x002u
+#define MSR_REGISTER		0x012u		/* SNP: the address of the page */
+#define MSR_REGISTERED		0x013u
 #define MSR_TERMINATE		0x100u
+
+#define FEATURE_SNP		1u
+#define SET_LINUX		1u
 
 #define RESULT_EXCEPTION	1u		/* EXITINFO1: EXITINFO2 has an event */
 
@@ -29,7 +35,7 @@ static struct ghcb *mine(void)
 	return block;
 }
 
-static uint64_t msr_call(uint64_t request)
+uint64_t ghcb_msr(uint64_t request)
 {
 	guest_wrmsr(MSR_GHCB, request);
 	__asm__ volatile("rep; vmmcall" ::: "memory");
@@ -39,7 +45,7 @@ static uint64_t msr_call(uint64_t request)
 void guest_terminate(unsigned set, unsigned reason)
 {
 	for (;;)
-		msr_call(MSR_TERMINATE | (uint64_t)(set & 0xf) << 12 | (uint64_t)(reason & 0xff) << 16);
+		ghcb_msr(MSR_TERMINATE | (uint64_t)(set & 0xf) << 12 | (uint64_t)(reason & 0xff) << 16);
 }
 
 unsigned guest_ghcb_version(void)
@@ -47,9 +53,16 @@ unsigned guest_ghcb_version(void)
 	return version;
 }
 
+/* The hypervisor takes no other page from this processor afterwards. */
+static void register_block(const struct ghcb *block)
+{
+	if (ghcb_msr((uintptr_t)block | MSR_REGISTER) != ((uintptr_t)block | MSR_REGISTERED))
+		guest_terminate(SET_LINUX, 0);
+}
+
 void guest_ghcb_begin(void)
 {
-	uint64_t info = msr_call(MSR_SEV_INFO_REQUEST);
+	uint64_t info = ghcb_msr(MSR_SEV_INFO_REQUEST);
 	unsigned most = (unsigned)(info >> 48), least = (unsigned)(info >> 32 & 0xffff);
 	struct this_cpu *cpu;
 
@@ -58,9 +71,13 @@ void guest_ghcb_begin(void)
 	/* The hypervisor's word about the encryption bit is compared, not believed. */
 	if (!guest_c_bit || guest_c_bit >> (info >> 24 & 0x3f) != 1)
 		guest_terminate(0, 0);
+	if (guest_is_snp() && (most < 2 || !(snp_hypervisor_features() & FEATURE_SNP)))
+		guest_terminate(0, 2);
 	cpu = guest_page();
 	cpu->block = guest_page();
 	guest_share(cpu->block);
+	if (guest_is_snp())
+		register_block(cpu->block);
 	guest_wrmsr(MSR_GS_BASE, (uintptr_t)cpu);
 	version = most < 2 ? most : 2;
 }

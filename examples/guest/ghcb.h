@@ -47,3 +47,5 @@ uint64_t ghcb_get(enum ghcb_field field);	/* one that is not valid ends the gues
 uint8_t *ghcb_buffer(void);
 void ghcb_use_buffer(void);			/* SCRATCH names it */
 void ghcb_call(uint64_t code, uint64_t info1, uint64_t info2);
+/* The MSR protocol: a request and its answer. */
+uint64_t ghcb_msr(uint64_t request);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * guest.h - a tiny library for guests of KVM: plain, SEV and SEV-ES.
+ * guest.h - a tiny library for guests of KVM: plain, SEV, SEV-ES and SEV-SNP (snp.h).
  *
  * start.S brings the guest to 64-bit mode with 4 GiB mapped at their own addresses, private where
  * the guest is encrypted; then guest_main runs.  One processor unless guest_cpu_start is called.
@@ -35,8 +35,14 @@ __attribute__((noreturn, format(printf, 1, 2))) void guest_panic(const char *fmt
 /* memory.c.  Sizes in bytes; what is asked for and is not there is a panic. */
 uint64_t guest_ram_size(void);
 void *guest_page(void);				/* a new one, zeroed, private */
+/*
+ * @size bytes, whole 2 MiB, at such an address, at the end of what guest_page() has not given
+ * away yet.  A guest of SNP has to validate them.
+ */
+uint64_t guest_reserve(uint64_t size);
 enum guest_map { GUEST_MAP_SHARED, GUEST_MAP_PRIVATE };
 void guest_map(uint64_t va, uint64_t gpa, enum guest_map how);	/* one page, writable */
+void guest_map_large(uint64_t va, uint64_t gpa, enum guest_map how);	/* 2 MiB */
 void guest_unmap(uint64_t va);
 uint64_t guest_entry(uint64_t va);		/* the entry that maps it; 0: none */
 uint64_t guest_physical(uint64_t va);		/* without the encryption bit */
@@ -44,13 +50,15 @@ uint64_t guest_physical(uint64_t va);		/* without the encryption bit */
 void guest_flush(const void *page);
 /* From now on at its own address it is shared; what it held is lost. */
 void guest_share(void *page);
+/* This processor forgets all translations. */
+void guest_flush_tlb(void);
 
 /* trap.c: the frame that start.S builds. */
 struct guest_frame {
 	uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rcx, rax;
 	uint64_t vector, error, rip, cs, rflags, rsp, ss;
 };
-/* Called for a page fault at @va; true: try again. */
+/* Called for a page fault at @va, and for #VC of a page that is not validated; true: try again. */
 typedef bool (*guest_fault_fn)(struct guest_frame *frame, uint64_t va);
 void guest_on_fault(guest_fault_fn handler);
 /* No gates at all: the next exception is the last. */

@@ -5,13 +5,13 @@
  * Tables lie in private memory and are reached at their own addresses; an entry has the
  * encryption bit for what it points to.
  */
-#include "guest.h"
+#include "snp.h"
 
 #define PTE_PRESENT	0x1ull
 #define PTE_WRITE	0x2ull
 #define PTE_LARGE	0x80ull
 #define PTE_ADDRESS	0x000ffffffffff000ull
-#define LARGE_PAGE	0x200000ull
+#define LARGE_PAGE	GUEST_LARGE_PAGE
 #define IDENTITY_END	0x100000000ull		/* what start.S mapped */
 #define CACHE_LINE	64
 
@@ -53,13 +53,17 @@ uint64_t guest_ram_size(void)
 	return size;
 }
 
-/* The end of the RAM in which the image lies. */
+static uint64_t reserved;	/* guest_reserve's lowest; 0: nothing yet */
+
+/* The end of the RAM in which the image lies, and of what is not reserved. */
 static uint64_t pages_end(void)
 {
 	unsigned n;
 	const struct memory_entry *map = memory_map(&n);
 	uint64_t image = (uintptr_t)guest_image_end, end;
 
+	if (reserved)
+		return reserved;
 	for (unsigned i = 0; i < n; i++) {
 		end = map[i].gpa + map[i].size;
 		if (map[i].type == MEMORY_RAM && image > map[i].gpa && image < end)
@@ -68,18 +72,44 @@ static uint64_t pages_end(void)
 	return 0;
 }
 
+/* Whole 2 MiB become the guest's at once: what is validated by 4K can never be 2M again. */
+static void validate(uint64_t page)
+{
+	static uint64_t done;		/* up to here */
+
+	if (page < done)
+		return;
+	done = page + GUEST_PAGE;
+	if (page % LARGE_PAGE == 0 && page + LARGE_PAGE <= pages_end())
+		done = page + LARGE_PAGE;
+	snp_validate(page, done - page, true);
+}
+
+static uint64_t next;		/* page to give away; 0: none was yet */
+
 void *guest_page(void)
 {
-	static uint64_t next;
 	void *page;
 
 	if (!next)
 		next = ((uintptr_t)guest_image_end + GUEST_PAGE - 1) & ~(GUEST_PAGE - 1);
 	if (next + GUEST_PAGE > pages_end())
 		guest_panic("no memory left");
+	if (guest_is_snp())
+		validate(next);
 	page = (void *)next;
 	next += GUEST_PAGE;
 	return memset(page, 0, GUEST_PAGE);
+}
+
+uint64_t guest_reserve(uint64_t size)
+{
+	uint64_t end = pages_end() & ~(LARGE_PAGE - 1);
+	uint64_t first = (next ? next : (uintptr_t)guest_image_end) + LARGE_PAGE;
+
+	if (end < first || end - first < size)
+		guest_panic("no %lu MiB left", size >> 20);
+	return reserved = end - size;
 }
 
 static uint64_t address_of(uint64_t entry)
@@ -87,7 +117,7 @@ static uint64_t address_of(uint64_t entry)
 	return entry & PTE_ADDRESS & ~guest_c_bit;
 }
 
-static void flush_all(void)
+void guest_flush_tlb(void)
 {
 	uint64_t cr3;
 
@@ -102,15 +132,15 @@ static void split(uint64_t *entry)
 	for (unsigned i = 0; i < 512; i++)
 		table[i] = first + i * GUEST_PAGE;
 	*entry = (uintptr_t)table | guest_c_bit | PTE_WRITE | PTE_PRESENT;
-	flush_all();
+	guest_flush_tlb();
 }
 
-/* The last level's slot for @va; NULL where a table is missing and @make is not set. */
-static uint64_t *slot_of(uint64_t va, bool make)
+/* The slot for @va of the level that @last says; NULL where a table is missing and @make is not set. */
+static uint64_t *slot_at(uint64_t va, bool make, unsigned last)
 {
 	uint64_t *table = guest_tables;
 
-	for (unsigned shift = 39; shift > 12; shift -= 9) {
+	for (unsigned shift = 39; shift > last; shift -= 9) {
 		uint64_t *entry = &table[va >> shift & 511];
 
 		if (!(*entry & PTE_PRESENT)) {
@@ -124,7 +154,20 @@ static uint64_t *slot_of(uint64_t va, bool make)
 		}
 		table = (uint64_t *)address_of(*entry);
 	}
-	return &table[va >> 12 & 511];
+	return &table[va >> last & 511];
+}
+
+static uint64_t *slot_of(uint64_t va, bool make)
+{
+	return slot_at(va, make, 12);
+}
+
+/* A table of 4 KiB entries that was there before is lost. */
+void guest_map_large(uint64_t va, uint64_t gpa, enum guest_map how)
+{
+	*slot_at(va, true, 21) = gpa | (how == GUEST_MAP_PRIVATE ? guest_c_bit : 0) | PTE_LARGE |
+				 PTE_WRITE | PTE_PRESENT;
+	__asm__ volatile("invlpg (%0)" :: "r"(va) : "memory");
 }
 
 void guest_map(uint64_t va, uint64_t gpa, enum guest_map how)
@@ -169,7 +212,11 @@ void guest_share(void *page)
 {
 	uint64_t va = (uintptr_t)page;
 
-	guest_flush(page);
-	guest_map(va, guest_physical(va), GUEST_MAP_SHARED);
+	if (guest_is_snp()) {
+		snp_share(va, GUEST_PAGE, SNP_4K);
+	} else {
+		guest_flush(page);
+		guest_map(va, guest_physical(va), GUEST_MAP_SHARED);
+	}
 	memset(page, 0, GUEST_PAGE);
 }

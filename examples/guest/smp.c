@@ -3,9 +3,10 @@
  * smp.c - another processor by INIT and SIPI.
  *
  * SIPI's vector says where it begins, in real mode; not in SEV-ES guests: their processors begin
- * where their launched state says (softcvm run: at the image's entry, with EBX 0).
+ * where their launched state says (softcvm run: at the image's entry, with EBX 0).  In SNP guests the
+ * guest itself makes that state, and there is no SIPI.
  */
-#include "guest.h"
+#include "snp.h"
 
 #define APIC		0xfee00000ull
 #define APIC_SPURIOUS	0xf0
@@ -43,16 +44,24 @@ static void send(unsigned apic_id, uint32_t what)
 	guest_write32(APIC + APIC_ICR_LOW, what);
 }
 
-void guest_cpu_start(unsigned apic_id, void (*run)(void))
+static void start_by_sipi(unsigned apic_id)
 {
 	memcpy((void *)TRAMPOLINE, guest_trampoline, (size_t)(guest_trampoline_end - guest_trampoline));
 	guest_map(APIC, APIC, GUEST_MAP_SHARED);
 	guest_write32(APIC + APIC_SPURIOUS, APIC_ENABLE | 0xff);
+	send(apic_id, ICR_INIT);
+	send(apic_id, ICR_SIPI | TRAMPOLINE >> 12);
+}
+
+void guest_cpu_start(unsigned apic_id, void (*run)(void))
+{
 	guest_cpu_stack = (uintptr_t)guest_page() + GUEST_PAGE;
 	run_there = run;
 	arrived = false;
-	send(apic_id, ICR_INIT);
-	send(apic_id, ICR_SIPI | TRAMPOLINE >> 12);
+	if (guest_is_snp())
+		snp_cpu_start(apic_id);
+	else
+		start_by_sipi(apic_id);
 	while (!arrived)
 		__asm__ volatile("pause" ::: "memory");
 }

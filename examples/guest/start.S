@@ -254,6 +254,8 @@ trap:
 
 	.section .rodata
 	.balign 8
+	.globl guest_gdt
+guest_gdt:
 gdt:	.quad 0
 	.quad 0x00cf9b000000ffff	/* CODE32 */
 	.quad 0x00cf93000000ffff	/* DATA */

@@ -9,6 +9,7 @@
 #define NR_VECTORS	32
 #define VECTOR_PF	14
 #define VECTOR_VC	29
+#define VC_NOT_VALIDATED 0x404u		/* of SNP's */
 
 extern char guest_trap_stubs[];
 extern uint64_t guest_tables[512];
@@ -49,12 +50,13 @@ void guest_trap(struct guest_frame *f)
 	uint64_t cr2;
 
 	__asm__ volatile("mov %%cr2, %0" : "=r"(cr2));
+	if ((f->vector == VECTOR_PF || (f->vector == VECTOR_VC && f->error == VC_NOT_VALIDATED)) &&
+	    fault_handler && fault_handler(f, cr2))
+		return;
 	if (f->vector == VECTOR_VC) {
 		guest_vc(f);
 		return;
 	}
-	if (f->vector == VECTOR_PF && fault_handler && fault_handler(f, cr2))
-		return;
 	guest_panic("exception %lu, error code 0x%lx, at 0x%lx, CR2 0x%lx", f->vector, f->error, f->rip,
 		    cr2);
 }

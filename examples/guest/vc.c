@@ -8,6 +8,7 @@
  */
 #include "ghcb.h"
 #include "insn.h"
+#include "snp.h"
 
 #define VC_IOIO		0x7b
 #define VC_MSR		0x7c
@@ -83,6 +84,17 @@ static bool forward(struct guest_frame *f, const struct guest_insn *insn)
 						      (uint32_t)ghcb_get(registers[i].field);
 	}
 	return true;
+}
+
+static bool cpuid_from_table(struct guest_frame *f, const struct guest_insn *insn)
+{
+	struct guest_cpuid c = snp_cpuid((uint32_t)f->rax, (uint32_t)f->rcx);
+
+	f->rax = c.eax;
+	f->rbx = c.ebx;
+	f->rcx = c.ecx;
+	f->rdx = c.edx;
+	return insn->opcode == 0x0fa2;
 }
 
 static bool is_in(uint16_t opcode)
@@ -251,6 +263,8 @@ void guest_vc(struct guest_frame *f)
 		done = io(f, &insn);
 	else if (f->error == VC_NPF)
 		done = mmio(f, &insn, &again);
+	else if (f->error == VC_CPUID && guest_is_snp())
+		done = cpuid_from_table(f, &insn);
 	else
 		done = forward(f, &insn);
 	if (!done)

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "cli/child.h"
 #include "cli/library.h"
+#include "cli/summary.h"
 #include "cli/verb.h"
 #include "preload/config.h"
 #include "preload/program.h"
@@ -24,7 +25,9 @@
 struct request {
 	char	*config;		/* lines of EXEC_CONFIG_VARIABLE, owned */
 	bool	 quiet;
+	char	*summary;		/* counters to tell at the end, with commas between; owned, or NULL */
 	char	*stats;			/* absolute, owned, or NULL */
+	bool	 stats_are_ours;	/* a file that nobody asked for */
 	char	*trace_file;		/* the same */
 	char	**program;		/* its argv */
 };
@@ -69,8 +72,22 @@ static int take_file(char **file, const char *key, const char *value)
 	return *file ? 0 : usage_error("--%s: '%s' is no file", key, value);
 }
 
+static int take_summary(struct request *r, const char *value)
+{
+	const char *bad;
+	size_t n;
+
+	free(r->summary);
+	r->summary = strdup(value);
+	bad = summary_unknown(value, &n);
+	return bad ? usage_error("--summary: '%.*s' is no counter of --stats", (int)n, bad)
+	     : r->summary ? 0 : 1;
+}
+
 static int take_option(struct request *r, const char *key, const char *value)
 {
+	if (!strcmp(key, "summary"))
+		return take_summary(r, value);
 	if (!strcmp(key, "stats"))
 		return take_file(&r->stats, key, value);
 	if (!strcmp(key, "trace-file"))
@@ -84,7 +101,7 @@ static int take_option(struct request *r, const char *key, const char *value)
 
 static bool takes_value(const char *key)
 {
-	bool does = !strcmp(key, "stats") || !strcmp(key, "trace-file");
+	bool does = !strcmp(key, "stats") || !strcmp(key, "trace-file") || !strcmp(key, "summary");
 
 	for (size_t i = 0; i < ARRAY_SIZE(passed_on); i++)
 		does |= !strcmp(key, passed_on[i]);
@@ -93,7 +110,7 @@ static bool takes_value(const char *key)
 
 int exec_option_words(const char *word)
 {
-	static const char *const alone[] = { "quiet", "audit", "host-cpuid", "trace" };
+	static const char *const alone[] = { "quiet", "audit", "findings", "host-cpuid", "trace" };
 	const char *key = word + 2, *eq = strchr(key, '=');
 	char name[32];
 	size_t n = eq ? (size_t)(eq - key) : strlen(key);
@@ -126,7 +143,7 @@ static int parse_option(struct request *r, char **argv, int *at)
 		r->quiet = true;
 		return 0;
 	}
-	if ((!strcmp(key, "audit") || !strcmp(key, "host-cpuid")) && !eq)
+	if ((!strcmp(key, "audit") || !strcmp(key, "findings") || !strcmp(key, "host-cpuid")) && !eq)
 		return add_line(r, key, "1");
 	if (!strcmp(key, "trace"))
 		return add_line(r, "trace", eq ? eq + 1 : "all");
@@ -172,6 +189,29 @@ static int parse(struct request *r, char **argv)
 	if (!argv[at])
 		return usage_error("exec: which program?");
 	r->program = argv + at;
+	return 0;
+}
+
+/* A summary is read from the counters' file: where none was asked for, from one that goes again. */
+static int stats_of_our_own(struct request *r)
+{
+	const char *folder = getenv("TMPDIR");
+	int fd;
+
+	if (!folder || *folder != '/')
+		folder = "/tmp";
+	if (asprintf(&r->stats, "%s/softcvm-stats.XXXXXX", folder) < 0) {
+		r->stats = NULL;
+		log_error("out of memory");
+		return 1;
+	}
+	fd = mkstemp(r->stats);
+	if (fd < 0) {
+		log_error("%s: %s", r->stats, strerror(errno));
+		return 1;
+	}
+	close(fd);
+	r->stats_are_ours = true;
 	return 0;
 }
 
@@ -268,8 +308,12 @@ static int run_counted(const struct request *r)
 		return 1;
 	}
 	err = stats_collect(r->stats);
+	if (!err && r->summary)
+		err = summary_print(r->summary, r->stats);
 	if (err)
 		log_warn("%s: %s", r->stats, strerror(-err));
+	if (r->stats_are_ours)
+		unlink(r->stats);
 	return child_die_as(status);
 }
 
@@ -294,6 +338,8 @@ int verb_exec(int argc, char **argv)
 		return list_events();
 	status = parse(&r, argv);
 
+	if (!status && r.summary && !r.stats)
+		status = stats_of_our_own(&r);
 	if (!status)
 		status = check_config(&r);
 	if (!status)
@@ -306,6 +352,9 @@ int verb_exec(int argc, char **argv)
 		status = run(&r);
 	free(library);
 	free(r.config);
+	if (r.stats_are_ours && r.stats)
+		unlink(r.stats);
+	free(r.summary);
 	free(r.stats);
 	return status;
 }

@@ -26,7 +26,7 @@ static const struct { const char *type, *cpu; } vendors[] = {
 
 /* Options of the VMM that have a value of their own. */
 static const char *const valued[] = { "type", "memory", "vcpus", "device", "policy" };
-static const char *const alone[] = { "irqchip", "measurement", "json" };
+static const char *const alone[] = { "irqchip", "hugepages", "measurement", "json" };
 
 static size_t key_length(const char *word)
 {
@@ -73,13 +73,24 @@ struct request {
 	struct words	 exec, vmm;
 	const char	*type, *device;
 	const char	*first_exec;	/* the first option that is exec's */
-	bool		 has_cpu;
+	bool		 has_cpu, is_short;	/* short: what nobody asked for is left out */
+	bool		 hugepages;
 };
+
+/* What an SNP guest's developer wants to know of a run. */
+#define SNP_SUMMARY "rmp_faults,psmashes,nested_demotions,attribute_changes"
 
 static void add(struct words *w, char **from, int n)
 {
 	while (n-- && *from)
 		w->list[w->n++] = *from++;
+}
+
+static void note(struct request *r, const char *word)
+{
+	r->hugepages |= is_key(word, "hugepages");
+	r->is_short |= is_key(word, "quiet") || is_key(word, "json") || is_key(word, "summary");
+	r->has_cpu |= is_key(word, "cpu");
 }
 
 static int parse(struct request *r, char **argv)
@@ -89,6 +100,7 @@ static int parse(struct request *r, char **argv)
 	for (; argv[at] && !strncmp(argv[at], "--", 2); at += n) {
 		char **word = &argv[at];
 
+		note(r, *word);
 		n = own_words(*word);
 		if (n) {
 			if (is_key(*word, "type"))
@@ -103,7 +115,6 @@ static int parse(struct request *r, char **argv)
 		n = exec_option_words(*word);
 		if (!n)
 			return usage_error("run has no option %s", *word);
-		r->has_cpu |= is_key(*word, "cpu");
 		r->first_exec = r->first_exec ? r->first_exec : *word;
 		add(&r->exec, word, n);
 	}
@@ -127,12 +138,18 @@ static int run_on_device(const struct request *r)
 
 static int run_on_model(struct request *r, char *vmm)
 {
-	char *tail[] = { (char *)"--cpu", (char *)cpu_of(r->type), NULL };
-	char *start[] = { (char *)"--", NULL };
+	char *cpu[] = { (char *)"--cpu", (char *)cpu_of(r->type), NULL };
+	char *large[] = { (char *)"--param", (char *)"kvm.gmem_order=9", NULL };
+	char *summary[] = { (char *)"--summary", (char *)SNP_SUMMARY, NULL };
+	char *start[] = { (char *)"--findings", (char *)"--", NULL };
 
 	if (!r->has_cpu)
-		add(&r->exec, tail, 2);
-	add(&r->exec, start, 1);
+		add(&r->exec, cpu, 2);
+	if (r->hugepages)
+		add(&r->exec, large, 2);
+	if (!r->is_short && r->type && !strcmp(r->type, "snp"))
+		add(&r->exec, summary, 2);
+	add(&r->exec, start, 2);
 	r->vmm.list[0] = vmm;
 	add(&r->exec, r->vmm.list, r->vmm.n);
 	return verb_exec(r->exec.n, r->exec.list);
@@ -146,7 +163,7 @@ int verb_run(int argc, char **argv)
 	int status = EXIT_NOT_EXECUTABLE;
 
 	r.vmm.list = calloc((size_t)argc + 2, sizeof(char *));
-	r.exec.list = calloc(2 * (size_t)argc + 8, sizeof(char *));
+	r.exec.list = calloc(2 * (size_t)argc + 12, sizeof(char *));
 	if (!r.vmm.list || !r.exec.list) {
 		log_error("out of memory");
 	} else if (vmm) {

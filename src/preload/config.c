@@ -187,6 +187,16 @@ static int set_audit(struct parser *p, const char *value)
 	return r;
 }
 
+static int set_findings(struct parser *p, const char *value)
+{
+	unsigned n;
+	int r = number(p, "findings", value, 0, 1, &n);
+
+	if (!r)
+		p->out->abi.hw.tell_findings = n;
+	return r;
+}
+
 static int set_host_cpuid(struct parser *p, const char *value)
 {
 	unsigned n;
@@ -211,6 +221,7 @@ static const struct {
 	{ "sw-protected", set_sw_protected },
 	{ "stats", set_stats },
 	{ "audit", set_audit },
+	{ "findings", set_findings },
 	{ "host-cpuid", set_host_cpuid },
 	{ "trace", set_trace },
 	{ "trace-file", set_trace_file },

@@ -38,6 +38,7 @@ extern atomic32_t front_is_over;
 MUST_CHECK int front_machine_make(struct abi **out);
 void front_remember_config(void);	/* from the constructor: the environment may change */
 bool front_wants_audit(void);		/* the same */
+bool front_tells_findings(void);	/* each as it is made */
 struct stats_slot;
 const char *front_stats(struct stats_slot **slot);	/* NULL: none asked for.  After front_machine_make() */
 bool front_own_cpuid(struct hw_config *out);	/* false: the program's CPUID is left alone */

@@ -18,7 +18,7 @@ static int failure;			/* of FAILED */
 static char *config_text;		/* what the environment said */
 static struct stats_slot *stats;
 static char *stats_path;
-static bool wants_audit;
+static bool wants_audit, tells_findings;
 
 void front_remember_config(void)
 {
@@ -54,6 +54,7 @@ static int make(struct abi **out)
 	}
 	stats_path = config.stats;
 	wants_audit = config.abi.audit;
+	tells_findings = config.abi.hw.tell_findings;
 	abi_set_run_hook(*out, front_run_hook);
 	return 0;
 }
@@ -117,6 +118,11 @@ const char *front_stats(struct stats_slot **slot)
 bool front_wants_audit(void)
 {
 	return wants_audit;
+}
+
+bool front_tells_findings(void)
+{
+	return tells_findings;
 }
 
 /* The thread that was making one is not in the child. */

@@ -71,6 +71,19 @@ static void report_audit(void)
 		(unsigned long long)counter_read(c, COUNTER_AUDIT_FINDINGS));
 }
 
+/* That there are any; --findings has told them all. */
+static void report_findings(void)
+{
+	uint64_t n;
+
+	if (!front_machine() || front_tells_findings() || front_is_vfork_child())
+		return;
+	n = counter_read(abi_counters(front_machine()), COUNTER_HW_FINDINGS);
+	if (n)
+		fprintf(stderr, "softcvm: %llu times a rule of the manual was broken: --findings tells them\n",
+			(unsigned long long)n);
+}
+
 static void count_by_itself(void)
 {
 	struct stats_slot *slot;
@@ -109,6 +122,7 @@ atomic32_t front_is_over;
 static __attribute__((destructor)) void end(void)
 {
 	report_audit();
+	report_findings();
 	write_stats();
 	atomic32_store(&front_is_over, 1);
 }

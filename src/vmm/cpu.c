@@ -12,6 +12,7 @@
 #define CPUID_MEMORY_ENCRYPTION	0x8000001fu	/* EAX: 1 SEV, 3 SEV-ES; EBX 5:0: C-bit */
 #define CPUID_EAX_SEV		(1u << 1)
 #define CPUID_EAX_SEV_ES	(1u << 3)
+#define CPUID_EAX_SEV_SNP	(1u << 4)
 
 /* What this KVM supports; owned by the caller.  The list grows until it fits. */
 static struct kvm_cpuid2 *supported_cpuid(struct vmm *vmm)
@@ -48,7 +49,8 @@ static void fit_cpuid(const struct vmm *vmm, struct kvm_cpuid2 *c, unsigned id)
 			e->edx = id;
 			break;
 		case CPUID_MEMORY_ENCRYPTION:
-			e->eax = (type->sev ? CPUID_EAX_SEV : 0) | (type->es ? CPUID_EAX_SEV_ES : 0);
+			e->eax = (type->sev ? CPUID_EAX_SEV : 0) | (type->es ? CPUID_EAX_SEV_ES : 0) |
+				 (type->snp ? CPUID_EAX_SEV_SNP : 0);
 			e->ebx = type->sev ? e->ebx & 0x3f : 0;
 			e->ecx = e->edx = 0;
 			break;
@@ -109,5 +111,6 @@ void vmm_cpu_create(struct vmm *vmm)
 		vmm_die(VMM_EXIT_MACHINE, "out of memory");
 	for (unsigned id = 0; id < vmm->options.nr_vcpus; id++)
 		create_vcpu(vmm, id, cpuid);
-	free(cpuid);
+	fit_cpuid(vmm, cpuid, 0);
+	vmm->cpuid = cpuid;
 }

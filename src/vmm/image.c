@@ -72,17 +72,34 @@ static const Elf64_Ehdr *header_of(const struct file *f)
 	return h;
 }
 
-static void add_range(struct vmm_image *image, uint64_t gpa, uint64_t size)
+static uint64_t page_up(uint64_t gpa)
 {
-	struct vmm_range *more = realloc(image->loaded, (image->nr_loaded + 1) * sizeof(*more));
+	return (gpa + VMM_PAGE - 1) & ~(VMM_PAGE - 1);
+}
+
+static void add_pages(struct vmm_range **list, size_t *nr, uint64_t gpa, uint64_t end)
+{
+	struct vmm_range *more = realloc(*list, (*nr + 1) * sizeof(*more));
 
 	if (!more)
 		vmm_die(VMM_EXIT_MACHINE, "out of memory");
-	image->loaded = more;
-	more[image->nr_loaded].gpa = gpa & ~(VMM_PAGE - 1);
-	more[image->nr_loaded].size = ((gpa + size + VMM_PAGE - 1) & ~(VMM_PAGE - 1)) -
-				      more[image->nr_loaded].gpa;
-	image->nr_loaded++;
+	*list = more;
+	more[(*nr)++] = (struct vmm_range){ gpa, end - gpa };
+}
+
+static void add_range(struct vmm_image *image, uint64_t gpa, uint64_t size)
+{
+	add_pages(&image->loaded, &image->nr_loaded, gpa & ~(VMM_PAGE - 1), page_up(gpa + size));
+}
+
+/* What a part has beyond its bytes in the file. */
+static void add_empty(struct vmm_image *image, const Elf64_Phdr *p)
+{
+	uint64_t from = p->p_filesz ? page_up(p->p_paddr + p->p_filesz) : p->p_paddr & ~(VMM_PAGE - 1);
+	uint64_t end = page_up(p->p_paddr + p->p_memsz);
+
+	if (from < end)
+		add_pages(&image->empty, &image->nr_empty, from, end);
 }
 
 static int by_address(const void *a, const void *b)
@@ -112,14 +129,16 @@ static void merge(struct vmm_image *image)
 
 static void load_segment(struct vmm *vmm, const struct file *f, const Elf64_Phdr *p)
 {
+	uint64_t ours = vmm->options.type->snp ? VMM_SECRETS : VMM_START_INFO;
 	uint8_t *to = vmm_memory_at(vmm, p->p_paddr, p->p_memsz);
 
 	if (!to || p->p_filesz > p->p_memsz)
 		vmm_die(VMM_EXIT_IMAGE, "%s: its part at 0x%llx (0x%llx bytes) lies outside RAM", f->name,
 			(unsigned long long)p->p_paddr, (unsigned long long)p->p_memsz);
-	if (p->p_paddr < VMM_START_INFO + VMM_PAGE && p->p_paddr + p->p_memsz > VMM_START_INFO)
+	if (p->p_paddr < VMM_START_INFO + VMM_PAGE && p->p_paddr + p->p_memsz > ours)
 		vmm_die(VMM_EXIT_IMAGE, "%s: its part at 0x%llx covers the start info at 0x%llx", f->name,
-			(unsigned long long)p->p_paddr, VMM_START_INFO);
+			(unsigned long long)p->p_paddr, (unsigned long long)ours);
+	add_empty(&vmm->image, p);
 	if (!p->p_filesz)
 		return;
 	memcpy(to, part(f, p->p_offset, p->p_filesz), p->p_filesz);

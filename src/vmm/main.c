@@ -19,6 +19,8 @@ static const struct vmm_type types[] = {
 	{ .name = "sw-protected", .number = KVM_X86_SW_PROTECTED_VM, .private_memory = true },
 	{ .name = "sev", .number = KVM_X86_SEV_VM, .sev = true },
 	{ .name = "sev-es", .number = KVM_X86_SEV_ES_VM, .sev = true, .es = true },
+	{ .name = "snp", .number = KVM_X86_SNP_VM, .sev = true, .es = true, .snp = true,
+	  .private_memory = true },
 };
 
 static const struct option long_options[] = {
@@ -28,6 +30,7 @@ static const struct option long_options[] = {
 	{ "device", required_argument, NULL, 'd' },
 	{ "policy", required_argument, NULL, 'p' },
 	{ "irqchip", no_argument, NULL, 'i' },
+	{ "hugepages", no_argument, NULL, 'H' },
 	{ "measurement", no_argument, NULL, 'M' },
 	{ "json", no_argument, NULL, 'j' },
 	{ NULL, 0, NULL, 0 },
@@ -68,7 +71,7 @@ static const struct vmm_type *type_of(const char *name)
 		if (!strcmp(name, types[i].name))
 			return &types[i];
 	}
-	if (!strcmp(name, "snp") || !strcmp(name, "tdx"))
+	if (!strcmp(name, "tdx"))
 		vmm_die(VMM_EXIT_MACHINE, "guests of type %s cannot be launched yet", name);
 	vmm_die(VMM_EXIT_USAGE, "--type: '%s' is none of default, sw-protected, sev, sev-es, snp, tdx",
 		name);
@@ -126,6 +129,7 @@ static void parse(struct vmm_options *o, int argc, char **argv)
 		case 'p': o->policy = whole("policy", optarg, 0, UINT32_MAX); break;
 		case 'd': o->device = optarg; break;
 		case 'i': o->irqchip = true; break;
+		case 'H': o->hugepages = true; break;
 		case 'M': o->measurement = true; break;
 		case 'j': o->json = true; break;
 		default: exit(VMM_EXIT_USAGE);
@@ -133,6 +137,10 @@ static void parse(struct vmm_options *o, int argc, char **argv)
 	}
 	if (argc - optind != 1)
 		vmm_die(VMM_EXIT_USAGE, "%s", argc == optind ? "which image?" : "one image, please");
+	if (o->measurement && o->type->snp)
+		vmm_die(VMM_EXIT_USAGE, "--measurement: a guest of type snp asks for its report itself");
+	if (o->hugepages && o->memory % VMM_LARGE_PAGE)
+		vmm_die(VMM_EXIT_USAGE, "--hugepages: the memory is not whole pages of 2M");
 	o->image = argv[optind];
 	o->irqchip |= o->nr_vcpus > 1;
 }
@@ -187,7 +195,9 @@ int main(int argc, char **argv)
 	if (vmm.options.type->private_memory)
 		vmm_memory_make_private(&vmm);
 	vmm_cpu_create(&vmm);
-	if (vmm.options.type->sev)
+	if (vmm.options.type->snp)
+		vmm_snp_launch(&vmm);
+	else if (vmm.options.type->sev)
 		vmm_sev_launch(&vmm);
 	vmm_measurement_print(&vmm);
 	vmm_run(&vmm);

@@ -33,16 +33,30 @@ static void set_slot(struct vmm *vmm, unsigned slot)
 	VMM_IOCTL(vmm->vm, KVM_SET_USER_MEMORY_REGION2, &region);
 }
 
-static void add_ram(struct vmm *vmm, uint64_t gpa, uint64_t size)
+/* At a multiple of 2 MiB: what is shared may then be mapped large as well. */
+static uint8_t *map_ram(const struct vmm *vmm, uint64_t size)
 {
-	struct vmm_ram *ram = &vmm->ram[vmm->nr_ram];
-	void *host = mmap(NULL, size, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint8_t *host = mmap(NULL, size + VMM_LARGE_PAGE, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uintptr_t skip;
 
 	if (host == MAP_FAILED)
 		vmm_die(VMM_EXIT_MACHINE, "mmap of 0x%llx bytes: %s", (unsigned long long)size,
 			vmm_errno_name(errno));
-	*ram = (struct vmm_ram){ .at = { gpa, size }, .host = host, .gmem = -1 };
+	skip = -(uintptr_t)host & (VMM_LARGE_PAGE - 1);
+	if (skip)
+		munmap(host, skip);
+	munmap(host + skip + size, VMM_LARGE_PAGE - skip);
+	if (vmm->options.hugepages)
+		madvise(host + skip, size, MADV_HUGEPAGE);
+	return host + skip;
+}
+
+static void add_ram(struct vmm *vmm, uint64_t gpa, uint64_t size)
+{
+	struct vmm_ram *ram = &vmm->ram[vmm->nr_ram];
+
+	*ram = (struct vmm_ram){ .at = { gpa, size }, .host = map_ram(vmm, size), .gmem = -1 };
 	if (vmm->options.type->private_memory)
 		ram->gmem = create_gmem(vmm, size);
 	set_slot(vmm, vmm->nr_ram++);
@@ -90,7 +104,7 @@ void vmm_memory_make_private(struct vmm *vmm)
 
 	for (unsigned i = 0; i < vmm->nr_ram && !err; i++)
 		err = set_attributes(vmm, vmm->ram[i].at.gpa, vmm->ram[i].at.size, true);
-	for (size_t i = 0; i < vmm->image.nr_loaded && !err; i++)
+	for (size_t i = 0; i < vmm->image.nr_loaded && !vmm->options.type->snp && !err; i++)
 		err = set_attributes(vmm, vmm->image.loaded[i].gpa, vmm->image.loaded[i].size, false);
 	if (err)
 		vmm_die(VMM_EXIT_MACHINE, "KVM_SET_MEMORY_ATTRIBUTES: %s", vmm_errno_name(err));

@@ -23,17 +23,20 @@ enum {
 };
 
 /* Guest physical addresses that are this VMM's choice (softcvm(1), GUEST MACHINE). */
+#define VMM_SECRETS		0x5000ull	/* SNP: the page of secrets */
+#define VMM_CPUID_TABLE		0x6000ull	/* SNP: the CPUID table */
 #define VMM_START_INFO		0x7000ull	/* PVH start info and memory map, one page */
 #define VMM_LOW_RAM_END		0xc0000000ull	/* RAM goes on at 4 GiB */
 #define VMM_HIGH_RAM		0x100000000ull
 #define VMM_DEVICE		0xd0000000ull	/* the test device: one page of registers */
 #define VMM_TSS			0xfffbd000ull	/* three pages that old Intel machines need */
 #define VMM_PAGE		0x1000ull
+#define VMM_LARGE_PAGE		0x200000ull
 
 struct vmm_type {
 	const char	*name;
 	unsigned	 number;	/* KVM_CREATE_VM's argument */
-	bool		 sev, es;	/* launched by SEV commands; with an encrypted state */
+	bool		 sev, es, snp;	/* launched by SEV commands; with an encrypted state; an RMP */
 	bool		 private_memory;/* guest_memfd and attributes */
 };
 
@@ -43,7 +46,7 @@ struct vmm_options {
 	unsigned		 nr_vcpus;
 	uint32_t		 policy;	/* SEV policy; ES's bit is added */
 	const char		*device, *image;
-	bool			 json, measurement, irqchip;
+	bool			 json, measurement, irqchip, hugepages;
 };
 
 /* [gpa, gpa + size): whole pages. */
@@ -60,6 +63,9 @@ struct vmm_image {
 	uint32_t		 entry;		/* 32-bit protected mode, paging off */
 	struct vmm_range	*loaded;	/* ascending, apart from one another; owned */
 	size_t			 nr_loaded;
+	struct vmm_range	*empty;		/* zeros behind the loaded bytes of a part; may
+						 * overlap what is loaded; owned */
+	size_t			 nr_empty;
 };
 
 enum vmm_counted {
@@ -91,6 +97,7 @@ struct vmm {
 	struct vmm_ram		 ram[2];	/* below and above the hole */
 	unsigned		 nr_ram;
 	struct vmm_image	 image;
+	struct kvm_cpuid2	*cpuid;		/* the first vCPU's; owned */
 	struct vmm_vcpu		*vcpus;
 	size_t			 run_size;
 	uint8_t			 registers[VMM_PAGE];	/* of the test device */
@@ -113,7 +120,7 @@ const char *vmm_errno_name(int err);
 /* memory.c: RAM of options.memory bytes in slots; NULL where [gpa, gpa + size) is no RAM. */
 void vmm_memory_create(struct vmm *vmm);
 uint8_t *vmm_memory_at(const struct vmm *vmm, uint64_t gpa, uint64_t size);
-/* All RAM private but what is loaded, for types with private memory. */
+/* All RAM private; where it is not launched from, all but what is loaded. */
 void vmm_memory_make_private(struct vmm *vmm);
 /* What the guest, or its fault, asked for: 0 or a positive errno.  Any vCPU's thread. */
 int vmm_memory_convert(struct vmm *vmm, uint64_t gpa, uint64_t size, bool to_private);
@@ -129,6 +136,8 @@ void vmm_cpu_create(struct vmm *vmm);
 /* sev.c: before vCPUs are made; and after all else is there. */
 void vmm_sev_init(struct vmm *vmm);
 void vmm_sev_launch(struct vmm *vmm);
+/* snp.c: the same for SNP guests. */
+void vmm_snp_launch(struct vmm *vmm);
 
 /* device.c: one access; @data is read or written. */
 void vmm_device_port(struct vmm *vmm, uint16_t port, bool write, unsigned size, uint8_t *data);

@@ -14,11 +14,12 @@
 
 #include "ghcb.h"
 #include "insn.h"
+#include "snp.h"
 
 #define DEVICE	0xd0000000ull
 #define ANSWER	0xa1a2a3a4a5a6a7a8ull	/* in every register and in the buffer */
 
-uint64_t guest_c_bit = 1ull << 51;
+uint64_t guest_c_bit = 1ull << 51, guest_sev_status = SEV_STATUS_SEV | SEV_STATUS_SEV_ES;
 
 static struct request {
 	uint64_t	code, info1, info2, rax, rcx, rdx, first;	/* first: bytes of the buffer */
@@ -114,6 +115,11 @@ void guest_terminate(unsigned set, unsigned reason)
 	(void)set;
 	(void)reason;
 	abort();
+}
+
+struct guest_cpuid snp_cpuid(uint32_t leaf, uint32_t subleaf)
+{
+	return (struct guest_cpuid){ leaf + 1, subleaf + 2, 3, 4 };
 }
 
 struct row {
@@ -264,10 +270,29 @@ static void private_memory(void **state)
 	assert_int_equal(nr_asked, 0);
 }
 
+/* The table answers, and nobody is asked. */
+static void cpuid_of_snp(void **state)
+{
+	static const struct row r = { .error = 0x72, ROW("\x0f\xa2") };
+	struct guest_frame f = frame_for(&r);
+
+	(void)state;
+	guest_sev_status |= SEV_STATUS_SNP;
+	guest_vc(&f);
+	guest_sev_status &= ~(uint64_t)SEV_STATUS_SNP;
+	assert_int_equal(nr_asked, 0);
+	assert_int_equal(f.rax, (uint32_t)RAX + 1);
+	assert_int_equal(f.rbx, RCX + 2);
+	assert_int_equal(f.rcx, 3);
+	assert_int_equal(f.rdx, 4);
+	assert_ptr_equal(f.rip, r.bytes + 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(requests), cmocka_unit_test(xsave_leaf), cmocka_unit_test(strings),
+		cmocka_unit_test(requests),
+		cmocka_unit_test(cpuid_of_snp), cmocka_unit_test(xsave_leaf), cmocka_unit_test(strings),
 		cmocka_unit_test(private_memory),
 	};
 

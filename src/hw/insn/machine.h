@@ -28,6 +28,7 @@ struct hw_config {
 	uint64_t	 rmp_end;	/* the first physical byte that the RMP does not cover, whole
 					 * 2 MiB; 0: it covers all */
 	bool		 misalign_sse;	/* AMD: MISALIGNSSE, so MXCSR has MM; nothing on Intel's */
+	bool		 tell_findings;	/* a line on standard error for each of the first ones */
 	bool		 no_userfaults;	/* hide memory as where the kernel refuses them (for tests) */
 };
 

@@ -7,6 +7,17 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#define TOLD	50
+
+static void tell(const struct hw *hw, const struct hw_finding *f)
+{
+	enum log_level level = hw->config.tell_findings && f->nr <= TOLD ? LOG_WARN : LOG_DEBUG;
+
+	log_at(level, "finding %llu (%s): %s", (unsigned long long)f->nr, f->section, f->text);
+	if (f->nr == TOLD)
+		log_at(level, "that was the %dth; more are counted, not told", TOLD);
+}
+
 void hw_finding(struct hw *hw, const char *section, const char *fmt, ...)
 {
 	struct hw_finding f = { .section = section };
@@ -20,7 +31,7 @@ void hw_finding(struct hw *hw, const char *section, const char *fmt, ...)
 	hw->findings[(f.nr - 1) % HW_FINDINGS_KEPT] = f;
 	spin_unlock(&hw->findings_lock);
 	counter_add(hw->config.counters, COUNTER_HW_FINDINGS, 1);
-	log_debug("finding %llu (%s): %s", (unsigned long long)f.nr, section, f.text);
+	tell(hw, &f);
 }
 
 uint64_t hw_nr_findings(struct hw *hw)

@@ -16,10 +16,10 @@ struct hw;
 struct hw_finding {
 	uint64_t	nr;		/* 1 is the machine's first */
 	const char	*section;	/* of the manual, static storage */
-	char		text[240];
+	char		text[400];
 };
 
-/* Counted, logged (debug level), and the last ones kept. */
+/* Counted, told (config.tell_findings: the first 50; the rest at debug level), and the last ones kept. */
 void hw_finding(struct hw *hw, const char *section, const char *fmt, ...) PRINTF(3, 4);
 
 uint64_t hw_nr_findings(struct hw *hw);

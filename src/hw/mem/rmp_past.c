@@ -129,7 +129,7 @@ static void retire_here(struct rmp *t, hpa_t a, uint64_t size)
 {
 	unsigned first = (unsigned)(a.v >> PAGE_SHIFT) % RMP_PAGES, end, at;
 	struct rmp_locked l;
-	char text[200];
+	char text[300];
 
 	end = first + (unsigned)(size >> PAGE_SHIFT);
 	if (rmp_lock(t, a, false, true, &l) != RMP_LOCKED)

@@ -50,7 +50,7 @@ static void restrict_fill(const struct mmu *m, const struct rmp_access *a, struc
 /* What guest or hypervisor did wrong; a page of another size is nobody's mistake. */
 static NOINLINE void find(struct mmu *m, hpa_t hpa, gpa_t gpa, enum rmp_reason why)
 {
-	char text[160];
+	char text[300];
 
 	if (why != RMP_NOT_VALIDATED && why != RMP_OTHER_GPA)
 		return;

@@ -123,7 +123,7 @@ static void set_validated(struct hw *hw, const struct rmp_target *t, struct rmp_
 
 static NOINLINE void found_again(struct hw *hw, const struct rmp_target *t, bool validate)
 {
-	char text[200];
+	char text[300];
 
 	rmp_describe(hw->frames.rmp, t->hpa, text, sizeof(text));
 	hw_finding(hw, "APM vol. 2 15.36.6", "PVALIDATE changes nothing, %s already: %s",
