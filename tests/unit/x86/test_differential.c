@@ -214,6 +214,9 @@ static uint64_t undefined_flags(const ZydisDecodedInstruction *in)
 {
 	uint64_t u = in->cpu_flags ? in->cpu_flags->undefined : 0;
 
+	/* The machine's own, on the guest's flags: what it leaves alone stays. */
+	if (in->mnemonic == ZYDIS_MNEMONIC_IMUL && in->operand_count_visible > 1)
+		return 0;
 	switch (in->meta.category) {
 	case ZYDIS_CATEGORY_SHIFT:
 		return u | X86_FLAGS_OF | X86_FLAGS_AF;
