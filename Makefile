@@ -10,7 +10,7 @@ TEST_OPTS  ?=
 BENCH_OPTS ?=
 PREFIX     ?= /usr/local
 DESTDIR    ?=
-# A kernel tree or tarball for conformance instead of linux-source-6.12
+# A kernel tree or tarball for conformance instead of linux-source-6.12 (docs/ci.md)
 KSRC       ?=
 
 WERROR = $(if $(filter true 1,$(CI)),-Dwerror=true)

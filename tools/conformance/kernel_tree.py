@@ -62,6 +62,19 @@ def normal_name(name):
     return "x86_64/" + name[4:] if name.startswith("x86/") else name
 
 
+def makefile_numbers(top):
+    """VERSION, PATCHLEVEL and SUBLEVEL, as text."""
+    try:
+        with open(os.path.join(top, "Makefile"), encoding="utf-8") as f:
+            head = f.read(400)
+    except OSError as e:
+        raise NoTree("%s is no kernel tree: %s" % (top, e)) from e
+    v = dict(re.findall(r"^(VERSION|PATCHLEVEL|SUBLEVEL) = (\d+)$", head, re.M))
+    if len(v) != 3:
+        raise NoTree("%s: its Makefile names no version" % top)
+    return v
+
+
 class KernelTree:
     """A built set of selftests: programs (names), path(name), version."""
 
@@ -74,6 +87,7 @@ class KernelTree:
         self.src = os.path.join(self.top, "src")
         self.out = os.path.join(self.top, "out")
         self.log = os.path.join(self.top, "build.log")
+        self.release = (0, 0)
         self.programs = []
         self._files = {}
 
@@ -86,6 +100,8 @@ class KernelTree:
             else:
                 self._unpack()
             self._build()
+        numbers = makefile_numbers(self.src)
+        self.release = (int(numbers["VERSION"]), int(numbers["PATCHLEVEL"]))
         self._list()
         return self
 
@@ -109,14 +125,7 @@ class KernelTree:
     def _version(self):
         if os.path.isdir(self.source):
             top = os.path.realpath(self.source)
-            try:
-                with open(os.path.join(top, "Makefile"), encoding="utf-8") as f:
-                    head = f.read(400)
-            except OSError as e:
-                raise NoTree("KSRC=%s is no kernel tree: %s" % (self.source, e)) from e
-            v = dict(re.findall(r"^(VERSION|PATCHLEVEL|SUBLEVEL) = (\d+)$", head, re.M))
-            if len(v) != 3:
-                raise NoTree("KSRC=%s: its Makefile names no version" % self.source)
+            v = makefile_numbers(top)
             return "%s.%s.%s-%s" % (v["VERSION"], v["PATCHLEVEL"], v["SUBLEVEL"],
                                     hashlib.sha256(top.encode()).hexdigest()[:8])
         if not os.path.isfile(self.source):

@@ -62,10 +62,15 @@ SCRIPTS = (
 
 def check_tables():
     """Each row that may run has an expectation, each expectation a row."""
-    rows, want = table.read_rows(), table.read_expectations()
-    due = {(r.title, c) for r in rows if r.cls != "out" for c in r.cpus()}
-    for key in sorted(due ^ set(want)):
+    rows, want, newer = table.read_rows(), table.read_expectations(), table.read_newer()
+    due = {(r.title, c): "newer" in r.flags for r in rows if r.cls != "out" for c in r.cpus()}
+    for key in sorted({k for k, is_newer in due.items() if not is_newer} ^ set(want)):
         yield "%s on %s: %s" % (*key, "no expectation" if key in due else "no row to run")
+    said = {key for of_release in newer.values() for key in of_release}
+    for key in sorted(said - set(due)):
+        yield "%s on %s in expectations.newer: no row to run" % key
+    for key in sorted({k for k, is_newer in due.items() if is_newer} - said):
+        yield "%s on %s: nothing in expectations.newer" % key
     for r in rows:
         if "required" in r.flags and any(want.get((r.title, c), ("",))[0] != "pass" for c in r.cpus()):
             yield r.title + ": required, but not expected to pass"
@@ -82,6 +87,16 @@ def check_rewriting():
         table.write_expectations(rows, want, path)
         if table.read_expectations(path) != want:
             yield "expectations: written and read back differ"
+        newer = table.read_newer()
+        newer[(99, 1)] = {(rows[0].title, "amd"): ("not-yet", "a reason")}
+        newer[(99, 10)] = {(rows[0].title, "amd"): ("pass", "")}
+        table.write_newer(rows, newer, path)
+        if table.read_newer(path) != newer:
+            yield "expectations.newer: written and read back differ"
+        for release, status in (((99, 2), "not-yet"), ((99, 10), "pass"), ((6, 12), "pass")):
+            got = table.expectations_of(release, newer)[(rows[0].title, "amd")][0]
+            if got != status:
+                yield "expectations of a tree %d.%d: %s" % (*release, got)
 
 
 def check_runs():
@@ -100,6 +115,21 @@ def check_runs():
                                                             came.why, status)
 
 
+def check_snp():
+    """A row that owes an SNP guest does not pass without one."""
+    with tempfile.TemporaryDirectory() as d:
+        for changes, status in ((0, "fail"), (3, "pass")):
+            fake = os.path.join(d, "softcvm")
+            with open(fake, "w", encoding="utf-8") as f:
+                f.write("#!/bin/sh\necho '{\"ioctls\": 1, \"guest_instructions\": 1, "
+                        "\"attribute_changes\": %d}' >\"$4\"\n" % changes)
+            os.chmod(fake, 0o755)
+            row = table.Row("ci", 20, ["snp"], "prog", [], "")
+            came = outcome.Runner(fake, d, d, snp=True).run(row, "amd", "/bin/true")
+            if came.status != status:
+                yield "%d changes of attributes: %s (%s)" % (changes, came.status, came.why)
+
+
 def check_judging():
     for args, status in JUDGED:
         if outcome.judge(*args)[0] != status:
@@ -111,7 +141,7 @@ def check_judging():
 
 def self_test():
     """Prints what is wrong; returns the number of findings."""
-    bad = [x for check in (check_tables, check_rewriting, check_judging, check_runs) for x in check()]
+    bad = [x for check in (check_tables, check_rewriting, check_judging, check_runs, check_snp) for x in check()]
     for text in bad:
         print("conformance: " + text)
     print("conformance: self-test %s" % ("failed" if bad else "passed"))

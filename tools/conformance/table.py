@@ -1,18 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
-"""The two checked-in lists: rows (what is run) and expectations (what comes out)."""
+"""The checked-in lists: rows (what is run) and expectations (what comes out, and of newer trees)."""
 import os
 import re
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROWS = os.path.join(HERE, "rows")
 EXPECTATIONS = os.path.join(HERE, "expectations")
+NEWER = os.path.join(HERE, "expectations.newer")
 CLASSES = ("ci", "long", "out")
-FLAGS = ("required", "noguest", "partly", "alone", "root", "hugepages", "nx", "qemu", "amd",
-         "intel")
+FLAGS = ("required", "noguest", "partly", "alone", "root", "hugepages", "nx", "fep", "qemu",
+         "newer", "snp", "amd", "intel")
 # What `softcvm exec` is told for a flag; the kernel's script writes these to /sys/module.
 OPTIONS = {"nx": ["--param", "kvm.nx_huge_pages=Y",
                   "--param", "kvm.nx_huge_pages_recovery_ratio=1",
-                  "--param", "kvm.nx_huge_pages_recovery_period_ms=100"]}
+                  "--param", "kvm.nx_huge_pages_recovery_period_ms=100"],
+           "fep": ["--param", "kvm.force_emulation_prefix=1"]}
+# The first release whose SEV tests have an SNP part.
+SNP_SINCE = (6, 16)
 # A flag, and the program without which the row is not run.
 NEEDS = {"qemu": "qemu-system-x86_64"}
 CPUS = ("amd", "intel")
@@ -76,19 +80,56 @@ def read_rows(path=ROWS):
     return rows
 
 
+def expected_by(where, words, reason):
+    """The pairs (title, cpu), (status, reason) of one line STATUS CPU PROGRAM [ARGS...]."""
+    if len(words) < 3 or words[0] not in EXPECTED or words[1] not in CPUS + ("both",):
+        raise TableError(where + "STATUS CPU PROGRAM [ARGS...]")
+    if words[0] != "pass" and not reason:
+        raise TableError(where + words[0] + " needs a reason")
+    for cpu in CPUS if words[1] == "both" else (words[1],):
+        yield (" ".join(words[2:]), cpu), (words[0], reason)
+
+
 def read_expectations(path=EXPECTATIONS):
     """{(title, cpu): (status, reason)}"""
     want = {}
     for no, words, reason in lines_of(path):
         where = "%s:%d: " % (path, no)
-        if len(words) < 3 or words[0] not in EXPECTED or words[1] not in CPUS + ("both",):
-            raise TableError(where + "STATUS CPU PROGRAM [ARGS...]")
-        if words[0] != "pass" and not reason:
-            raise TableError(where + words[0] + " needs a reason")
-        for cpu in CPUS if words[1] == "both" else (words[1],):
-            if (" ".join(words[2:]), cpu) in want:
+        for key, said in expected_by(where, words, reason):
+            if key in want:
                 raise TableError(where + "said twice")
-            want[(" ".join(words[2:]), cpu)] = (words[0], reason)
+            want[key] = said
+    return want
+
+
+def release_of(text):
+    """"7.2" as numbers that can be compared, or None."""
+    m = re.fullmatch(r"(\d+)\.(\d+)", text)
+    return (int(m.group(1)), int(m.group(2))) if m else None
+
+
+def read_newer(path=NEWER):
+    """{release: {(title, cpu): (status, reason)}}: what a tree shows from that release on."""
+    newer = {}
+    for no, words, reason in lines_of(path):
+        where, release = "%s:%d: " % (path, no), release_of(words[0])
+        if not release or len(words) < 4:
+            raise TableError(where + "RELEASE STATUS CPU PROGRAM [ARGS...]")
+        want = newer.setdefault(release, {})
+        for key, said in expected_by(where, words[1:], reason):
+            if key in want:
+                raise TableError(where + "said twice")
+            want[key] = said
+    return newer
+
+
+def expectations_of(release, newer=None):
+    """The expectations, and over them those of every release up to @release."""
+    want = read_expectations()
+    newer = read_newer() if newer is None else newer
+    for known in sorted(newer):
+        if known <= release:
+            want.update(newer[known])
     return want
 
 
@@ -102,23 +143,35 @@ def merged(per_cpu):
 
 def write_expectations(rows, want, path=EXPECTATIONS):
     """Rewrites the list in the order of the rows; the head comment and the section titles stay."""
+    write_list(path, list(lines_to_write(rows, want, "")))
+
+
+def write_newer(rows, newer, path=NEWER):
+    """The same for the list of newer trees, one release after the other."""
+    write_list(path, [line for release in sorted(newer)
+                      for line in lines_to_write(rows, newer[release], "%-6s " % ("%d.%d" % release))])
+
+
+def write_list(path, lines):
     with open(path, encoding="utf-8") as f:
         head = re.match(r"(?:#.*\n)*", f.read()).group(0)
-    sections = section_of_rows()
-    out, last = [head], None
+    with open(path + ".new", "w", encoding="utf-8") as f:
+        f.write(head + "".join(lines))
+    os.rename(path + ".new", path)
+
+
+def lines_to_write(rows, want, before):
+    sections, last = section_of_rows(), None
     for row in rows:
         per_cpu = {c: want[(row.title, c)] for c in row.cpus() if (row.title, c) in want}
         if not per_cpu:
             continue
         if sections.get(row.title) != last:
             last = sections.get(row.title)
-            out.append("\n# --- %s\n" % last)
+            yield "\n# --- %s\n" % last
         for status, cpu, reason in merged(per_cpu):
-            line = "%-8s %-5s %s" % (status, cpu, row.title)
-            out.append("%-60s # %s\n" % (line, reason) if reason else line + "\n")
-    with open(path + ".new", "w", encoding="utf-8") as f:
-        f.write("".join(out))
-    os.rename(path + ".new", path)
+            line = "%s%-8s %-5s %s" % (before, status, cpu, row.title)
+            yield "%-*s # %s\n" % (60 + len(before), line, reason) if reason else line + "\n"
 
 
 def section_of_rows(path=ROWS):
