@@ -27,6 +27,7 @@ enum lock_rank {
 	RANK_PIC,		/* the two 8259s			spin   */
 	RANK_APIC_MAP,		/* kvm->irq: making the APIC map	mutex  */
 	RANK_GMEM,		/* a guest_memfd's invalidate lock	rwlock */
+	RANK_GMEM_PREPARE,	/* pages of it become a guest's		mutex  */
 	RANK_PSP,		/* the secure processor's mailbox	rwlock */
 	RANK_PSP_GUEST,		/* one guest of the secure processor	mutex  */
 	RANK_HOST,		/* host page resolution, frame table	mutex  */

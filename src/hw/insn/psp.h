@@ -131,6 +131,8 @@ enum psp_status {			/* 55766 chapter 4: status codes */
 	PSP_INVALID_PAGE_OWNER		= 0x1c,
 	PSP_AEAD_OFLOW			= 0x1d,	/* of guest messages */
 	PSP_RMP_INIT_REQUIRED		= 0x20,
+	PSP_RMP_INIT_FAILED		= 0x26,
+	PSP_INVALID_KEY			= 0x27,
 };
 
 enum psp_platform_state { PSP_UNINIT = 0, PSP_INIT_DONE = 1, PSP_WORKING = 2 };

@@ -30,11 +30,13 @@ struct PSP_BUFFER psp_snp_range_list {
 	struct psp_snp_range ranges[];
 };
 struct PSP_BUFFER psp_snp_shutdown_ex {
-	uint32_t length, flags;		/* bit 0: IOMMU_SNP_SHUTDOWN */
+	uint32_t length, flags;
 };
+#define PSP_SNP_SHUTDOWN_IOMMU	BIT(0)
+
 /*
- * PLATFORM_STATUS (a page of status), GCTX_CREATE, DECOMMISSION, PAGE_SET_STATE (a list),
- * CONFIG: one address; PAGE_RECLAIM, PAGE_UNSMASH: bit 0 is the page's size.
+ * PLATFORM_STATUS (where the status goes), GCTX_CREATE, DECOMMISSION, PAGE_UNSMASH: one
+ * address; PAGE_RECLAIM: bit 0 is the page's size.
  */
 struct PSP_BUFFER psp_snp_addr {
 	uint64_t address;
@@ -44,27 +46,59 @@ struct PSP_BUFFER psp_snp_status {	/* what SNP_PLATFORM_STATUS writes, 32 bytes 
 	uint32_t build_id, flags2, guest_count;
 	uint64_t current_tcb, reported_tcb;
 };
+struct PSP_BUFFER psp_snp_page_set_state {
+	uint32_t length, reserved;
+	uint64_t list_address;		/* struct psp_snp_range_list: firmware pages, fixed from now on */
+};
+struct PSP_BUFFER psp_snp_config {
+	uint64_t reported_tcb;
+	uint32_t mask;			/* bit 0: no chip id in reports, 1: no signature */
+	uint8_t	 reserved[52];
+};
+struct PSP_BUFFER psp_snp_commit {
+	uint32_t length;
+};
 struct PSP_BUFFER psp_snp_activate {
 	uint64_t gctx;
 	uint32_t asid;
 };
+struct PSP_BUFFER psp_snp_activate_ex {
+	uint32_t length, reserved;
+	uint64_t gctx;
+	uint32_t asid, nr_ids;
+	uint64_t ids_address;		/* APIC ids, 4 bytes each */
+};
 struct PSP_BUFFER psp_snp_guest_status {
 	uint64_t gctx, address;
 };
+struct PSP_BUFFER psp_snp_guest_state {	/* what SNP_GUEST_STATUS writes, 32 bytes */
+	uint64_t policy;
+	uint32_t asid;
+	uint8_t	 state, reserved1[3];	/* 0 init, 1 launch, 2 running */
+	uint32_t flags;			/* bit 0: VCEK_DIS */
+	uint8_t	 reserved2[12];
+};
 struct PSP_BUFFER psp_snp_launch_start {
 	uint64_t gctx, policy, ma_gctx;
-	uint32_t flags;			/* bit 0 MA_EN, 1 IMI_EN */
+	uint32_t flags;			/* PSP_SNP_START_* */
 	uint32_t desired_tsc_khz;
 	uint8_t	 gosvw[16];
 };
+#define PSP_SNP_START_AGENT	BIT(0)	/* MA_EN */
+#define PSP_SNP_START_IMI	BIT(1)
 struct PSP_BUFFER psp_snp_launch_update {
 	uint64_t gctx;
-	uint32_t page;			/* bit 0: 2 MiB; 3:1 the type; 4: IMI */
+	uint32_t page;			/* PSP_SNP_UPDATE_*; 3:1 the type */
 	uint32_t reserved1;
 	uint64_t address;
 	uint8_t	 reserved2, vmpl_perms[3];	/* VMPL1 to VMPL3 */
 	uint32_t reserved3;
 };
+#define PSP_SNP_UPDATE_2M	BIT(0)
+#define PSP_SNP_UPDATE_TYPE_HI	3
+#define PSP_SNP_UPDATE_TYPE_LO	1
+#define PSP_SNP_UPDATE_IMI	BIT(4)
+
 struct PSP_BUFFER psp_snp_launch_finish {
 	uint64_t gctx, id_block, id_auth;
 	uint64_t flags;			/* PSP_SNP_FINISH_* */

@@ -95,15 +95,39 @@ enum psp_status psp_guest_make(struct psp *psp, uint32_t policy, uint32_t share,
 	return PSP_SUCCESS;
 }
 
-/* The ASID is clean as long as no guest could run under it. */
+enum psp_status psp_asid_check(const struct psp *psp, uint32_t asid, uint32_t has)
+{
+	if (!asid || asid > psp->nr_asids)
+		return PSP_INVALID_ASID;
+	if (psp->asids[asid] == ASID_TAKEN)
+		return PSP_ASID_OWNED;
+	return has ? PSP_ACTIVE : PSP_SUCCESS;
+}
+
+enum psp_status psp_asid_take(struct psp *psp, uint32_t asid, const uint8_t key[MEM_KEY_BYTES])
+{
+	if (psp->asids[asid] == ASID_DIRTY)
+		return PSP_DFFLUSH_REQUIRED;
+	if (!view_key_install(psp->hw, (keyslot_t)asid, key))
+		return PSP_RESOURCE_LIMIT;
+	psp->asids[asid] = ASID_TAKEN;
+	return PSP_SUCCESS;
+}
+
+/* It is clean as long as no guest could run under it. */
+void psp_asid_give(struct psp *psp, uint32_t asid, bool has_run)
+{
+	view_key_remove(psp->hw, (keyslot_t)asid);
+	psp->asids[asid] = has_run ? ASID_DIRTY : ASID_CLEAN;
+	if (has_run)
+		atomic32_store(&psp->wbinvd_done, 0);
+}
+
 static void guest_deactivate(struct psp *psp, struct psp_guest *g)
 {
 	if (!g->asid)
 		return;
-	view_key_remove(psp->hw, (keyslot_t)g->asid);
-	psp->asids[g->asid] = g->has_run ? ASID_DIRTY : ASID_CLEAN;
-	if (g->has_run)
-		atomic32_store(&psp->wbinvd_done, 0);
+	psp_asid_give(psp, g->asid, g->has_run);
 	g->asid = 0;
 	g->has_run = false;
 }
@@ -143,24 +167,22 @@ PSP_COMMAND(psp_do_activate)
 	const struct psp_activate *in = buf;
 	const uint32_t asid = in->asid;
 	struct psp_guest *g = psp_guest_find(psp, in->handle);
+	enum psp_status st;
 
 	if (!g)
 		return PSP_INVALID_GUEST;
-	if (!asid || asid > psp->nr_asids)
-		return PSP_INVALID_ASID;
-	if (psp->asids[asid] == ASID_TAKEN)
-		return PSP_ASID_OWNED;
-	if (g->asid)
-		return PSP_ACTIVE;
+	st = psp_asid_check(psp, asid, g->asid);
+	if (st != PSP_SUCCESS)
+		return st;
 	if (g->state == PSP_GUEST_SENT)
 		return PSP_INVALID_GUEST_STATE;
 	if (psp->asids[asid] == ASID_DIRTY)
 		return PSP_DFFLUSH_REQUIRED;
 	if (!asid_suits(psp, g, asid))
 		return PSP_INVALID_ASID;
-	if (!view_key_install(psp->hw, (keyslot_t)asid, g->key))
-		return PSP_RESOURCE_LIMIT;
-	psp->asids[asid] = ASID_TAKEN;
+	st = psp_asid_take(psp, asid, g->key);
+	if (st != PSP_SUCCESS)
+		return st;
 	g->asid = asid;
 	g->has_run = g->state == PSP_GUEST_RUNNING || g->state == PSP_GUEST_SUPDATE;
 	return PSP_SUCCESS;

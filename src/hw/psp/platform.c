@@ -27,6 +27,12 @@ static enum psp_status tmr_reserve(struct psp *psp, uint64_t base, uint32_t len)
 	return PSP_SUCCESS;
 }
 
+void psp_asids_are_dirty(struct psp *psp)
+{
+	memset(psp->asids, ASID_DIRTY, psp->nr_asids + 1u);
+	atomic32_store(&psp->wbinvd_done, 0);
+}
+
 static enum psp_status init(struct psp *psp, uint32_t flags, uint64_t tmr, uint32_t tmr_len)
 {
 	enum psp_status st = PSP_SUCCESS;
@@ -37,8 +43,8 @@ static enum psp_status init(struct psp *psp, uint32_t flags, uint64_t tmr, uint3
 		st = tmr_reserve(psp, tmr, tmr_len);
 	if (st != PSP_SUCCESS)
 		return st;
-	memset(psp->asids, ASID_DIRTY, psp->nr_asids + 1u);
-	atomic32_store(&psp->wbinvd_done, 0);
+	if (!psp->snp.up)
+		psp_asids_are_dirty(psp);
 	psp->es = flags & PSP_INIT_ES;
 	psp->tmr_is_reserved = psp->es;
 	psp->state = PSP_INIT_DONE;
@@ -107,13 +113,22 @@ PSP_COMMAND(psp_do_platform_status)
 }
 
 /* What was dirty is clean once the caches were written back everywhere. */
-PSP_COMMAND(psp_do_df_flush)
+enum psp_status psp_asids_flush(struct psp *psp)
 {
 	if (!atomic32_load(&psp->wbinvd_done))
 		return PSP_WBINVD_REQUIRED;
 	for (uint32_t i = 1; i <= psp->nr_asids; i++)
 		if (psp->asids[i] == ASID_DIRTY)
 			psp->asids[i] = ASID_CLEAN;
+	return PSP_SUCCESS;
+}
+
+PSP_COMMAND(psp_do_df_flush)
+{
+	enum psp_status st = psp_asids_flush(psp);
+
+	if (st != PSP_SUCCESS)
+		return st;
 	if (psp->tmr_is_reserved) {
 		if (!tmr_open(psp->hw, psp->tmr, PSP_TMR_LEN))
 			return PSP_RESOURCE_LIMIT;

@@ -2,19 +2,21 @@
 /*
  * psp.c - the mailbox: which commands there are, in which platform states,
  * and under which lock.  Each command checks the rest in the order in which
- * AMD's firmware does (docs/facts/psp-sev-commands.tsv).
+ * AMD's firmware does (docs/facts/psp-sev-commands.tsv, snp-*.tsv).
  */
-#include "hw/psp/psp_priv.h"
+#include "hw/psp/psp_snp_priv.h"
 
 #include <openssl/crypto.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define IN_UNINIT	(1u << PSP_UNINIT)
 #define IN_INIT		(1u << PSP_INIT_DONE)
 #define IN_WORKING	(1u << PSP_WORKING)
 #define IN_ANY		(IN_UNINIT | IN_INIT | IN_WORKING)
 
-enum access { WHOLE, ONE_GUEST };	/* psp->lock for write, or for read */
+/* psp->lock for write, or for read and the guest's: by handle, or by context page */
+enum access { WHOLE, ONE_GUEST, ONE_SNP_GUEST };
 
 struct command {
 	enum psp_status	(*run)(struct psp *psp, void *buf);
@@ -72,6 +74,25 @@ static const struct command commands[] = {
 	CMD(PSP_RECEIVE_FINISH, psp_do_receive_finish, IN_WORKING, ONE_GUEST, psp_handle),
 	CMD(PSP_DBG_DECRYPT, psp_do_dbg_decrypt, IN_WORKING, ONE_GUEST, psp_dbg),
 	CMD(PSP_DBG_ENCRYPT, psp_do_dbg_encrypt, IN_WORKING, ONE_GUEST, psp_dbg),
+	/* These look at their own platform's state, after their operands. */
+	BARE(PSP_SNP_INIT, psp_do_snp_init, IN_ANY),
+	BARE(PSP_SNP_SHUTDOWN, psp_do_snp_shutdown, IN_ANY),
+	CMD(PSP_SNP_PLATFORM_STATUS, psp_do_snp_platform_status, IN_ANY, WHOLE, psp_snp_addr),
+	BARE(PSP_SNP_DF_FLUSH, psp_do_snp_df_flush, IN_ANY),
+	CMD(PSP_SNP_INIT_EX, psp_do_snp_init_ex, IN_ANY, WHOLE, psp_snp_init_ex),
+	CMD(PSP_SNP_SHUTDOWN_EX, psp_do_snp_shutdown_ex, IN_ANY, WHOLE, psp_snp_shutdown_ex),
+	CMD(PSP_SNP_DECOMMISSION, psp_do_snp_decommission, IN_ANY, WHOLE, psp_snp_addr),
+	CMD(PSP_SNP_ACTIVATE, psp_do_snp_activate, IN_ANY, WHOLE, psp_snp_activate),
+	CMD(PSP_SNP_GUEST_STATUS, psp_do_snp_guest_status, IN_ANY, ONE_SNP_GUEST,
+	    psp_snp_guest_status),
+	CMD(PSP_SNP_GCTX_CREATE, psp_do_snp_gctx_create, IN_ANY, WHOLE, psp_snp_addr),
+	CMD(PSP_SNP_LAUNCH_START, psp_do_snp_launch_start, IN_ANY, WHOLE, psp_snp_launch_start),
+	CMD(PSP_SNP_LAUNCH_UPDATE, psp_do_snp_launch_update, IN_ANY, ONE_SNP_GUEST,
+	    psp_snp_launch_update),
+	CMD(PSP_SNP_LAUNCH_FINISH, psp_do_snp_launch_finish, IN_ANY, ONE_SNP_GUEST,
+	    psp_snp_launch_finish),
+	CMD(PSP_SNP_PAGE_RECLAIM, psp_do_snp_page_reclaim, IN_ANY, WHOLE, psp_snp_addr),
+	CMD(PSP_SNP_PAGE_UNSMASH, psp_do_snp_page_unsmash, IN_ANY, WHOLE, psp_snp_addr),
 };
 
 static void psp_end(void *arg)
@@ -79,6 +100,8 @@ static void psp_end(void *arg)
 	struct psp *psp = arg;
 
 	psp_guests_free(psp);
+	snp_guests_free(psp);
+	EVP_PKEY_free(psp->snp.vcek);
 	identity_free(&psp->identity);
 	rwlock_fini(&psp->lock);
 	free(psp->asids);
@@ -137,23 +160,52 @@ static enum psp_status run_whole(struct psp *psp, const struct command *c, void 
 	return st;
 }
 
-/* The handle is the first word of all these buffers. */
+/* @lock: of the guest that the command is about; NULL: there is none. */
+static enum psp_status run_with(struct psp *psp, const struct command *c, void *buf,
+				struct mutex *lock)
+{
+	enum psp_status st;
+
+	if (!lock)
+		return run(psp, c, buf);
+	mutex_lock(lock);
+	st = run(psp, c, buf);
+	mutex_unlock(lock);
+	return st;
+}
+
+/* The handle, or the context page, is the first word of all these buffers. */
+static struct mutex *guest_lock(struct psp *psp, const struct command *c, const void *buf)
+{
+	uint64_t gctx;
+	uint32_t handle;
+
+	if (c->access == ONE_SNP_GUEST) {
+		struct snp_guest *s;
+
+		memcpy(&gctx, buf, sizeof(gctx));
+		s = snp_guest_find(psp, gctx);
+		return s ? &s->lock : NULL;
+	}
+	memcpy(&handle, buf, sizeof(handle));
+	if (psp_guest_find(psp, handle))
+		return &psp_guest_find(psp, handle)->lock;
+	return NULL;
+}
+
 static enum psp_status run_for_guest(struct psp *psp, const struct command *c, void *buf)
 {
-	struct psp_guest *g;
 	enum psp_status st;
 
 	read_lock(&psp->lock);
-	g = psp_guest_find(psp, *(const uint32_t *)buf);
-	if (g) {
-		mutex_lock(&g->lock);
-		st = run(psp, c, buf);
-		mutex_unlock(&g->lock);
-	} else {
-		st = run(psp, c, buf);
-	}
+	st = run_with(psp, c, buf, guest_lock(psp, c, buf));
 	read_unlock(&psp->lock);
 	return st;
+}
+
+static bool machine_has(const struct hw *hw, enum psp_cmd cmd)
+{
+	return hw->config.c_bit && (cmd < PSP_SNP_INIT || hw->config.snp);
 }
 
 enum psp_status psp_command(struct hw *hw, enum psp_cmd cmd, void *buffer)
@@ -161,7 +213,7 @@ enum psp_status psp_command(struct hw *hw, enum psp_cmd cmd, void *buffer)
 	const struct command *c = (unsigned)cmd < ARRAY_SIZE(commands) ? &commands[cmd] : NULL;
 	struct psp *psp;
 
-	if (!hw->config.c_bit || !c || !c->run || (c->size && !buffer))
+	if (!machine_has(hw, cmd) || !c || !c->run || (c->size && !buffer))
 		return PSP_INVALID_COMMAND;
 	psp = psp_of(hw);
 	if (!psp)

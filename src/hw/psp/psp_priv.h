@@ -48,6 +48,19 @@ struct psp_identity {
 	bool		 is_owned;		/* by an OCA from outside, whose key is not here */
 };
 
+struct snp_guest;
+
+struct psp_snp {			/* psp_snp_priv.h */
+	bool		 up;			/* [p] SNP_INIT was */
+	bool		 rmp_is_made;		/* [p] by an SNP_INIT before */
+	uint32_t	 nr_launched;		/* [p] guests from LAUNCH_START on */
+	struct snp_guest **guests;		/* [p] by hash of the context page */
+	size_t		 nr_buckets, nr_contexts;	/* [p] buckets: a power of two, or 0 */
+	EVP_PKEY	*vcek;			/* [p] signs reports; NULL: not made yet */
+	uint64_t	 reported_tcb;		/* [p] SNP_CONFIG */
+	uint32_t	 mask;			/* [p] SNP_CONFIG: chip id, chip key */
+};
+
 struct psp {
 	struct hw	*hw;
 	struct rwlock	 lock;
@@ -61,6 +74,7 @@ struct psp {
 	struct psp_guest **guests;		/* [p] by handle less 1; NULL: free */
 	uint32_t	 nr_slots, nr_guests;	/* [p] */
 	struct psp_identity identity;		/* [p] */
+	struct psp_snp	 snp;
 };
 
 /* guest.c: the guest that @handle names; NULL: none */
@@ -87,6 +101,18 @@ void identity_free(struct psp_identity *id);
 MUST_CHECK enum psp_status psp_channel_accept(struct psp *psp, const struct psp_cert *dh,
 					      const struct psp_session *s, uint32_t policy,
 					      struct psp_channel *ch);
+
+/*
+ * guest.c: @key goes into slot @asid.  INVALID_ASID, ASID_OWNED, ACTIVE (the guest @has one
+ * already), DFFLUSH_REQUIRED, RESOURCE_LIMIT.  The other way: dirty, if the guest @has_run.
+ */
+MUST_CHECK enum psp_status psp_asid_check(const struct psp *psp, uint32_t asid, uint32_t has);
+MUST_CHECK enum psp_status psp_asid_take(struct psp *psp, uint32_t asid,
+					 const uint8_t key[MEM_KEY_BYTES]);
+void psp_asid_give(struct psp *psp, uint32_t asid, bool has_run);
+/* platform.c: all that are not in use are dirty, as after power on */
+void psp_asids_are_dirty(struct psp *psp);
+MUST_CHECK enum psp_status psp_asids_flush(struct psp *psp);	/* WBINVD_REQUIRED */
 
 /* Raw memory, of nobody's key.  INVALID_ADDRESS when a frame is missing. */
 MUST_CHECK enum psp_status psp_get(struct psp *psp, uint64_t from, void *to, size_t len);

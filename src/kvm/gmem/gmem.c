@@ -11,12 +11,16 @@
 
 #include "base/log.h"
 #include "hw/insn/phys.h"
+#include "hw/insn/view.h"
 #include "kvm/core/attr.h"
 #include "kvm/core/request.h"
 #include "kvm/core/vm_type_ops.h"
 #include "kvm/gmem/audit.h"
 #include "kvm/gmem/store.h"
 #include "kvm/mmu/mmu.h"
+
+#define GMEM_ORDER_2M		(PG_LEVEL_SHIFT(PG_LEVEL_2M) - PAGE_SHIFT)
+#define NR_PREPARE_LOCKS	16u
 
 #define FALLOC_FL_KEEP_SIZE	1
 #define FALLOC_FL_PUNCH_HOLE	2
@@ -28,6 +32,7 @@ struct gmem_file {
 	uint64_t		 ino;		/* [c] */
 	struct rwlock		 invalidate_lock;	/* RANK_GMEM */
 	struct range_tree	 bindings;	/* [S] + invalidate_lock write: slots by page */
+	struct mutex		 prepare_lock[NR_PREPARE_LOCKS];	/* inside; by 2 MiB */
 	struct gmem_store	 store;
 };
 
@@ -58,9 +63,12 @@ int kvm_gmem_create(struct kvm *kvm, const struct kvm_create_guest_memfd *args,
 	r = rwlock_init(&file->invalidate_lock, "gmem->invalidate_lock", RANK_GMEM);
 	if (r)
 		goto out_free;
-	r = gmem_store_init(&file->store, kvm->module->hw, file->size);
+	r = gmem_store_init(&file->store, kvm->module->hw, file->size,
+			    kvm->module->params.gmem_order >= GMEM_ORDER_2M);
 	if (r)
 		goto out_lock;
+	for (unsigned i = 0; i < NR_PREPARE_LOCKS; i++)
+		mutex_init(&file->prepare_lock[i], "gmem->prepare_lock", RANK_GMEM_PREPARE);
 	kvm_get(kvm);
 	file->kvm = kvm;
 	*out = file;
@@ -124,14 +132,22 @@ static void invalidate_end(struct gmem_file *file, uint64_t start, uint64_t end)
 	write_unlock(&kvm->mmu_lock);
 }
 
-/* Pages go back to the host: the VM type first takes its hands off. */
-static void freed(void *arg, void *bytes, uint64_t n)
+/*
+ * Pages go back to the host: the VM type first takes its hands off.  What a key's
+ * view has of them is dropped: the frames end, until somebody wants them again.
+ */
+static uint64_t freed(void *arg, void *bytes, uint64_t n)
 {
 	struct kvm *kvm = ((struct gmem_file *)arg)->kvm;
-	hpa_t start = phys_publish(kvm->module->hw, bytes);
+	struct hw *hw = kvm->module->hw;
+	hpa_t start = phys_publish(hw, bytes), done;
 
-	if (hpa_is_valid(start))
-		kvm->ops->gmem_invalidate(kvm, start, HPA(start.v + (n << PAGE_SHIFT)));
+	if (!hpa_is_valid(start))
+		return n;
+	done = kvm->ops->gmem_invalidate(kvm, start, HPA(start.v + (n << PAGE_SHIFT)));
+	if (done.v > start.v && view_may_hide(hw, bytes, done.v - start.v))
+		phys_retire(hw, bytes, done.v - start.v);
+	return (done.v - start.v) >> PAGE_SHIFT;
 }
 
 void kvm_gmem_release(struct gmem_file *file)
@@ -156,6 +172,8 @@ void kvm_gmem_release(struct gmem_file *file)
 	srcu_synchronize(&kvm->srcu);
 	gmem_store_discard(&file->store, 0, nr_pages, freed, file);
 	gmem_store_fini(&file->store);
+	for (unsigned i = 0; i < NR_PREPARE_LOCKS; i++)
+		mutex_fini(&file->prepare_lock[i]);
 	rwlock_fini(&file->invalidate_lock);
 	free(file);
 	kvm_put(kvm);
@@ -303,32 +321,76 @@ void kvm_gmem_unbind(struct kvm_memory_slot *slot)
 	write_unlock(&file->invalidate_lock);
 }
 
+static uint64_t page_of(const struct kvm_memory_slot *slot, gfn_t gfn)
+{
+	return gfn.v - slot->base_gfn.v + slot->gmem.pgoff;
+}
+
+/* 2M where @p is, and its 2 MiB sits in the slot as it sits in the file. */
+static uint8_t level_for(const struct kvm_memory_slot *slot, uint64_t index,
+			 const struct gmem_page *p)
+{
+	uint64_t n = PG_LEVEL_PAGES(PG_LEVEL_2M), first = ALIGN_DOWN(index, n);
+	bool fits = IS_ALIGNED(slot->base_gfn.v - slot->gmem.pgoff, n) &&
+		    first >= slot->gmem.pgoff && first + n <= slot->gmem.pgoff + slot->npages;
+
+	return fits ? p->level : PG_LEVEL_4K;
+}
+
+/* Page @index is there, with a frame. */
+static int take_page(struct gmem_file *file, uint64_t index, struct gmem_page *p, hpa_t *page)
+{
+	int r = gmem_store_page(&file->store, index, p);
+
+	if (r)
+		return r;
+	*page = phys_publish(file->kvm->module->hw, p->bytes);
+	return hpa_is_valid(*page) ? 0 : -ENOMEM;
+}
+
+/*
+ * Nobody prepares a page twice, and none that goes meanwhile: what was seen of it
+ * without the locks is looked at once more.
+ */
+static int prepare(struct gmem_file *file, const struct kvm_memory_slot *slot, gfn_t gfn,
+		   struct gmem_page *p, hpa_t *page)
+{
+	uint64_t index = page_of(slot, gfn);
+	struct mutex *lock = &file->prepare_lock[(index >> GMEM_ORDER_2M) % NR_PREPARE_LOCKS];
+	struct kvm *kvm = file->kvm;
+	int r;
+
+	read_lock(&file->invalidate_lock);
+	mutex_lock(lock);
+	r = take_page(file, index, p, page);
+	if (!r && !p->prepared) {
+		r = kvm->ops->gmem_prepare(kvm, *page, gfn, level_for(slot, index, p));
+		if (!r)
+			gmem_store_set_prepared(&file->store, index);
+	}
+	mutex_unlock(lock);
+	read_unlock(&file->invalidate_lock);
+	return r;
+}
+
 int kvm_gmem_get_pfn(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn, hpa_t *page,
 		     uint8_t *max_level)
 {
 	struct gmem_file *file = atomicptr_load_acquire(&slot->gmem.file);
-	uint64_t index = gfn.v - slot->base_gfn.v + slot->gmem.pgoff;
-	bool prepared;
-	void *bytes;
+	uint64_t index = page_of(slot, gfn);
+	struct gmem_page p = { .level = PG_LEVEL_4K };
 	int r;
 
 	if (!file)
 		return -EFAULT;
 	if (index >= file->size >> PAGE_SHIFT)
 		return -EIO;
-	bytes = gmem_store_page(&file->store, index, &prepared);
-	if (!bytes)
-		return -ENOMEM;
-	*page = phys_publish(kvm->module->hw, bytes);
-	if (!hpa_is_valid(*page))
-		return -ENOMEM;
-	*max_level = PG_LEVEL_4K;	/* a file's folios are of order 0 */
+	r = take_page(file, index, &p, page);
+	SYNC_POINT(gmem_page_got);
 	/* Where nothing is to be prepared, nothing need be remembered either. */
-	if (prepared || kvm->ops->gmem_prepare == vm_type_no_gmem_prepare)
-		return 0;
-	r = kvm->ops->gmem_prepare(kvm, *page, gfn, *max_level);
-	if (!r)
-		gmem_store_set_prepared(&file->store, index);
+	if (!r && !p.prepared && kvm->ops->gmem_prepare != vm_type_no_gmem_prepare)
+		r = prepare(file, slot, gfn, &p, page);
+	*max_level = level_for(slot, index, &p);
 	return r;
 }
 
@@ -337,19 +399,18 @@ static int populate_page(struct kvm *kvm, struct gmem_file *file, uint64_t index
 			 uint64_t n, kvm_gmem_fill fill, void *arg)
 {
 	gfn_t gfn = GFN(start.v + n);
-	bool prepared;
-	void *bytes = gmem_store_page(&file->store, index, &prepared);
-	hpa_t page = bytes ? phys_publish(kvm->module->hw, bytes) : HPA_INVALID;
-	int r;
+	struct gmem_page p;
+	hpa_t page;
+	int r = take_page(file, index, &p, &page);
 
-	if (!hpa_is_valid(page))
-		return -ENOMEM;
-	if (prepared)
+	if (r)
+		return r;
+	if (p.prepared)
 		return -EEXIST;
 	if (!kvm_range_has_memory_attributes(kvm, gfn, GFN(gfn.v + 1), KVM_MEMORY_ATTRIBUTE_PRIVATE,
 					     KVM_MEMORY_ATTRIBUTE_PRIVATE))
 		return -EINVAL;
-	r = fill(kvm, gfn, page, bytes, n, arg);
+	r = fill(kvm, gfn, page, p.bytes, n, arg);
 	if (!r)
 		gmem_store_set_prepared(&file->store, index);
 	return r;
@@ -387,10 +448,12 @@ const void *kvm_gmem_private_bytes(const struct kvm_memory_slot *slot, gfn_t gfn
 {
 	const struct gmem_file *file = atomicptr_load_acquire(&slot->gmem.file);
 
-	*max_level = PG_LEVEL_4K;
-	if (!file)
-		return NULL;
-	return gmem_store_peek(&file->store, gfn.v - slot->base_gfn.v + slot->gmem.pgoff);
+	uint64_t index = page_of(slot, gfn);
+	struct gmem_page p = { .level = PG_LEVEL_4K };
+	const void *bytes = file ? gmem_store_peek(&file->store, index, &p.level) : NULL;
+
+	*max_level = level_for(slot, index, &p);
+	return bytes;
 }
 
 static void audit_binding(struct kvm_audit *a, const struct kvm_memory_slot *slot)

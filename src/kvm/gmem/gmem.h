@@ -38,7 +38,8 @@ void kvm_gmem_unbind(struct kvm_memory_slot *slot);
  * The page behind a private gfn of @slot, allocated and prepared: its address
  * and the largest level it may be mapped at.  The answer holds if no
  * invalidation overlaps (kvm->inv); the file lives as long as the caller's
- * SRCU section.  -EFAULT, -EIO, -ENOMEM; what gmem_prepare says.
+ * SRCU section.  -EFAULT, -EIO, -ENOMEM; -EHWPOISON: it once did not come back
+ * from a guest; what gmem_prepare says.
  */
 MUST_CHECK int kvm_gmem_get_pfn(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn,
 				hpa_t *page, uint8_t *max_level);

@@ -9,14 +9,17 @@
 #include "hw/insn/phys.h"
 #include "os/memory.h"
 
+#define HUGE_PAGES	PG_LEVEL_PAGES(PG_LEVEL_2M)
 #define MAX_CHUNK_PAGES	(1ull << (30 - PAGE_SHIFT))
+
+/* Bitmaps of chunk_pages bits behind one another: bits[which * words() + page / 64]. */
+enum { ALLOCATED, PREPARED, LEAKED, NR_BITMAPS };
 
 struct gmem_chunk {
 	struct gmem_chunk *next;	/* in store->made; constant once there */
 	uint64_t	 first;		/* its first page in the file */
 	char		*base;
-	uint64_t	*prepared;	/* bitmap, behind @allocated */
-	uint64_t	 allocated[];	/* bitmap */
+	uint64_t	 bits[];
 };
 
 static size_t words(const struct gmem_store *s)
@@ -29,9 +32,22 @@ static size_t table_size(const struct gmem_store *s)
 	return ALIGN_UP(s->nr_chunks * sizeof(*s->chunks), PAGE_SIZE);
 }
 
-int gmem_store_init(struct gmem_store *s, struct hw *hw, uint64_t size)
+/* The word of bitmap @which that has the page @at of the chunk. */
+static uint64_t *word_of(const struct gmem_store *s, const struct gmem_chunk *c, unsigned which,
+			 uint64_t at)
 {
-	*s = (struct gmem_store){ .hw = hw, .nr_pages = size >> PAGE_SHIFT, .chunk_pages = 1 };
+	return (uint64_t *)&c->bits[which * words(s) + at / 64];
+}
+
+static bool has(const struct gmem_store *s, const struct gmem_chunk *c, unsigned which, uint64_t at)
+{
+	return sync_word_load(word_of(s, c, which, at)) & BIT(at % 64);
+}
+
+int gmem_store_init(struct gmem_store *s, struct hw *hw, uint64_t size, bool huge)
+{
+	*s = (struct gmem_store){ .hw = hw, .nr_pages = size >> PAGE_SHIFT, .chunk_pages = 1,
+				  .huge = huge };
 	while (s->chunk_pages < s->nr_pages && s->chunk_pages < MAX_CHUNK_PAGES)
 		s->chunk_pages *= 2;
 	s->nr_chunks = (s->nr_pages + s->chunk_pages - 1) / s->chunk_pages;
@@ -42,11 +58,10 @@ int gmem_store_init(struct gmem_store *s, struct hw *hw, uint64_t size)
 static struct gmem_chunk *chunk_create(const struct gmem_store *s)
 {
 	size_t size = s->chunk_pages << PAGE_SHIFT;
-	struct gmem_chunk *c = calloc(1, sizeof(*c) + 2 * words(s) * sizeof(uint64_t));
+	struct gmem_chunk *c = calloc(1, sizeof(*c) + NR_BITMAPS * words(s) * sizeof(c->bits[0]));
 
 	if (!c)
 		return NULL;
-	c->prepared = c->allocated + words(s);
 	/* Aligned to its size: what is aligned in the file is aligned in memory. */
 	c->base = os_map_private(size, size);
 	if (!c->base) {
@@ -56,12 +71,35 @@ static struct gmem_chunk *chunk_create(const struct gmem_store *s)
 	return c;
 }
 
-static void chunk_destroy(const struct gmem_store *s, struct gmem_chunk *c)
+/*
+ * Runs of pages of [@from, @to) that are not leaked: those stay where they are, and
+ * as they are, for ever.
+ */
+static void each_good_run(struct gmem_store *s, struct gmem_chunk *c, uint64_t from, uint64_t to,
+			  void (*fn)(struct gmem_store *s, void *bytes, size_t size))
 {
-	size_t size = s->chunk_pages << PAGE_SHIFT;
+	uint64_t at = atomic64_load_acquire(&s->nr_leaked) ? from : to;
 
-	phys_retire(s->hw, c->base, size);
-	os_unmap(c->base, size);
+	for (; at < to; at++) {
+		if (!has(s, c, LEAKED, at))
+			continue;
+		if (at > from)
+			fn(s, c->base + (from << PAGE_SHIFT), (at - from) << PAGE_SHIFT);
+		from = at + 1;
+	}
+	if (to > from)
+		fn(s, c->base + (from << PAGE_SHIFT), (to - from) << PAGE_SHIFT);
+}
+
+static void give_up(struct gmem_store *s, void *bytes, size_t size)
+{
+	phys_retire(s->hw, bytes, size);
+	os_unmap(bytes, size);
+}
+
+static void chunk_destroy(struct gmem_store *s, struct gmem_chunk *c)
+{
+	each_good_run(s, c, 0, s->chunk_pages, give_up);
 	free(c);
 }
 
@@ -111,39 +149,88 @@ static char *bytes_of(const struct gmem_store *s, const struct gmem_chunk *c, ui
 	return c->base + (index % s->chunk_pages << PAGE_SHIFT);
 }
 
-void *gmem_store_page(struct gmem_store *s, uint64_t index, bool *prepared)
+static void set_allocated(struct gmem_store *s, struct gmem_chunk *c, uint64_t at, uint64_t mask)
 {
-	struct gmem_chunk *c = chunk_of(s, index, true);
-	uint64_t bit = index % s->chunk_pages, mask = BIT(bit % 64);
+	uint64_t old = sync_word_or(word_of(s, c, ALLOCATED, at), mask);
 
-	if (!c)
-		return NULL;
-	/* Look first: a bitmap that nobody writes is in every cache. */
-	if (!(sync_word_load(&c->allocated[bit / 64]) & mask) &&
-	    !(sync_word_or(&c->allocated[bit / 64], mask) & mask))
-		atomic64_add(&s->nr_allocated, 1);
-	*prepared = sync_word_load(&c->prepared[bit / 64]) & mask;
-	return bytes_of(s, c, index);
+	if (mask & ~old)
+		atomic64_add(&s->nr_allocated, __builtin_popcountll(mask & ~old));
 }
 
-const void *gmem_store_peek(const struct gmem_store *s, uint64_t index)
+/* How many of the 512 pages around @at are there. */
+static unsigned count_huge(const struct gmem_store *s, const struct gmem_chunk *c, uint64_t at)
+{
+	const uint64_t *w = word_of(s, c, ALLOCATED, at & ~(HUGE_PAGES - 1));
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < HUGE_PAGES / 64; i++)
+		n += __builtin_popcountll(sync_word_load(&w[i]));
+	return n;
+}
+
+/* No page of the 2 MiB from @head on is leaked. */
+static bool is_good(const struct gmem_store *s, const struct gmem_chunk *c, uint64_t head)
+{
+	for (uint64_t i = 0; i < HUGE_PAGES; i += 64)
+		if (sync_word_load(word_of(s, c, LEAKED, head + i)))
+			return false;
+	return true;
+}
+
+/* The 512 pages around @at come together, or, where some are there already, each by itself. */
+static bool is_huge(struct gmem_store *s, struct gmem_chunk *c, uint64_t at)
+{
+	uint64_t head = at & ~(HUGE_PAGES - 1);
+	unsigned n;
+
+	if (!s->huge || c->first + head + HUGE_PAGES > s->nr_pages)
+		return false;
+	n = count_huge(s, c, at);
+	if (n || !is_good(s, c, head))
+		return n == HUGE_PAGES;
+	for (uint64_t i = 0; i < HUGE_PAGES; i += 64)
+		set_allocated(s, c, head + i, ~0ull);
+	return true;
+}
+
+int gmem_store_page(struct gmem_store *s, uint64_t index, struct gmem_page *out)
+{
+	struct gmem_chunk *c = chunk_of(s, index, true);
+	uint64_t at = index % s->chunk_pages;
+
+	if (!c)
+		return -ENOMEM;
+	if (unlikely(has(s, c, LEAKED, at)))
+		return -EHWPOISON;
+	out->level = is_huge(s, c, at) ? PG_LEVEL_2M : PG_LEVEL_4K;
+	/* Look first: a bitmap that nobody writes is in every cache. */
+	if (!has(s, c, ALLOCATED, at))
+		set_allocated(s, c, at, BIT(at % 64));
+	out->prepared = has(s, c, PREPARED, at);
+	out->bytes = bytes_of(s, c, index);
+	return 0;
+}
+
+const void *gmem_store_peek(const struct gmem_store *s, uint64_t index, uint8_t *level)
 {
 	const struct gmem_chunk *c = index < s->nr_pages
 				   ? atomicptr_load_acquire(&s->chunks[index / s->chunk_pages]) : NULL;
-	uint64_t bit = index % s->chunk_pages;
+	uint64_t at = index % s->chunk_pages;
 
-	if (!c || !(sync_word_load(&c->allocated[bit / 64]) & BIT(bit % 64)))
+	if (!c || !has(s, c, ALLOCATED, at))
 		return NULL;
+	*level = s->huge && s->chunk_pages >= HUGE_PAGES && count_huge(s, c, at) == HUGE_PAGES
+		 ? PG_LEVEL_2M : PG_LEVEL_4K;
 	return bytes_of(s, c, index);
 }
 
 void gmem_store_set_prepared(struct gmem_store *s, uint64_t index)
 {
 	struct gmem_chunk *c = chunk_of(s, index, false);
-	uint64_t bit = index % s->chunk_pages;
+	uint64_t at = index % s->chunk_pages;
 
 	if (c)
-		sync_word_or(&c->prepared[bit / 64], BIT(bit % 64));
+		sync_word_or(word_of(s, c, PREPARED, at), BIT(at % 64));
 }
 
 /* The bits of word @w that stand for [from, to). */
@@ -165,59 +252,84 @@ int gmem_store_allocate(struct gmem_store *s, uint64_t start, uint64_t end)
 	r = os_populate(bytes_of(s, c, start), (end - start) << PAGE_SHIFT);
 	if (r)
 		return r;
-	for (uint64_t w = from / 64; w <= (to - 1) / 64; w++) {
-		uint64_t mask = mask_in_word(w, from, to);
-		uint64_t old = sync_word_or(&c->allocated[w], mask);
-
-		atomic64_add(&s->nr_allocated, __builtin_popcountll(mask & ~old));
-	}
+	for (uint64_t w = from / 64; w <= (to - 1) / 64; w++)
+		set_allocated(s, c, w * 64, mask_in_word(w, from, to) &
+					    ~sync_word_load(word_of(s, c, LEAKED, w * 64)));
 	return 0;
 }
 
 struct discard {
 	struct gmem_store *store;
-	void		(*freed)(void *arg, void *bytes, uint64_t n);
+	gmem_freed_fn	*freed;
 	void		*arg;
+	uint64_t	 first, n;	/* a run of the chunk that is to be told */
 };
 
-/* Pages [from, to) of @c, all in one word; the bits are cleared already. */
-static void tell_freed(const struct discard *d, const struct gmem_chunk *c, uint64_t w,
-		       uint64_t was_allocated)
+/* The bits of the run are cleared already. */
+static void tell_freed(struct discard *d, struct gmem_chunk *c)
 {
-	while (was_allocated) {
-		unsigned first = __builtin_ctzll(was_allocated);
-		uint64_t rest = ~(was_allocated >> first);
+	while (d->n) {
+		uint64_t good = d->freed(d->arg, c->base + (d->first << PAGE_SHIFT), d->n);
+
+		if (good >= d->n)
+			break;
+		sync_word_or(word_of(d->store, c, LEAKED, d->first + good),
+			     BIT((d->first + good) % 64));
+		atomic64_add(&d->store->nr_leaked, 1);
+		d->first += good + 1;
+		d->n -= good + 1;
+	}
+	d->n = 0;
+}
+
+/* Pages @was of the word @w were there: they make the run longer, or begin another. */
+static void add_to_run(struct discard *d, struct gmem_chunk *c, uint64_t w, uint64_t was)
+{
+	while (was) {
+		unsigned first = __builtin_ctzll(was);
+		uint64_t rest = ~(was >> first);
 		unsigned n = rest ? __builtin_ctzll(rest) : 64;
 
-		d->freed(d->arg, c->base + ((w * 64 + first) << PAGE_SHIFT), n);
-		was_allocated &= n + first >= 64 ? 0 : ~0ull << (first + n);
+		if (d->n && d->first + d->n != w * 64 + first)
+			tell_freed(d, c);
+		if (!d->n)
+			d->first = w * 64 + first;
+		d->n += n;
+		was &= n + first >= 64 ? 0 : ~0ull << (first + n);
 	}
 }
 
-/* Pages [from, to) of one chunk. */
-static void discard_in_chunk(const struct discard *d, struct gmem_chunk *c, uint64_t from,
-			     uint64_t to)
+static void forget_bytes(struct gmem_store *s, void *bytes, size_t size)
 {
+	os_discard(bytes, size);
+}
+
+/* Pages [from, to) of one chunk. */
+static void discard_in_chunk(struct discard *d, struct gmem_chunk *c, uint64_t from, uint64_t to)
+{
+	struct gmem_store *s = d->store;
 	uint64_t nr_freed = 0;
 
 	for (uint64_t w = from / 64; w <= (to - 1) / 64; w++) {
 		uint64_t mask = mask_in_word(w, from, to), old;
 
-		if (!(sync_word_load(&c->allocated[w]) & mask))
+		if (!(sync_word_load(word_of(s, c, ALLOCATED, w * 64)) & mask))
 			continue;
-		old = sync_word_and(&c->allocated[w], ~mask) & mask;
-		sync_word_and(&c->prepared[w], ~mask);
+		old = sync_word_and(word_of(s, c, ALLOCATED, w * 64), ~mask) & mask;
+		sync_word_and(word_of(s, c, PREPARED, w * 64), ~mask);
 		nr_freed += __builtin_popcountll(old);
-		tell_freed(d, c, w, old);
+		/* A fault that was too late may have taken a leaked one again. */
+		add_to_run(d, c, w, old & ~sync_word_load(word_of(s, c, LEAKED, w * 64)));
 	}
+	tell_freed(d, c);
 	if (!nr_freed)
 		return;
-	os_discard(c->base + (from << PAGE_SHIFT), (to - from) << PAGE_SHIFT);
-	atomic64_sub(&d->store->nr_allocated, nr_freed);
+	each_good_run(s, c, from, to, forget_bytes);
+	atomic64_sub(&s->nr_allocated, nr_freed);
 }
 
 void gmem_store_discard(struct gmem_store *s, uint64_t start, uint64_t end,
-			void (*freed)(void *arg, void *bytes, uint64_t n), void *arg)
+			gmem_freed_fn *freed, void *arg)
 {
 	struct discard d = { .store = s, .freed = freed, .arg = arg };
 

@@ -25,31 +25,43 @@ struct gmem_store {
 	uint64_t	 nr_chunks;
 	uint64_t	 nr_pages;	/* of the file */
 	uint64_t	 chunk_pages;	/* power of two */
+	bool		 huge;		/* pages come by 2 MiB where a whole one is free */
 	atomic64_t	 nr_allocated;	/* pages */
+	atomic64_t	 nr_leaked;	/* pages that must never be used again */
 	struct hw	*hw;
 };
 
 /* @size: bytes, > 0, whole pages.  -ENOMEM. */
-MUST_CHECK int gmem_store_init(struct gmem_store *s, struct hw *hw, uint64_t size);
-/* Nobody has a translation to any of it; its frames are retired. */
+MUST_CHECK int gmem_store_init(struct gmem_store *s, struct hw *hw, uint64_t size, bool huge);
+/* Nobody has a translation to any of it; its frames are retired, but for leaked ones. */
 void gmem_store_fini(struct gmem_store *s);
 
-/*
- * The bytes of page @index, allocated; NULL: no memory.  *prepared: what was
- * said about it with gmem_store_set_prepared since it was allocated.
- */
-MUST_CHECK void *gmem_store_page(struct gmem_store *s, uint64_t index, bool *prepared);
+struct gmem_page {
+	void	*bytes;
+	bool	 prepared;	/* gmem_store_set_prepared() since it was allocated */
+	uint8_t	 level;		/* PG_LEVEL_2M: so are the others of its 2 MiB of the file */
+};
+
+/* Page @index, allocated.  -ENOMEM; -EHWPOISON: it is leaked. */
+MUST_CHECK int gmem_store_page(struct gmem_store *s, uint64_t index, struct gmem_page *out);
 void gmem_store_set_prepared(struct gmem_store *s, uint64_t index);
 
-/* Allocates [start, end), at most one chunk's worth, and commits its memory.  -ENOMEM. */
+/* Allocates [start, end), at most one chunk's worth, but for leaked pages.  -ENOMEM. */
 MUST_CHECK int gmem_store_allocate(struct gmem_store *s, uint64_t start, uint64_t end);
 
 /*
- * [start, end) read as zero afterwards and are not allocated.  @freed is told
- * about each allocated run, before it goes: @bytes of @n pages.
+ * Told that @n pages, @bytes, which were allocated, go.  How many of them, from
+ * the first on, may be used again: where not all, the next one is leaked, and the
+ * rest is told anew.
  */
-void gmem_store_discard(struct gmem_store *s, uint64_t start, uint64_t end,
-			void (*freed)(void *arg, void *bytes, uint64_t n), void *arg);
+typedef uint64_t gmem_freed_fn(void *arg, void *bytes, uint64_t n);
 
-/* The bytes of page @index if it is allocated, else NULL. */
-const void *gmem_store_peek(const struct gmem_store *s, uint64_t index);
+/*
+ * [start, end) read as zero afterwards and are not allocated.  @freed is told
+ * about each allocated run, before it goes.
+ */
+void gmem_store_discard(struct gmem_store *s, uint64_t start, uint64_t end, gmem_freed_fn *freed,
+			void *arg);
+
+/* The bytes of page @index if it is allocated, else NULL; @level as in struct gmem_page. */
+const void *gmem_store_peek(const struct gmem_store *s, uint64_t index, uint8_t *level);

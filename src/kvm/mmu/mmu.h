@@ -63,6 +63,11 @@ enum kvm_gfn_filter { KVM_FILTER_SHARED = 1, KVM_FILTER_PRIVATE = 2 };
  */
 MUST_CHECK bool kvm_mmu_unmap_range(struct kvm *kvm, struct kvm_memory_slot *slot,
 				    gfn_t start, gfn_t end, unsigned filter, bool flush);
+/*
+ * Takes the lock and zaps all leaves within [start, end), whatever their slot, in a
+ * bracket of its own, as the kernel's kvm_zap_gfn_range(): faults under way start over.
+ */
+void kvm_mmu_zap_gfn_range(struct kvm *kvm, gfn_t start, gfn_t end);
 /* Takes the lock, zaps everything of the direct roots, flushes. slots_lock. */
 void kvm_mmu_zap_all_fast(struct kvm *kvm);
 /* Before a slot goes or moves: zap all or its range, as type and quirk say. */

@@ -85,6 +85,22 @@ bool kvm_mmu_unmap_range(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t st
 	return flush;
 }
 
+void kvm_mmu_zap_gfn_range(struct kvm *kvm, gfn_t start, gfn_t end)
+{
+	struct kvm_mmu_page *root;
+	bool flush = false;
+
+	write_lock(&kvm->mmu_lock);
+	kvm_mmu_invalidate_begin(kvm);
+	kvm_mmu_invalidate_range_add(kvm, start, end);
+	for_each_tdp_mmu_root(root, kvm, -1, TDP_VALID_ROOTS | TDP_INVALID_ROOTS)
+		flush = tdp_mmu_zap_leaves(kvm, root, start, end, flush);
+	if (flush)
+		kvm_flush_remote_tlbs(kvm);
+	kvm_mmu_invalidate_end(kvm);
+	write_unlock(&kvm->mmu_lock);
+}
+
 static void zap_slot(struct kvm *kvm, struct kvm_memory_slot *slot, unsigned filter)
 {
 	write_lock(&kvm->mmu_lock);

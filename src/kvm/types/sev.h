@@ -16,6 +16,7 @@
 #include "base/list.h"
 #include "hw/insn/psp.h"
 #include "kvm/core/kvm.h"
+#include "kvm/core/ratelimit.h"
 #include "kvm/core/vm_type_ops.h"
 #include "softcvm/uapi/kvm_sev.h"
 #include "sync/lock.h"
@@ -26,6 +27,18 @@
 
 #define GHCB_VERSION_MIN	1u
 #define GHCB_VERSION_MAX	2u
+
+/* What KVM says at most so often (snp_fault.c, snp_memory.c). */
+enum snp_warning {
+	SNP_WARN_NOT_PRIVATE,
+	SNP_WARN_NO_SLOT,
+	SNP_WARN_NO_PAGE,
+	SNP_WARN_NOT_ASSIGNED,
+	SNP_WARN_NOT_SPLIT,
+	SNP_WARN_PREPARE,
+	SNP_WARN_PUNCH,
+	NR_SNP_WARNINGS
+};
 
 /* What kvm_amd found out when it was loaded. */
 struct sev_module {
@@ -42,6 +55,7 @@ struct sev_module {
 	void		*tmr;		/* [c] the firmware's, with ES; the kernel may not touch it */
 	hpa_t		 tmr_page;	/* [c] */
 	atomic64_t	 nr_leaked;	/* [a] pages that did not come back: snp_leak_pages() */
+	struct ratelimit rmp_warned[NR_SNP_WARNINGS];	/* [a] */
 };
 
 /* One KVM_MEMORY_ENCRYPT_REG_REGION. */

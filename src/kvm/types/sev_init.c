@@ -159,9 +159,10 @@ static void vm_free(struct kvm *kvm)
 	.refuse_msr = sev_es_refuse_msr,				\
 	.move_enc_context_from = sev_move_enc_context_from,		\
 	.copy_enc_context_from = sev_copy_enc_context_from,		\
-	.gmem_prepare = vm_type_no_gmem_prepare,			\
-	.gmem_invalidate = vm_type_no_gmem_invalidate,			\
-	.max_mapping_level = vm_type_no_max_mapping_level,		\
+	.gmem_prepare = snp_gmem_prepare,				\
+	.gmem_invalidate = snp_gmem_invalidate,				\
+	.max_mapping_level = snp_max_mapping_level,			\
+	.handle_rmp_fault = snp_handle_rmp_fault,			\
 	.vcpu_mem_enc_ioctl = vm_type_no_vcpu_mem_enc_ioctl,		\
 	.link_external_spt = vm_type_no_link_external_spt,		\
 	.set_external_spte = vm_type_no_set_external_spte,		\

@@ -13,10 +13,14 @@
 /* SNP VMs' VMSA has no address of its own: this is what the digest has (spec snp.md 6.7). */
 #define SNP_VMSA_GPA	0xfffffffff000ull
 
-/* What RMPREAD says of @page: assigned or not, and the size.  -ENXIO: not in the table. */
+/* Room for what peek_rmp_text() says of a page. */
+#define SNP_RMP_TEXT	200u
+
+/* What RMPREAD says of @page.  -ENXIO: not in the table. */
 struct snp_rmp {
-	bool	assigned;
-	uint8_t	level;		/* PG_LEVEL_4K or _2M */
+	bool	assigned;	/* this page */
+	uint8_t	level;		/* PG_LEVEL_4K or _2M, by the first entry of the 2 MiB */
+	bool	none_assigned;	/* nor any other of the 2 MiB */
 };
 MUST_CHECK int snp_lookup_rmp(struct kvm_module *module, hpa_t page, struct snp_rmp *out);
 
@@ -38,11 +42,15 @@ MUST_CHECK hpa_t snp_safe_alloc_page(struct kvm_module *module);
 MUST_CHECK hpa_t snp_alloc_firmware_page(struct kvm_module *module);
 void snp_free_firmware_page(struct kvm_module *module, hpa_t page);
 
-/* guest_memfd's hooks (snp_memory.c) */
-int snp_gmem_prepare(struct kvm *kvm, hpa_t page, gfn_t gfn, uint8_t max_level);
-void snp_gmem_invalidate(struct kvm *kvm, hpa_t start, hpa_t end);
+/*
+ * guest_memfd's hooks (snp_memory.c, spec snp.md 5.2), of every VM type on AMD: with a
+ * VM that is no SNP guest they do nothing.  prepare: at most one thread at a time for
+ * the same 2 MiB; -ENOENT: not in the RMP, -EINVAL: RMPUPDATE refused.
+ */
+MUST_CHECK int snp_gmem_prepare(struct kvm *kvm, hpa_t page, gfn_t gfn, uint8_t max_level);
+MUST_CHECK hpa_t snp_gmem_invalidate(struct kvm *kvm, hpa_t start, hpa_t end);
 uint8_t snp_max_mapping_level(struct kvm *kvm, hpa_t page, bool is_private);
-/* After a nested fault with the RMP bit that is otherwise served (snp_fault.c). */
+/* After a nested fault with the RMP bit that is otherwise served (snp_fault.c).  SRCU held. */
 void snp_handle_rmp_fault(struct kvm_vcpu *vcpu, gpa_t gpa, uint64_t error_code);
 
 /*

@@ -5,22 +5,39 @@
 #include <errno.h>
 
 #include "base/log.h"
+#include "hw/insn/peek.h"
 #include "hw/insn/phys.h"
 #include "hw/insn/psp_snp.h"
 #include "kvm/types/snp.h"
 #include "os/process.h"
+#include "trace/counters.h"
 
-int snp_lookup_rmp(struct kvm_module *module, hpa_t page, struct snp_rmp *out)
+static hpa_t head_of(hpa_t page)
 {
-	struct rmp_operand e;
+	return HPA(ALIGN_DOWN(page.v, PG_LEVEL_SIZE(PG_LEVEL_2M)));
+}
+
+static enum rmp_status read_entry(struct kvm_module *module, hpa_t page, struct rmp_operand *e)
+{
 	enum rmp_status st;
 
-	while ((st = rmpread(module->hw, page, &e)) == RMP_FAIL_INUSE || st == RMP_FAIL_OVERLAP)
+	while ((st = rmpread(module->hw, page, e)) == RMP_FAIL_INUSE || st == RMP_FAIL_OVERLAP)
 		os_yield();
-	if (st != RMP_SUCCESS)
+	return st;
+}
+
+/* As in the kernel, the page's own entry first and then the one that has the size. */
+int snp_lookup_rmp(struct kvm_module *module, hpa_t page, struct snp_rmp *out)
+{
+	struct rmp_operand e, head;
+
+	if (read_entry(module, page, &e) != RMP_SUCCESS ||
+	    read_entry(module, head_of(page), &head) != RMP_SUCCESS)
 		return -ENXIO;
 	out->assigned = e.assigned & 1;
-	out->level = e.page_size & RMP_OPERAND_2M ? PG_LEVEL_2M : PG_LEVEL_4K;
+	out->level = head.page_size & RMP_OPERAND_2M ? PG_LEVEL_2M : PG_LEVEL_4K;
+	out->none_assigned = !(e.assigned & 1) && !(head.assigned & 1) &&
+			     !(head.page_size & RMP_OPERAND_OTHERS);
 	return 0;
 }
 
@@ -68,11 +85,12 @@ int rmp_make_shared(struct kvm_module *module, hpa_t page, uint8_t level)
 
 enum rmp_status snp_psmash(struct kvm_module *module, hpa_t page)
 {
-	hpa_t head = HPA(ALIGN_DOWN(page.v, PG_LEVEL_SIZE(PG_LEVEL_2M)));
 	enum rmp_status st;
 
-	while ((st = psmash(module->hw, head)) == RMP_FAIL_INUSE)
+	while ((st = psmash(module->hw, head_of(page))) == RMP_FAIL_INUSE)
 		os_yield();
+	if (st == RMP_SUCCESS)
+		counter_add(module->counters, COUNTER_PSMASHES, 1);
 	return st;
 }
 
@@ -92,9 +110,13 @@ int snp_page_reclaim(struct kvm_module *module, hpa_t page)
 
 void snp_leak_pages(struct kvm_module *module, hpa_t page, uint64_t nr)
 {
+	char text[SNP_RMP_TEXT];
+
 	atomic64_add(&module->sev->nr_leaked, nr);
-	log_warn("SEV-SNP: leaking %llu pages from 0x%llx on", (unsigned long long)nr,
-		 (unsigned long long)page.v);
+	counter_add(module->counters, COUNTER_LEAKED_PAGES, nr);
+	peek_rmp_text(module->hw, page, text, sizeof(text));
+	log_warn("SEV-SNP: %llu pages never come back, from 0x%llx on: %s [APM vol. 2 15.36.5]",
+		 (unsigned long long)nr, (unsigned long long)page.v, text);
 }
 
 hpa_t snp_safe_alloc_page(struct kvm_module *module)

@@ -138,6 +138,7 @@ const struct vm_type_ops vm_type_sw_separate = {
 	.copy_enc_context_from = vm_type_no_copy_enc_context_from,
 	.gmem_prepare = vm_type_no_gmem_prepare,
 	.gmem_invalidate = vm_type_no_gmem_invalidate,
+	.handle_rmp_fault = vm_type_no_handle_rmp_fault,
 	.max_mapping_level = vm_type_no_max_mapping_level,
 	.mem_enc_ioctl = vm_type_no_mem_enc_ioctl,
 	.vcpu_mem_enc_ioctl = vm_type_no_vcpu_mem_enc_ioctl,

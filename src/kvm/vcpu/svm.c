@@ -239,13 +239,27 @@ static int handle_dr(struct vcpu *v)
 	return exit_dr_read(v, code - SVM_EXIT_DR0_READ, gpr);
 }
 
+/* The C-bit of an SNP guest's access says which half of its memory is meant. */
+static uint64_t npf_error_code(const struct vcpu *v)
+{
+	uint64_t ec = v->svm_exit.exitinfo1 & ~(PFERR_IMPLICIT_ACCESS | PFERR_PRIVATE_ACCESS);
+
+	if (v->base.kvm->vm_type == KVM_X86_SNP_VM && (ec & PFERR_GUEST_ENC))
+		ec |= PFERR_PRIVATE_ACCESS;
+	return ec;
+}
+
 static int handle_npf(struct vcpu *v)
 {
-	const struct svm_exit *x = &v->svm_exit;
-	uint64_t ec = x->exitinfo1 & ~(PFERR_IMPLICIT_ACCESS | PFERR_PRIVATE_ACCESS);
+	gpa_t gpa = GPA(v->svm_exit.exitinfo2);
+	uint64_t ec = npf_error_code(v);
+	int r;
 
-	VCPU_TRACE(v, kvm_page_fault, v->base.id, v->state.rip, x->exitinfo2, ec);
-	return exit_page_fault(v, GPA(x->exitinfo2), ec);
+	VCPU_TRACE(v, kvm_page_fault, v->base.id, v->state.rip, gpa.v, ec);
+	r = exit_page_fault(v, gpa, ec);
+	if (r > 0 && (ec & PFERR_GUEST_RMP))
+		v->base.kvm->ops->handle_rmp_fault(&v->base, gpa, ec);
+	return r;
 }
 
 static int handle_ioio(struct vcpu *v)

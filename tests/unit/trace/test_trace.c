@@ -58,6 +58,8 @@ static const struct {
 	{ TRACE_kvm_userspace_exit, { 39, 0, 39 }, "reason 0x27 (39)" },
 	{ TRACE_kvm_mmio, { 0, 4, 0xfee00030, 0 },
 	  "mmio unsatisfied-read len 4 gpa 0xfee00030 val 0x0" },
+	{ TRACE_kvm_rmp_fault, { 1, 0x12345000, 0x40010, 0xd80000007, 2, -1ull },
+	  "vcpu 1 gpa 0000000012345000 pfn 0x40010 error_code 0xd80000007 rmp_level 2 psmash_ret -1" },
 	{ TRACE_kvm_unmap_hva_range, { 0x7f0000001000, 0x7f0000003000 },
 	  "mmu notifier unmap range: 0x007f0000001000 -- 0x007f0000003000" },
 	{ TRACE_fast_page_fault, { 1, 0x5000, 0x13, 0xabc, 0x77, 0x79, 0, 1 },

@@ -12,6 +12,7 @@
  */
 #include "a_platform.h"
 
+#include "hw/insn/psp_snp.h"
 #include "hw/psp/snp_digest.h"
 
 #include <openssl/evp.h>
@@ -28,6 +29,7 @@ struct vector {				/* one under way */
 	struct platform	 p;
 	uint32_t	 guest;
 	uint8_t		 ld[SNP_DIGEST_BYTES];
+	struct snp_hash	 hash;
 };
 
 struct tally { unsigned sev, snp, missing; };
@@ -68,20 +70,29 @@ static void sev_feed(struct vector *v, enum psp_cmd cmd, const uint8_t *bytes, s
 	}
 }
 
-static void snp_feed(struct vector *v, enum snp_page_type type, uint64_t gpa,
+static void extend(const struct snp_hash *h, uint8_t *ld, const struct snp_page *page,
+		   const uint8_t *bytes)
+{
+	uint8_t contents[SNP_DIGEST_BYTES];
+
+	assert_true(snp_digest_contents(h, page->type, bytes, contents));
+	assert_true(snp_digest_extend(h, ld, page, contents));
+}
+
+static void snp_feed(struct vector *v, uint8_t type, uint64_t gpa,
 		     const uint8_t *bytes, size_t pages)
 {
 	for (size_t i = 0; i < pages; i++) {
 		const struct snp_page page = { .type = type, .gpa = GPA(gpa + i * PAGE_SIZE) };
 
-		assert_true(snp_digest_extend(v->ld, &page, bytes ? bytes + i * PAGE_SIZE : NULL));
+		extend(&v->hash, v->ld, &page, bytes ? bytes + i * PAGE_SIZE : NULL);
 	}
 }
 
 static void feed(struct vector *v, uint64_t gpa, const uint8_t *bytes, size_t len)
 {
 	if (is_snp(v))
-		snp_feed(v, SNP_PAGE_NORMAL, gpa, bytes, len / PAGE_SIZE);
+		snp_feed(v, PSP_SNP_NORMAL, gpa, bytes, len / PAGE_SIZE);
 	else
 		sev_feed(v, PSP_LAUNCH_UPDATE_DATA, bytes, len);
 }
@@ -250,12 +261,12 @@ static void do_vmsa(struct vector *v, char *args)
 	assert_non_null(vmm);
 	vmsa_make(vmsa, vmm, eip, features);
 	if (is_snp(v))
-		snp_feed(v, SNP_PAGE_VMSA, 0xfffffffff000, vmsa, 1);
+		snp_feed(v, PSP_SNP_VMSA, 0xfffffffff000, vmsa, 1);
 	else
 		sev_feed(v, PSP_LAUNCH_UPDATE_VMSA, vmsa, PAGE_SIZE);
 }
 
-static void do_bare(struct vector *v, enum snp_page_type type, char *args)
+static void do_bare(struct vector *v, uint8_t type, char *args)
 {
 	const uint64_t gpa = strtoull(args, &args, 16);
 
@@ -264,22 +275,22 @@ static void do_bare(struct vector *v, enum snp_page_type type, char *args)
 
 static void do_zero(struct vector *v, char *args)
 {
-	do_bare(v, SNP_PAGE_ZERO, args);
+	do_bare(v, PSP_SNP_ZERO, args);
 }
 
 static void do_unmeasured(struct vector *v, char *args)
 {
-	do_bare(v, SNP_PAGE_UNMEASURED, args);
+	do_bare(v, PSP_SNP_UNMEASURED, args);
 }
 
 static void do_secrets(struct vector *v, char *args)
 {
-	do_bare(v, SNP_PAGE_SECRETS, args);
+	do_bare(v, PSP_SNP_SECRETS, args);
 }
 
 static void do_cpuid(struct vector *v, char *args)
 {
-	do_bare(v, SNP_PAGE_CPUID, args);
+	do_bare(v, PSP_SNP_CPUID, args);
 }
 
 static void do_seed(struct vector *v, char *args)
@@ -405,6 +416,7 @@ static void digests_are_the_tools(void **unused)
 
 	(void)unused;
 	assert_non_null(f);
+	assert_true(snp_hash_make(&v.hash));
 	while ((n = getline(&line, &room, f)) > 0) {
 		line[n - 1] = 0;
 		if (line[0] && line[0] != '#')
@@ -413,6 +425,7 @@ static void digests_are_the_tools(void **unused)
 	free(line);
 	fclose(f);
 	no_platform(&v.p);
+	snp_hash_free(&v.hash);
 	printf("%u SEV and %u SNP vectors match; %u without their firmware image\n", t.sev, t.snp,
 	       t.missing);
 	assert_true(t.snp >= 3);
@@ -422,20 +435,23 @@ static void digests_are_the_tools(void **unused)
 /* What the firmware fills in later is no part of a VMSA's digest; all else is. */
 static void the_time_of_a_vmsa_does_not_count(void **unused)
 {
-	const struct snp_page page = { .type = SNP_PAGE_VMSA, .gpa = GPA(0xfffffffff000) };
+	const struct snp_page page = { .type = PSP_SNP_VMSA, .gpa = GPA(0xfffffffff000) };
 	uint8_t vmsa[PAGE_SIZE] = { 0 }, want[SNP_DIGEST_BYTES] = { 0 };
+	struct snp_hash h;
 
 	(void)unused;
-	assert_true(snp_digest_extend(want, &page, vmsa));
+	assert_true(snp_hash_make(&h));
+	extend(&h, want, &page, vmsa);
 	for (unsigned off = 0; off < PAGE_SIZE; off += 8) {
 		const bool counts = off != 0x2f0 && off != 0x2f8;
 		uint8_t got[SNP_DIGEST_BYTES] = { 0 };
 
 		vmsa[off] = vmsa[off + 7] = 0x80;
-		assert_true(snp_digest_extend(got, &page, vmsa));
+		extend(&h, got, &page, vmsa);
 		assert_int_equal(memcmp(got, want, sizeof(got)) != 0, counts);
 		vmsa[off] = vmsa[off + 7] = 0;
 	}
+	snp_hash_free(&h);
 }
 
 int main(int argc, char **argv)

@@ -199,10 +199,11 @@ static int count_prepare(struct kvm *kvm, hpa_t page, gfn_t gfn, uint8_t max_lev
 	return 0;
 }
 
-static void count_invalidate(struct kvm *kvm, hpa_t start, hpa_t end)
+static hpa_t count_invalidate(struct kvm *kvm, hpa_t start, hpa_t end)
 {
 	(void)kvm;
 	atomic32_add(&nr_invalidated, (end.v - start.v) >> PAGE_SHIFT);
+	return end;
 }
 
 static void pages_keep_their_bytes_until_they_are_punched(void **unused)

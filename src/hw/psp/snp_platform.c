@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * snp_platform.c - firmware ABI 56860 chapter 8: SNP_INIT to SNP_SHUTDOWN, and
+ * what the platform says of itself.
+ */
+#include "hw/psp/psp_snp_priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+_Static_assert(sizeof(struct psp_snp_init_ex) == 64, "layout of the firmware ABI");
+_Static_assert(sizeof(struct psp_snp_status) == 32, "layout of the firmware ABI");
+
+/* [base, base + nr_pages) are the hypervisor's for good; what the RMP does not cover is so anyway. */
+static enum psp_status fix_range(struct psp *psp, const struct psp_snp_range *r)
+{
+	if (!snp_is_page(r->base) || r->reserved)
+		return PSP_INVALID_PARAM;
+	for (uint32_t i = 0; i < r->nr_pages; i++) {
+		const uint64_t page = r->base + i * PAGE_SIZE;
+		const enum snp_state s = snp_state_at(psp, page);
+
+		if (s == SNP_STATE_DEFAULT || s == SNP_STATE_HV_FIXED)
+			continue;
+		if (snp_firmware_fix(psp->hw, HPA(page)) != SNP_MOVED)
+			return PSP_RMP_INIT_FAILED;
+	}
+	return PSP_SUCCESS;
+}
+
+/* All of the list is looked at before the first page changes. */
+static enum psp_status fix_ranges(struct psp *psp, uint64_t at)
+{
+	uint8_t page[PAGE_SIZE];
+	const struct psp_snp_range_list *list = (const struct psp_snp_range_list *)(void *)page;
+	const size_t most = (sizeof(page) - sizeof(*list)) / sizeof(list->ranges[0]);
+	enum psp_status st;
+
+	if (!snp_is_page(at))
+		return PSP_INVALID_PARAM;
+	st = psp_get(psp, at, page, sizeof(page));
+	if (st != PSP_SUCCESS)
+		return st;
+	if (list->nr > most || list->reserved)
+		return PSP_INVALID_PARAM;
+	for (uint32_t i = 0; st == PSP_SUCCESS && i < list->nr; i++)
+		st = fix_range(psp, &list->ranges[i]);
+	return st;
+}
+
+static enum psp_status snp_init(struct psp *psp, uint32_t flags, uint64_t list)
+{
+	enum psp_status st = PSP_SUCCESS;
+
+	if (psp->snp.up || psp->state != PSP_UNINIT)
+		return PSP_INVALID_PLATFORM_STATE;
+	if (!(flags & PSP_SNP_INIT_RMP)) {
+		if (!psp->snp.rmp_is_made)
+			return PSP_RMP_INIT_REQUIRED;
+		if (flags & PSP_SNP_INIT_LIST)
+			return PSP_INVALID_PARAM;
+	}
+	if (flags & PSP_SNP_INIT_LIST)
+		st = fix_ranges(psp, list);
+	if (st != PSP_SUCCESS)
+		return st;
+	psp_asids_are_dirty(psp);
+	psp->snp.rmp_is_made = true;
+	psp->snp.up = true;
+	return PSP_SUCCESS;
+}
+
+PSP_COMMAND(psp_do_snp_init)
+{
+	return snp_init(psp, PSP_SNP_INIT_RMP, 0);
+}
+
+PSP_COMMAND(psp_do_snp_init_ex)
+{
+	static const uint8_t zeros[sizeof(((struct psp_snp_init_ex *)buf)->reserved2)];
+	const struct psp_snp_init_ex *in = buf;
+
+	if (in->flags & ~(PSP_SNP_INIT_RMP | PSP_SNP_INIT_LIST) || in->reserved1 ||
+	    memcmp(in->reserved2, zeros, sizeof(zeros)))
+		return PSP_INVALID_PARAM;
+	return snp_init(psp, in->flags, in->list_address);
+}
+
+/* SUCCESS: there is something to shut down, if psp->snp.up. */
+static enum psp_status shutdown_check(struct psp *psp)
+{
+	if (psp->state != PSP_UNINIT)
+		return PSP_INVALID_PLATFORM_STATE;
+	for (uint32_t i = 1; psp->snp.up && i <= psp->nr_asids; i++)
+		if (psp->asids[i] != ASID_CLEAN)
+			return PSP_DFFLUSH_REQUIRED;
+	return PSP_SUCCESS;
+}
+
+static void snp_down(struct psp *psp)
+{
+	snp_guests_free(psp);
+	psp->snp.up = false;
+}
+
+PSP_COMMAND(psp_do_snp_shutdown)
+{
+	enum psp_status st = shutdown_check(psp);
+
+	if (st == PSP_SUCCESS && psp->snp.up)
+		snp_down(psp);
+	return st;
+}
+
+PSP_COMMAND(psp_do_snp_shutdown_ex)
+{
+	const struct psp_snp_shutdown_ex *in = buf;
+	enum psp_status st = shutdown_check(psp);
+
+	if (st != PSP_SUCCESS || !psp->snp.up)
+		return st;
+	if (in->length != sizeof(*in) || in->flags & ~PSP_SNP_SHUTDOWN_IOMMU)
+		return PSP_INVALID_PARAM;
+	snp_down(psp);
+	if (in->flags & PSP_SNP_SHUTDOWN_IOMMU)
+		psp->snp.rmp_is_made = false;
+	return PSP_SUCCESS;
+}
+
+PSP_COMMAND(psp_do_snp_platform_status)
+{
+	const uint64_t to = ((const struct psp_snp_addr *)buf)->address;
+	const struct psp_snp_status out = {
+		.api_major = PSP_API_MAJOR,
+		.api_minor = PSP_API_MINOR,
+		.state = psp->snp.up,
+		.flags1 = psp->snp.rmp_is_made,
+		.build_id = PSP_BUILD,
+		.flags2 = psp->snp.mask,
+		.guest_count = psp->snp.nr_launched,
+		.reported_tcb = psp->snp.reported_tcb,
+	};
+
+	if (snp_crosses_page(to, sizeof(out)))
+		return PSP_INVALID_PARAM;
+	if (psp->snp.up && !snp_may_write(psp, to))
+		return PSP_INVALID_PAGE_STATE;
+	return psp_put(psp, to, &out, sizeof(out));
+}
+
+PSP_COMMAND(psp_do_snp_df_flush)
+{
+	return psp_asids_flush(psp);
+}
