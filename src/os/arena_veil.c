@@ -104,3 +104,13 @@ bool veil_has_aliases(struct veil *v, const void *p, size_t size)
 void veil_restore(struct veil *v, void *p, size_t size)
 {
 }
+
+bool veil_is_watched(struct veil *v, void *p, size_t size)
+{
+	return false;
+}
+
+size_t veil_move(struct veil *v, void *to, void *from, size_t size)
+{
+	return 0;
+}

@@ -33,6 +33,16 @@
 #define MADV_DONTNEED_LOCKED	24
 #endif
 
+#ifndef _UFFDIO_MOVE			/* Linux 6.8 */
+#define _UFFDIO_MOVE		0x05
+struct uffdio_move {
+	__u64	dst, src, len, mode;
+	__s64	move;
+};
+#define UFFDIO_MOVE		_IOWR(UFFDIO, _UFFDIO_MOVE, struct uffdio_move)
+#define UFFDIO_MOVE_MODE_DONTWAKE	1
+#endif
+
 #define FEATURES	(UFFD_FEATURE_SIGBUS | UFFD_FEATURE_PAGEFAULT_FLAG_WP | \
 			 UFFD_FEATURE_MISSING_SHMEM | UFFD_FEATURE_WP_HUGETLBFS_SHMEM)
 
@@ -391,6 +401,32 @@ enum veil_status veil_fill(struct veil *v, void *p, const void *from, size_t siz
 		if (fill_protected(v, (char *)p + *done, (const char *)from + *done))
 			return VEIL_FAILED;
 	return veil_for_each_alias(v, p, size, protect_one, PROT_READ) ? VEIL_FAILED : VEIL_OK;
+}
+
+bool veil_is_watched(struct veil *v, void *p, size_t size)
+{
+	return v->uffd >= 0 && !veil_has_aliases(v, p, 1) && !write_protect(v, p, size, false);
+}
+
+size_t veil_move(struct veil *v, void *to, void *from, size_t size)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		struct uffdio_move m = {
+			.dst = (uintptr_t)to + done,
+			.src = (uintptr_t)from + done,
+			.len = size - done,
+			.mode = UFFDIO_MOVE_MODE_DONTWAKE,
+		};
+		int r = uffd_ioctl(v, UFFDIO_MOVE, &m);
+
+		if (!r || m.move > 0)
+			done += (size_t)(r ? m.move : (long long)m.len);
+		else if (r != -EAGAIN)
+			break;
+	}
+	return done;
 }
 
 bool veil_zero(struct veil *v, void *p)

@@ -72,6 +72,16 @@ MUST_CHECK enum veil_status veil_fill(struct veil *v, void *p, const void *from,
 /* Frozen pages become open. */
 void veil_thaw(struct veil *v, void *p, size_t size, enum veil_way way);
 
+/* Are open pages of private memory watched (VEIL_FAULT) to the last one? */
+MUST_CHECK bool veil_is_watched(struct veil *v, void *p, size_t size);
+/*
+ * Open pages of private memory at @from, watched, become the hidden ones at
+ * @to, open there; @from is hidden instead.  No byte is copied, and none is at
+ * both places.  How many bytes, from the first on, went: 0 where the kernel
+ * cannot (before Linux 6.8) or a page is not there or not only ours.
+ */
+size_t veil_move(struct veil *v, void *to, void *from, size_t size);
+
 /* A page that was given back, and not hidden, becomes zeros.  True when it was one. */
 bool veil_zero(struct veil *v, void *p);
 /* Would a load (or store) go through?  Brings in what the kernel is to bring in. */

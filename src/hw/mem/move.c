@@ -243,24 +243,51 @@ static bool fill_many(struct views *v, const struct place *a, const struct place
 	return true;
 }
 
-bool frames_encrypt(struct views *v, struct region *r, uint64_t page, unsigned n, uint32_t *w,
-		    struct mem_key *to)
+/* How many bytes went, page by page as they are; shared memory cannot go this way. */
+static size_t move_pages(struct views *v, struct place *a, const struct place *b, size_t size,
+			 uint32_t *w)
 {
-	struct place a = place_of(r, page, *w, NULL), b = place_of(r, page, *w, to);
-	size_t size = (size_t)n * PAGE_SIZE, got = size;
+	if (a->is_open || a->way != VEIL_FAULT || b->way != VEIL_FAULT ||
+	    veil_has_aliases(v->veil, a->at, 1))
+		return 0;
+	/* What goes must trap where it was. */
+	if (!veil_is_watched(v->veil, a->at, size) &&
+	    (!watch(v, a, &size, w) || a->is_open || a->way != VEIL_FAULT ||
+	     !veil_is_watched(v->veil, a->at, size)))
+		return 0;
+	return veil_move(v->veil, b->at, a->at, size);
+}
 
-	if (!freeze(v, &a, &got, w, true))
+static bool copy_pages(struct views *v, struct place *a, const struct place *b, size_t size,
+		       uint32_t *w)
+{
+	size_t got = size;
+
+	if (!freeze(v, a, &got, w, true))
 		return false;
-	if (a.is_open || got < size || !fill_many(v, &a, &b, size)) {
-		veil_hide(v->veil, b.at, size, b.way);
-		thaw(v, &a, got);
+	if (a->is_open || got < size || !fill_many(v, a, b, size)) {
+		veil_hide(v->veil, b->at, size, b->way);
+		thaw(v, a, got);
 		return false;
 	}
-	hide(v, &a, size);
-	thaw(v, &b, size);
-	atomic32_add(&to->refs, n);
-	*w |= to->index;
+	hide(v, a, size);
+	thaw(v, b, size);
 	return true;
+}
+
+unsigned frames_encrypt(struct views *v, struct region *r, uint64_t page, unsigned n, uint32_t *w,
+			struct mem_key *to)
+{
+	struct place a = place_of(r, page, *w, NULL), b = place_of(r, page, *w, to);
+	size_t size = (size_t)n * PAGE_SIZE, got = move_pages(v, &a, &b, size, w);
+
+	if (!got && copy_pages(v, &a, &b, size, w))
+		got = size;
+	if (!got)
+		return 0;
+	atomic32_add(&to->refs, (uint32_t)(got / PAGE_SIZE));
+	*w |= to->index;
+	return (unsigned)(got / PAGE_SIZE);
 }
 
 bool frame_read(struct views *v, struct region *r, uint64_t page, uint32_t w, unsigned offset,

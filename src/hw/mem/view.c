@@ -15,8 +15,6 @@
 #include "os/uaccess.h"
 #include "sync/rcu.h"
 
-#define BATCH		512u		/* frames, one 2 MiB */
-
 /* -- The object -- */
 
 static size_t table_size(size_t entries)
@@ -178,8 +176,7 @@ static bool make_view(struct views *v, struct mem_key *k, uint64_t region)
 	return true;
 }
 
-/* @r has words, and @k (or nobody) a gigabyte for it.  False: no memory. */
-static bool prepare(struct views *v, struct region *r, struct mem_key *k)
+bool view_prepare(struct views *v, struct region *r, struct mem_key *k)
 {
 	bool ok = true;
 
@@ -300,8 +297,7 @@ static struct mem_key *key_in(const struct views *v, keyslot_t slot)
 	return slot ? rcu_dereference(v->slots[slot]) : NULL;
 }
 
-/* With a reference; NULL: none there. */
-static struct mem_key *key_get(struct views *v, keyslot_t slot)
+struct mem_key *key_get(struct views *v, keyslot_t slot)
 {
 	struct mem_key *k;
 
@@ -323,7 +319,7 @@ static bool lock_in_view(struct views *v, struct region *r, uint64_t page, struc
 {
 	atomic32_t *word;
 
-	if (!prepare(v, r, k))
+	if (!view_prepare(v, r, k))
 		return false;
 	if (k)
 		sync_word_store(&rcu_dereference(k->views[r->index])->raw, r->host);
@@ -445,121 +441,4 @@ bool view_read(struct hw *hw, hpa_t a, keyslot_t slot, void *to, size_t len)
 bool view_write(struct hw *hw, hpa_t a, keyslot_t slot, const void *from, size_t len)
 {
 	return copy(hw, a, slot, (void *)(uintptr_t)from, len, true);
-}
-
-/* -- In place -- */
-
-static bool has_frames(struct hw *hw, hpa_t a, size_t len)
-{
-	struct piece p;
-
-	for (size_t done = 0; done < len; done += p.size)
-		if (!piece_at(hw, HPA(a.v + done), len - done, &p))
-			return false;
-	return true;
-}
-
-/* One page or a part of it. */
-static bool crypt_piece(struct views *v, const struct piece *p, struct mem_key *k, bool encrypt)
-{
-	const struct patch patch = { encrypt ? PATCH_ENCRYPT : PATCH_DECRYPT, k, p->offset,
-				     p->offset + (unsigned)p->size };
-	uint32_t w;
-	bool ok;
-
-	/* The side that the bytes are taken from. */
-	if (!lock_in_view(v, p->r, p->page, encrypt ? NULL : k, &w))
-		return false;
-	ok = prepare(v, p->r, k) &&
-	     frame_move(v, p->r, p->page, &w, encrypt ? k : NULL, patch, true);
-	frame_unlock(owner_word(p->r, p->page), w);
-	return ok;
-}
-
-/* How many whole pages from @p on, within 2 MiB, could go at once: locked, raw and alike. */
-static unsigned lock_batch(struct region *r, uint64_t page, uint64_t max, uint32_t *w)
-{
-	unsigned n = 0;
-
-	max = MIN(max, BATCH - page % BATCH);
-	for (; n < max; n++) {
-		atomic32_t *word = owner_word(r, page + n);
-		uint32_t now = frame_lock(word);
-
-		if (n == 0)
-			*w = now;
-		if ((now & OWNER_KEY) || now != *w || !region_has(r, (page + n) << PAGE_SHIFT)) {
-			frame_unlock(word, now);
-			break;
-		}
-	}
-	return n;
-}
-
-/* The whole pages at the beginning of @len bytes from @p on; how many are done, 0: do it singly. */
-static unsigned encrypt_batch(struct views *v, const struct piece *p, size_t len, struct mem_key *k)
-{
-	uint32_t w = 0, now;
-	unsigned n;
-	bool ok;
-
-	if (p->offset || len < 2 * PAGE_SIZE || !prepare(v, p->r, k))
-		return 0;
-	n = lock_batch(p->r, p->page, MIN(len >> PAGE_SHIFT, REGION_FRAMES - p->page), &w);
-	if (!n)
-		return 0;
-	now = w;
-	ok = frames_encrypt(v, p->r, p->page, n, &now, k);
-	for (unsigned i = 0; i < n; i++)
-		frame_unlock(owner_word(p->r, p->page + i), ok ? now : w);
-	return ok ? n : 0;
-}
-
-static size_t crypt_range(struct hw *hw, hpa_t a, size_t len, struct mem_key *k, bool encrypt)
-{
-	struct views *v = views_of(&hw->frames);
-	struct piece p;
-	size_t done = 0;
-
-	while (done < len && piece_at(hw, HPA(a.v + done), len - done, &p)) {
-		uint64_t mask;
-		unsigned n;
-		bool ok;
-
-		veil_enter(&mask);
-		n = encrypt ? encrypt_batch(v, &p, len - done, k) : 0;
-		ok = n || crypt_piece(v, &p, k, encrypt);
-		veil_leave(&mask);
-		if (!ok)
-			break;
-		done += n ? (size_t)n * PAGE_SIZE : p.size;
-	}
-	return done;
-}
-
-static bool crypt(struct hw *hw, hpa_t a, size_t len, keyslot_t slot, bool encrypt)
-{
-	struct views *v = views_of(&hw->frames);
-	struct mem_key *k = v ? key_get(v, slot) : NULL;
-	size_t done = 0;
-
-	if (!k)
-		return false;
-	if (!(len % 16) && !(a.v % 16) && has_frames(hw, a, len))
-		done = crypt_range(hw, a, len, k, encrypt);
-	/* A part of it done is none of it done. */
-	if (done < len)
-		(void)crypt_range(hw, a, done, k, !encrypt);
-	key_put(v, k, 1);
-	return done == len;
-}
-
-bool view_encrypt(struct hw *hw, hpa_t a, size_t len, keyslot_t slot)
-{
-	return crypt(hw, a, len, slot, true);
-}
-
-bool view_decrypt(struct hw *hw, hpa_t a, size_t len, keyslot_t slot)
-{
-	return crypt(hw, a, len, slot, false);
 }

@@ -47,11 +47,21 @@ uint8_t *view_host(struct hw *hw, hpa_t a, keyslot_t slot);
 
 /*
  * The secure processor encrypts in place: the raw bytes of [@a, @a + @len)
- * become @slot's plaintext.  Multiples of 16.  False: no frame, or no memory;
- * nothing is done then.  view_decrypt: the other way, its plaintext becomes raw.
+ * become @slot's plaintext.  Multiples of 16.  False: a frame is missing, or
+ * memory; nothing is done then (but that beyond 2 MiB a part may stay where
+ * others were quick).  view_decrypt: the other way, its plaintext becomes raw.
  */
 MUST_CHECK bool view_encrypt(struct hw *hw, hpa_t a, size_t len, keyslot_t slot);
 MUST_CHECK bool view_decrypt(struct hw *hw, hpa_t a, size_t len, keyslot_t slot);
+/*
+ * view_encrypt(), and @see is shown the plaintext in order, each byte once: what
+ * @slot has from then on, for its frame does not change hands while @see looks
+ * at it.  @see calls nothing of this room, and waits for nobody.  False: @see may
+ * have been shown the beginning all the same.
+ */
+typedef void view_see(void *arg, const uint8_t *bytes, size_t len);
+MUST_CHECK bool view_encrypt_seen(struct hw *hw, hpa_t a, size_t len, keyslot_t slot,
+				  view_see *see, void *arg);
 
 /* Copies through a view, over page ends too.  False: a frame is missing. */
 MUST_CHECK bool view_read(struct hw *hw, hpa_t a, keyslot_t slot, void *to, size_t len);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * view_priv.h - between view.c (keys, and who asks) and move.c (one frame).
+ * view_priv.h - between view.c (keys, and who asks), view_crypt.c (in place) and
+ * move.c (one frame).
  *
  * VIEW-3: the word of a frame says whose view is present, and is changed with
  *         its lock bit held and signals blocked (veil_enter).  Who holds it
@@ -141,9 +142,9 @@ MUST_CHECK bool frame_move(struct views *v, struct region *r, uint64_t page, uin
 
 /*
  * [@page, @page + @n) within 2 MiB, locked, raw and whole: their bytes as they are
- * become @to's plaintext.  False: nothing has changed.
+ * become @to's plaintext.  How many of them, from the first on; @w is their word.
  */
-MUST_CHECK bool frames_encrypt(struct views *v, struct region *r, uint64_t page, unsigned n,
+MUST_CHECK unsigned frames_encrypt(struct views *v, struct region *r, uint64_t page, unsigned n,
 			       uint32_t *w, struct mem_key *to);
 
 /* Bytes of the present view of a locked frame. */
@@ -165,6 +166,12 @@ static inline struct patch no_patch(void)
 {
 	return (struct patch){ PATCH_NONE };
 }
+
+/* The key in @slot, with a reference; NULL: none there. */
+struct mem_key *key_get(struct views *v, keyslot_t slot);
+
+/* @r has words, and @k (or nobody) a gigabyte for it.  False: no memory. */
+MUST_CHECK bool view_prepare(struct views *v, struct region *r, struct mem_key *k);
 
 void views_destroy(struct views *v);
 void key_put(struct views *v, struct mem_key *k, uint32_t n);

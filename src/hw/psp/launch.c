@@ -51,42 +51,65 @@ PSP_COMMAND(psp_do_launch_start)
 	return st;
 }
 
+/* What becomes plaintext is measured; a state page's is kept, too. */
+struct measured {
+	EVP_MD_CTX	*digest;
+	bool		 ok;
+	uint8_t		*vmsa;		/* NULL: none */
+	size_t		 seen;
+};
+
+static void measure(void *arg, const uint8_t *bytes, size_t len)
+{
+	struct measured *m = arg;
+
+	m->ok = m->ok && EVP_DigestUpdate(m->digest, bytes, len);
+	if (m->vmsa)
+		memcpy(m->vmsa + m->seen, bytes, len);
+	m->seen += len;
+}
+
+static enum psp_status seal(struct psp *psp, struct psp_guest *g, uint64_t at, uint8_t *vmsa)
+{
+	enum psp_status st = psp_vmsa_seal(psp, g, vmsa);
+
+	if (st == PSP_SUCCESS &&
+	    !view_write(psp->hw, HPA(at), (keyslot_t)g->asid, vmsa, PSP_VMSA_LEN))
+		st = PSP_INVALID_ADDRESS;
+	return st;
+}
+
 /*
  * Encrypted first and measured through the guest's key after that: what is
  * measured is what the guest will see, whatever is written to the page meanwhile.
+ * The digest goes on in a copy: when some of the memory is gone, nothing has
+ * been encrypted and nothing been measured.
  */
-static enum psp_status update_step(struct psp *psp, struct psp_guest *g, uint64_t at,
-				   uint8_t *bytes, size_t len)
-{
-	const keyslot_t key = (keyslot_t)g->asid;
-
-	if (!view_encrypt(psp->hw, HPA(at), len, key) ||
-	    !view_read(psp->hw, HPA(at), key, bytes, len))
-		return PSP_INVALID_ADDRESS;
-	return EVP_DigestUpdate(g->digest, bytes, len) ? PSP_SUCCESS : PSP_HWERROR_UNSAFE;
-}
-
 static enum psp_status update(struct psp *psp, struct psp_guest *g,
 			      const struct psp_guest_range *in, bool is_vmsa)
 {
-	const size_t step = MIN(in->length, PSP_LONGEST);
-	uint8_t *bytes = malloc(step);
-	enum psp_status st = bytes ? PSP_SUCCESS : PSP_RESOURCE_LIMIT;
-	size_t n;
+	uint8_t vmsa[PSP_VMSA_LEN];
+	struct measured m = { EVP_MD_CTX_new(), true, is_vmsa ? vmsa : NULL, 0 };
+	enum psp_status st = PSP_SUCCESS;
 
-	for (uint64_t off = 0; st == PSP_SUCCESS && off < in->length; off += n) {
-		n = MIN(in->length - off, step);
-		st = update_step(psp, g, in->address + off, bytes, n);
+	if (!m.digest || !EVP_MD_CTX_copy_ex(m.digest, g->digest))
+		st = PSP_RESOURCE_LIMIT;
+	else if (!view_encrypt_seen(psp->hw, HPA(in->address), in->length, (keyslot_t)g->asid,
+				    measure, &m))
+		st = PSP_INVALID_ADDRESS;
+	else if (!m.ok)
+		st = PSP_HWERROR_UNSAFE;
+	else if (is_vmsa)
+		st = seal(psp, g, in->address, vmsa);
+	if (st == PSP_SUCCESS) {
+		EVP_MD_CTX *before = g->digest;
+
+		g->digest = m.digest;
+		m.digest = before;
 	}
-	if (st == PSP_SUCCESS && is_vmsa) {
-		st = psp_vmsa_seal(psp, g, bytes);
-		if (st == PSP_SUCCESS && !view_write(psp->hw, HPA(in->address),
-						     (keyslot_t)g->asid, bytes, PSP_VMSA_LEN))
-			st = PSP_INVALID_ADDRESS;
-	}
-	if (bytes)
-		OPENSSL_cleanse(bytes, step);
-	free(bytes);
+	EVP_MD_CTX_free(m.digest);
+	if (is_vmsa)
+		OPENSSL_cleanse(vmsa, sizeof(vmsa));
 	return st;
 }
 

@@ -74,10 +74,42 @@ int sev_launch_start(struct kvm *kvm, struct kvm_sev_cmd *cmd)
 	return r;
 }
 
+#define LONGEST_UPDATE	(2ul << 20)	/* bytes a command: aligned to it, they may move as one */
+#define TRIES		1000u		/* for one page that goes again and again */
+
+/*
+ * One command.  Nothing is pinned, so the VMM may take back a page between the
+ * look-up and the command, which has then changed nothing and is given again,
+ * with less at a time: with what is there now.
+ */
+static int update_data_step(struct kvm *kvm, uint64_t addr, uint64_t len, uint64_t *done,
+			    uint32_t *error)
+{
+	uint64_t longest = MIN(len, LONGEST_UPDATE - addr % LONGEST_UPDATE);
+	int r = -EIO;
+
+	for (unsigned tries = 0; tries < TRIES; tries += longest <= PAGE_SIZE) {
+		struct psp_guest_range range = { .handle = to_kvm_sev(kvm)->handle };
+		struct sev_chunk chunk;
+
+		r = sev_next_chunk(kvm, addr, longest, true, &chunk);
+		if (r)
+			break;
+		range.address = chunk.page.v;
+		range.length = (uint32_t)chunk.len;
+		*done = chunk.len;
+		r = sev_issue_cmd(kvm, PSP_LAUNCH_UPDATE_DATA, &range, error);
+		if (r != -EIO || *error != PSP_INVALID_ADDRESS || addr % 16)
+			break;
+		longest = MIN(longest, MAX(ALIGN_DOWN(longest / 2, PAGE_SIZE), PAGE_SIZE));
+	}
+	return r;
+}
+
 int sev_launch_update_data(struct kvm *kvm, struct kvm_sev_cmd *cmd)
 {
 	struct kvm_sev_launch_update_data p;
-	struct sev_chunk chunk;
+	uint64_t n;
 	int r;
 
 	if (!sev_guest(kvm))
@@ -85,16 +117,8 @@ int sev_launch_update_data(struct kvm *kvm, struct kvm_sev_cmd *cmd)
 	if (os_copy_from(&p, USER(cmd->data), sizeof(p)))
 		return -EFAULT;
 	r = sev_check_range(kvm, p.uaddr, p.len, true);
-	for (uint64_t done = 0; !r && done < p.len; done += chunk.len) {
-		struct psp_guest_range range = { .handle = to_kvm_sev(kvm)->handle };
-
-		r = sev_next_chunk(kvm, p.uaddr + done, p.len - done, true, &chunk);
-		if (r)
-			break;
-		range.address = chunk.page.v;
-		range.length = (uint32_t)chunk.len;
-		r = sev_issue_cmd(kvm, PSP_LAUNCH_UPDATE_DATA, &range, &cmd->error);
-	}
+	for (uint64_t done = 0; !r && done < p.len; done += n)
+		r = update_data_step(kvm, p.uaddr + done, p.len - done, &n, &cmd->error);
 	return r;
 }
 

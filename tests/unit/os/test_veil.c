@@ -248,6 +248,47 @@ static void what_was_given_back_is_zero(void **unused)
 	veil_destroy(v);
 }
 
+/* Where the kernel can (Linux 6.8), and all or nothing of a page in any case. */
+static void pages_that_move(void **unused)
+{
+	struct veil *v = a_veil();
+	uint8_t *p = map(MAP_PRIVATE | MAP_ANONYMOUS, -1), *to, byte = 0;
+	enum veil_way way;
+	size_t moved;
+
+	(void)unused;
+	memset(p, 7, SIZE);
+	p[PAGE_SIZE] = 8;
+	assert_false(veil_is_watched(v, p, SIZE));
+	way = watch(v, p);
+	assert_int_equal(veil_is_watched(v, p, SIZE), way == VEIL_FAULT);
+	to = veil_reserve(v, 1 << 21, 1 << 21, &way);
+	assert_non_null(to);
+	moved = veil_move(v, to, p, 2 * PAGE_SIZE);
+	assert_true(!moved || (moved == 2 * PAGE_SIZE && may_fault));
+	for (size_t at = 0; at < SIZE; at += PAGE_SIZE) {
+		if (at >= moved) {
+			assert_true(are(p + at + 1, PAGE_SIZE - 1, 7));
+			IS_OPEN(p + at);
+			IS_HIDDEN(to + at);
+		} else {
+			assert_true(are(to + at + 1, PAGE_SIZE - 1, 7));
+			IS_OPEN(to + at);
+			IS_HIDDEN(p + at);
+		}
+	}
+	assert_true(veil_read(v, &byte, moved ? to + PAGE_SIZE : p + PAGE_SIZE, 1));
+	assert_int_equal(byte, 8);
+	/* What is not there cannot go, and what is there is not replaced. */
+	assert_int_equal(veil_move(v, to, p, moved), 0);
+	assert_int_equal(veil_move(v, to, p + 2 * PAGE_SIZE, moved), 0);
+	assert_true(are(p + 2 * PAGE_SIZE, 2 * PAGE_SIZE, 7));
+	munmap(to, 1 << 21);
+	munmap(p, SIZE);
+	assert_false(veil_is_watched(v, p, SIZE));
+	veil_destroy(v);
+}
+
 static void a_forked_child_is_not_here(void **unused)
 {
 	struct veil *v = a_veil();
@@ -288,6 +329,7 @@ static int run(void)
 		BOTH(files_that_have_gone_leave_nothing),
 		BOTH(a_private_mapping_of_a_file_goes_by_protection),
 		BOTH(what_was_given_back_is_zero),
+		BOTH(pages_that_move),
 		BOTH(a_forked_child_is_not_here),
 	};
 
