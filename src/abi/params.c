@@ -20,6 +20,7 @@ static const struct param_row {
 	size_t		 place;
 	bool		 as_number;	/* "0"/"1" instead of N/Y */
 	unsigned	 is_uint;	/* a uint32_t; 1 + its place in uint_params */
+	bool		 is_order;	/* a uint32_t, 0 or 9; the kernel has none: not in /sys */
 	const char	*fixed;
 } rows[] = {
 	{ "kvm", "mmio_caching", PLACE(mmio_caching) },
@@ -33,6 +34,7 @@ static const struct param_row {
 	  .is_uint = 1 },
 	{ "kvm", "nx_huge_pages_recovery_period_ms", PLACE(nx_huge_pages_recovery_period_ms),
 	  .is_uint = 2 },
+	{ "kvm", "gmem_order", PLACE(gmem_order), .is_order = true },
 	{ "kvm_intel", "allow_smaller_maxphyaddr", PLACE(allow_smaller_maxphyaddr) },
 	{ "kvm_intel", "ept", NOT_OURS, .fixed = "Y\n" },
 	{ "kvm_intel", "vpid", NOT_OURS, .fixed = "Y\n" },
@@ -97,8 +99,16 @@ static int parse_nx_huge_pages(const char *text, bool *out)
 	return *out || !strcmp(text, "auto") ? 0 : parse_bool(text, out);
 }
 
+/* Of guest_memfd's pages: 4 KiB, or 2 MiB. */
+static int parse_order(const char *text, uint32_t *out)
+{
+	return parse_uint(text, out) || (*out && *out != 9) ? -1 : 0;
+}
+
 static int parse(const struct param_row *r, const char *text, void *place)
 {
+	if (r->is_order)
+		return parse_order(text, place);
 	if (r->is_uint)
 		return parse_uint(text, place);
 	if (r->place == PLACE(nx_huge_pages))
@@ -158,7 +168,7 @@ const char *abi_param_text(struct abi *abi, const char *module, const char *name
 	const struct param_row *r = find(module, name);
 	bool on;
 
-	if (!r || !abi_module_is_loaded(abi, module))
+	if (!r || r->is_order || !abi_module_is_loaded(abi, module))
 		return NULL;
 	if (r->place == NOT_OURS)
 		return r->fixed;

@@ -20,6 +20,7 @@ static const char options[] =
 	"  --cpu amd|intel        vendor of the processor (default: this machine's)\n"
 	"  --kernel-abi R         the kernel to behave as: 6.12 (the only one yet)\n"
 	"  --param M.NAME=VALUE   a module parameter, as kvm.mmio_caching=N; may be repeated\n"
+	"                         (kvm.gmem_order=9, which no kernel has: guest_memfd by 2 MiB)\n"
 	"  --phys-bits N          width of a physical address, 36 to 52\n"
 	"  --phys-reduction N     bits of it that memory encryption takes (amd: 5)\n"
 	"  --c-bit N              position of the encryption bit, 0: none (amd: 51)\n"

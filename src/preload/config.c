@@ -93,7 +93,8 @@ static int set_param(struct parser *p, const char *value)
 		return refuse(p, "param: '%s': this parameter says what the model is and cannot be set",
 			      value);
 	case PARAM_BAD_VALUE:
-		return refuse(p, "param: '%s': the value is not one of 0, 1, N, Y, off, on", value);
+		return refuse(p, "param: '%s': the value is not one of 0, 1, N, Y, off, on "
+			      "(kvm.gmem_order: 0, 9)", value);
 	case PARAM_UNKNOWN:
 		break;
 	}

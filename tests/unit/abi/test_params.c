@@ -19,6 +19,8 @@ static void an_assignment_is_read_as_the_kernel_does(void **unused)
 		{ "kvm.nx_huge_pages_recovery_ratio=-1", PARAM_BAD_VALUE },
 		{ "kvm.nx_huge_pages_recovery_ratio=4294967296", PARAM_BAD_VALUE },
 		{ "kvm.nx_huge_pages_recovery_ratio=", PARAM_BAD_VALUE },
+		{ "kvm.gmem_order=9", PARAM_OK }, { "kvm.gmem_order=0", PARAM_OK },
+		{ "kvm.gmem_order=1", PARAM_BAD_VALUE }, { "kvm.gmem_order=18", PARAM_BAD_VALUE },
 		{ "kvm.nothing=1", PARAM_UNKNOWN }, { "kvm_arm.mmio_caching=1", PARAM_UNKNOWN },
 		{ "kvm_amd.mmio_caching=1", PARAM_UNKNOWN },
 		{ "mmio_caching=1", PARAM_BAD_FORM }, { "kvm.mmio_caching", PARAM_BAD_FORM },
@@ -60,6 +62,7 @@ static void what_is_set_is_shown(void **unused)
 	assert_string_equal(abi_param_text(abi, "kvm_intel", "ept"), "Y\n");
 	assert_null(abi_param_text(abi, "kvm_amd", "npt"));	/* not loaded on this machine */
 	assert_null(abi_param_text(abi, "kvm", "nothing"));
+	assert_null(abi_param_text(abi, "kvm", "gmem_order"));	/* ours */
 	assert_true(abi_module_is_loaded(abi, "kvm"));
 	assert_true(abi_module_is_loaded(abi, "kvm_intel"));
 	assert_false(abi_module_is_loaded(abi, "kvm_amd"));
@@ -71,7 +74,7 @@ static void look_at_one(const char *module, const char *name, bool settable, voi
 	struct kvm_params p = { 0 };
 	char text[128];
 
-	snprintf(text, sizeof(text), "%s.%s=1", module, name);
+	snprintf(text, sizeof(text), "%s.%s=0", module, name);
 	assert_int_equal(abi_param_set(&p, text), settable ? PARAM_OK : PARAM_FIXED);
 	++*(unsigned *)arg;
 }
