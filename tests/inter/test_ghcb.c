@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
  * test_ghcb.c - GHCB-1: what KVM does for a request is what one state of the
- * page says, however the guest rewrites it meanwhile; GHCB-2: data that goes
- * out in pieces is of one moment.
+ * page says, however the guest rewrites it meanwhile, the entries of a page state
+ * change among it; GHCB-2: data that goes out in pieces is of one moment.
  *
  * The guest's other processor puts another request, the scratch data with it,
  * in place of the first, after each number of steps of the exit.
  */
 #include "world.h"
+
+#include "softcvm/uapi/kvm_para.h"
 
 #include "kvm/types/sev_vcpu.h"
 #include "kvm/vcpu/backend.h"
@@ -23,6 +25,7 @@ struct request {
 	uint64_t code, info1, info2, scratch, rax, rcx, rdx;
 	uint8_t  fill;			/* scratch data begins with it and goes up */
 	bool	 incomplete;		/* no bit for any register, nor for the scratch area */
+	unsigned nr_pages;		/* GHCB_PSC: that many entries, of pages from fill << 8 on */
 };
 
 struct a_case {
@@ -55,6 +58,12 @@ static const struct a_case cases[] = {
 	{ "an event for another", 2,
 	  { SVM_EXIT_CPUID, 0, 0, .rax = 1, .rcx = 0x10 },
 	  { SVM_EXIT_WBINVD, 0, 0, .rax = 3, .rcx = 0x1b }, false },
+	{ "a page state change", 2,
+	  { GHCB_PSC, 0, 0, INSIDE(0), .fill = 0xaa, .nr_pages = 4 },
+	  { GHCB_PSC, 0, 0, INSIDE(0), .fill = 0xbb, .nr_pages = 3 }, false },
+	{ "a page state change of more entries than the area holds", 2,
+	  { GHCB_PSC, 0, 0, INSIDE(0x7c8), .fill = 0xaa, .nr_pages = 4 },
+	  { GHCB_PSC, 0, 0, INSIDE(0x7c8), .fill = 0xbb, .nr_pages = 5 }, false },
 	{ "inputs that go away", 2,
 	  { SVM_EXIT_VMMCALL, 0, 0, .rax = 5 },
 	  { SVM_EXIT_VMMCALL, 0, 0, .rax = 6, .incomplete = true }, false },
@@ -144,6 +153,21 @@ static void put64(uint8_t *page, unsigned at, uint64_t value, bool is_valid)
 		page[GHCB_VALID + at / 64] |= (uint8_t)(1u << at / 8 % 8);
 }
 
+/* Every second page is to be private, so that each is an exit of its own. */
+static void put_entries(struct vm *m, const struct request *r)
+{
+	uint8_t *area = m->page + (r->scratch & ~PAGE_MASK);
+	const uint16_t header[2] = { 0, (uint16_t)(r->nr_pages - 1) };
+
+	memset(area, 0, GHCB_BUFFER_END - (r->scratch & ~PAGE_MASK));
+	memcpy(area, header, sizeof(header));
+	for (unsigned i = 0; area + 16 + 8 * i <= m->page + GHCB_BUFFER_END; i++) {
+		uint64_t e = 1ull << 52 | ((uint64_t)r->fill << 8 | 2 * i) << 12;
+
+		memcpy(area + 8 + 8 * i, &e, sizeof(e));
+	}
+}
+
 static void put_request(struct vm *m, const struct request *r)
 {
 	uint8_t *page = m->page;
@@ -153,6 +177,8 @@ static void put_request(struct vm *m, const struct request *r)
 		page[i] = m->outside[i] = (uint8_t)(r->fill + i / 4);
 	for (unsigned i = 0; i < GHCB_BUFFER; i++)
 		m->outside[i] = (uint8_t)(r->fill + i / 4);
+	if (r->nr_pages)
+		put_entries(m, r);
 	put64(page, GHCB_EXITCODE, r->code, true);
 	put64(page, GHCB_EXITINFO1, r->info1, true);
 	put64(page, GHCB_EXITINFO2, r->info2, true);
@@ -183,6 +209,13 @@ static void see_io(const struct vcpu *v)
 		see(v->pio_data[i]);
 }
 
+static void see_page_state_change(const struct kvm_run *run)
+{
+	see(run->hypercall.args[0]);
+	see(run->hypercall.args[1]);
+	see(run->hypercall.args[2]);
+}
+
 /* KVM_RUN from the exit to the next entry; the VMM answers at once. */
 static void exits(void *arg)
 {
@@ -196,6 +229,8 @@ static void exits(void *arg)
 	while (!r) {
 		if (b->run->exit_reason == KVM_EXIT_MMIO)
 			see_mmio(b->run);
+		else if (b->run->exit_reason == KVM_EXIT_HYPERCALL)
+			see_page_state_change(b->run);
 		else
 			see_io(v);
 		CORO_STEP();
@@ -225,8 +260,11 @@ static struct vm *create(unsigned version)
 	assert_true(m && es);
 	m->w = w;
 	m->v = v;
-	m->sev = (struct kvm_sev){ .active = true, .es_active = true, .ghcb_version = version };
+	m->sev = (struct kvm_sev){ .active = true, .es_active = true, .ghcb_version = version,
+				   .vmsa_features = SEV_FEATURE_SNP_ACTIVE };
+	es->ghcb.registered = GPA(P(PAGE_GFN));
 	w->kvm.type_state = &m->sev;
+	w->kvm.caps.exit_hypercalls = BIT(KVM_HC_MAP_GPA_RANGE);
 	v->base.type_state = es;
 	v->backend = &backend;
 	v->svm = (struct svm_control){ .np_control = SVM_NP_SEV | SVM_NP_SEV_ES,
