@@ -52,9 +52,12 @@ struct PSP_BUFFER psp_snp_page_set_state {
 };
 struct PSP_BUFFER psp_snp_config {
 	uint64_t reported_tcb;
-	uint32_t mask;			/* bit 0: no chip id in reports, 1: no signature */
+	uint32_t mask;			/* PSP_SNP_MASK_*: not in reports */
 	uint8_t	 reserved[52];
 };
+#define PSP_SNP_MASK_CHIP_ID	BIT(0)
+#define PSP_SNP_MASK_CHIP_KEY	BIT(1)
+
 struct PSP_BUFFER psp_snp_commit {
 	uint32_t length;
 };

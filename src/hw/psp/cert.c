@@ -89,14 +89,15 @@ EVP_PKEY *cert_key(const struct psp_cert *c)
 	return cert_point_key(c->curve, &c->q);
 }
 
-bool cert_sign_bytes(EVP_PKEY *key, const void *bytes, size_t len, uint8_t r[72], uint8_t s[72])
+bool cert_sign_bytes(EVP_PKEY *key, const EVP_MD *md, const void *bytes, size_t len,
+		     uint8_t r[72], uint8_t s[72])
 {
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	uint8_t der[160];
 	const uint8_t *p = der;
 	size_t n = sizeof(der);
 	ECDSA_SIG *sig = NULL;
-	bool ok = ctx && EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, key) > 0 &&
+	bool ok = ctx && EVP_DigestSignInit(ctx, NULL, md, NULL, key) > 0 &&
 		  EVP_DigestSign(ctx, der, &n, bytes, len) > 0;
 
 	if (ok)
@@ -117,7 +118,7 @@ bool cert_sign(struct psp_cert *c, unsigned slot, enum psp_usage by, EVP_PKEY *k
 	memset(sig, 0, sizeof(*sig));
 	sig->usage = by;
 	sig->algo = PSP_ALGO_ECDSA;
-	return cert_sign_bytes(key, c, BODY_BYTES, sig->r, sig->s);
+	return cert_sign_bytes(key, EVP_sha256(), c, BODY_BYTES, sig->r, sig->s);
 }
 
 bool cert_bytes_match(EVP_PKEY *key, const EVP_MD *md, const void *bytes, size_t len,

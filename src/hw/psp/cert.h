@@ -76,6 +76,5 @@ MUST_CHECK bool cert_is_dh(const struct psp_cert *c);
 /* ECDSA over the digest @md of @bytes, in the API's byte order. */
 MUST_CHECK bool cert_bytes_match(EVP_PKEY *key, const EVP_MD *md, const void *bytes, size_t len,
 				 const uint8_t r[72], const uint8_t s[72]);
-/* With SHA-256. */
-MUST_CHECK bool cert_sign_bytes(EVP_PKEY *key, const void *bytes, size_t len, uint8_t r[72],
-				uint8_t s[72]);
+MUST_CHECK bool cert_sign_bytes(EVP_PKEY *key, const EVP_MD *md, const void *bytes, size_t len,
+				uint8_t r[72], uint8_t s[72]);

@@ -273,8 +273,8 @@ PSP_COMMAND(psp_do_attestation)
 	memcpy(rep.mnonce, in->mnonce, sizeof(rep.mnonce));
 	memcpy(rep.launch_digest, g->launch_digest, sizeof(rep.launch_digest));
 	rep.policy = g->policy;
-	if (!cert_sign_bytes(psp->identity.pek, &rep, offsetof(struct report, sig_usage),
-			     rep.r, rep.s))
+	if (!cert_sign_bytes(psp->identity.pek, EVP_sha256(), &rep,
+			     offsetof(struct report, sig_usage), rep.r, rep.s))
 		return PSP_HWERROR_PLATFORM;
 	return psp_put(psp, in->address, &rep, sizeof(rep));
 }

@@ -137,13 +137,14 @@ PSP_COMMAND(psp_do_df_flush)
 	return PSP_SUCCESS;
 }
 
+const char psp_chip_id[PSP_ID_LEN] = "SoftCVM: a model of the machine, no chip of AMD's";
+
 PSP_COMMAND(psp_do_get_id)
 {
-	static const char id[PSP_ID_LEN] = "SoftCVM: a model of the machine, no chip of AMD's";
 	struct psp_range *r = buf;
 	const uint32_t len = r->length;
 
-	r->length = sizeof(id);
-	return len < sizeof(id) ? PSP_INVALID_LENGTH :
-	       psp_put(psp, r->address, id, sizeof(id));
+	r->length = sizeof(psp_chip_id);
+	return len < sizeof(psp_chip_id) ? PSP_INVALID_LENGTH :
+	       psp_put(psp, r->address, psp_chip_id, sizeof(psp_chip_id));
 }

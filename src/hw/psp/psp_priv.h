@@ -57,7 +57,7 @@ struct psp_snp {			/* psp_snp_priv.h */
 	struct snp_guest **guests;		/* [p] by hash of the context page */
 	size_t		 nr_buckets, nr_contexts;	/* [p] buckets: a power of two, or 0 */
 	EVP_PKEY	*vcek;			/* [p] signs reports; NULL: not made yet */
-	uint64_t	 reported_tcb;		/* [p] SNP_CONFIG */
+	uint8_t		 chip_secret[32];	/* [p] made with it: keys for guests come from it */
 	uint32_t	 mask;			/* [p] SNP_CONFIG: chip id, chip key */
 };
 
@@ -110,6 +110,7 @@ MUST_CHECK enum psp_status psp_asid_check(const struct psp *psp, uint32_t asid, 
 MUST_CHECK enum psp_status psp_asid_take(struct psp *psp, uint32_t asid,
 					 const uint8_t key[MEM_KEY_BYTES]);
 void psp_asid_give(struct psp *psp, uint32_t asid, bool has_run);
+extern const char psp_chip_id[PSP_ID_LEN];	/* platform.c */
 /* platform.c: all that are not in use are dirty, as after power on */
 void psp_asids_are_dirty(struct psp *psp);
 MUST_CHECK enum psp_status psp_asids_flush(struct psp *psp);	/* WBINVD_REQUIRED */

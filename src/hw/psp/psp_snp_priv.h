@@ -54,8 +54,37 @@ struct snp_guest *snp_guest_find(const struct psp *psp, uint64_t gctx);
 MUST_CHECK enum psp_status snp_guest_of(struct psp *psp, uint64_t gctx, struct snp_guest **out);
 void snp_guests_free(struct psp *psp);
 
+#define SNP_RANGES_MAX	255u
+
+struct snp_ranges {			/* struct psp_snp_range_list, one page of it */
+	uint32_t nr, reserved;
+	struct psp_snp_range ranges[SNP_RANGES_MAX];
+};
+/* snp_platform.c: INVALID_PARAM, INVALID_ADDRESS: the list cannot be read */
+MUST_CHECK enum psp_status snp_ranges_get(struct psp *psp, uint64_t at, struct snp_ranges *out);
+
 /* snp_secrets.c: the page of 4096 bytes that tells a guest its keys */
 void snp_secrets_compose(const struct psp *psp, const struct snp_guest *g, uint8_t *page);
+
+/* -- Messages of a guest: 56860 chapter 7 -- */
+
+enum snp_message_type {			/* of requests; the response's is one more */
+	SNP_MSG_CPUID = 1, SNP_MSG_KEY = 3, SNP_MSG_REPORT = 5, SNP_MSG_EXPORT = 7,
+	SNP_MSG_IMPORT = 9, SNP_MSG_ABSORB = 11, SNP_MSG_VMRK = 13, SNP_MSG_ABSORB_NOMA = 15,
+	SNP_MSG_TSC_INFO = 17,
+};
+
+struct snp_talk {			/* one request, in the clear, and its response */
+	struct psp	 *psp;
+	struct snp_guest *g;
+	unsigned	 vmpck;
+	size_t		 in_len, out_len;
+	uint8_t		 in[SNP_MESSAGE_MAX] __attribute__((aligned(16)));	/* zeros behind */
+	uint8_t		 out[SNP_MESSAGE_MAX] __attribute__((aligned(16)));	/* zeros so far */
+};
+/* snp_report.c: psp->lock held for write */
+void snp_answer_report(struct snp_talk *t);
+void snp_answer_key(struct snp_talk *t);
 
 /* The bits of an address that must be zero where a whole page is meant */
 static inline bool snp_is_page(uint64_t a)
@@ -97,15 +126,24 @@ PSP_COMMAND(psp_do_snp_shutdown);
 PSP_COMMAND(psp_do_snp_shutdown_ex);
 PSP_COMMAND(psp_do_snp_platform_status);
 PSP_COMMAND(psp_do_snp_df_flush);
+PSP_COMMAND(psp_do_snp_config);
+PSP_COMMAND(psp_do_snp_commit);
 /* snp_guest.c */
 PSP_COMMAND(psp_do_snp_gctx_create);
 PSP_COMMAND(psp_do_snp_activate);
+PSP_COMMAND(psp_do_snp_activate_ex);
 PSP_COMMAND(psp_do_snp_decommission);
 PSP_COMMAND(psp_do_snp_guest_status);
 /* snp_launch.c */
 PSP_COMMAND(psp_do_snp_launch_start);
 PSP_COMMAND(psp_do_snp_launch_update);
 PSP_COMMAND(psp_do_snp_launch_finish);
+/* snp_request.c */
+PSP_COMMAND(psp_do_snp_guest_request);
 /* snp_page.c */
 PSP_COMMAND(psp_do_snp_page_reclaim);
 PSP_COMMAND(psp_do_snp_page_unsmash);
+PSP_COMMAND(psp_do_snp_page_set_state);
+/* snp_debug.c */
+PSP_COMMAND(psp_do_snp_dbg_decrypt);
+PSP_COMMAND(psp_do_snp_dbg_encrypt);

@@ -174,6 +174,40 @@ PSP_COMMAND(psp_do_snp_activate)
 	return snp_is_page(in->gctx) ? activate(psp, in->gctx, in->asid) : PSP_INVALID_PARAM;
 }
 
+/* Cores are APIC ids; the key goes to all of them, whichever are asked for. */
+static enum psp_status check_cores(struct psp *psp, const struct psp_snp_activate_ex *in)
+{
+	enum psp_status st = PSP_SUCCESS;
+	uint32_t id;
+
+	if (!in->nr_ids || in->nr_ids > psp->hw->config.nr_cpus)
+		return PSP_INVALID_PARAM;
+	for (uint32_t i = 0; st == PSP_SUCCESS && i < in->nr_ids; i++) {
+		st = psp_get(psp, in->ids_address + i * sizeof(id), &id, sizeof(id));
+		if (st == PSP_SUCCESS && id >= psp->hw->config.nr_cpus)
+			st = PSP_INVALID_PARAM;
+	}
+	return st;
+}
+
+PSP_COMMAND(psp_do_snp_activate_ex)
+{
+	const struct psp_snp_activate_ex *in = buf;
+	struct snp_guest *g;
+	enum psp_status st;
+
+	if (in->length != sizeof(*in) || in->reserved || !snp_is_page(in->gctx))
+		return PSP_INVALID_PARAM;
+	st = snp_guest_of(psp, in->gctx, &g);
+	if (st == PSP_SUCCESS && g->state == SNP_GUEST_INIT)
+		st = PSP_INVALID_GUEST_STATE;
+	if (st == PSP_SUCCESS)
+		st = check_cores(psp, in);
+	if (st != PSP_SUCCESS)
+		return st;
+	return g->asid && g->asid == in->asid ? PSP_SUCCESS : activate(psp, in->gctx, in->asid);
+}
+
 PSP_COMMAND(psp_do_snp_decommission)
 {
 	static const struct rmp_entry firmware = { .assigned = true, .immutable = true };

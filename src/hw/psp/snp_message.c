@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define ALGO_GCM	1u
+#define VERSION		1u	/* of all messages so far */
 #define TAG_BYTES	16
 #define IV_BYTES	12
 #define CLEAR_FROM	offsetof(struct snp_message, algo)
@@ -67,7 +68,7 @@ enum psp_status snp_message_open(const struct snp_message *m,
 		OPENSSL_cleanse(out, m->size);
 		return PSP_AEAD_OFLOW;
 	}
-	return m->version ? PSP_SUCCESS : PSP_INVALID_PARAM;
+	return m->version == VERSION ? PSP_SUCCESS : PSP_INVALID_PARAM;
 }
 
 bool snp_message_seal(struct snp_message *m, const struct snp_message *request,
@@ -81,7 +82,7 @@ bool snp_message_seal(struct snp_message *m, const struct snp_message *request,
 
 	*m = (struct snp_message){
 		.seqno = request->seqno + 1, .algo = ALGO_GCM, .hdr_version = 1,
-		.hdr_size = SNP_MESSAGE_HEADER, .type = type, .version = request->version,
+		.hdr_size = SNP_MESSAGE_HEADER, .type = type, .version = VERSION,
 		.size = (uint16_t)len, .vmpck = request->vmpck,
 	};
 	ctx = gcm(m, k->key, true);

@@ -11,11 +11,23 @@
 _Static_assert(sizeof(struct psp_snp_init_ex) == 64, "layout of the firmware ABI");
 _Static_assert(sizeof(struct psp_snp_status) == 32, "layout of the firmware ABI");
 
-/* [base, base + nr_pages) are the hypervisor's for good; what the RMP does not cover is so anyway. */
+enum psp_status snp_ranges_get(struct psp *psp, uint64_t at, struct snp_ranges *out)
+{
+	enum psp_status st = psp_get(psp, at, out, sizeof(*out));
+
+	if (st != PSP_SUCCESS)
+		return st;
+	if (out->nr > SNP_RANGES_MAX || out->reserved)
+		return PSP_INVALID_PARAM;
+	for (uint32_t i = 0; i < out->nr; i++)
+		if (!snp_is_page(out->ranges[i].base) || out->ranges[i].reserved)
+			return PSP_INVALID_PARAM;
+	return PSP_SUCCESS;
+}
+
+/* The hypervisor's for good; what the RMP does not cover is so anyway. */
 static enum psp_status fix_range(struct psp *psp, const struct psp_snp_range *r)
 {
-	if (!snp_is_page(r->base) || r->reserved)
-		return PSP_INVALID_PARAM;
 	for (uint32_t i = 0; i < r->nr_pages; i++) {
 		const uint64_t page = r->base + i * PAGE_SIZE;
 		const enum snp_state s = snp_state_at(psp, page);
@@ -28,23 +40,13 @@ static enum psp_status fix_range(struct psp *psp, const struct psp_snp_range *r)
 	return PSP_SUCCESS;
 }
 
-/* All of the list is looked at before the first page changes. */
 static enum psp_status fix_ranges(struct psp *psp, uint64_t at)
 {
-	uint8_t page[PAGE_SIZE];
-	const struct psp_snp_range_list *list = (const struct psp_snp_range_list *)(void *)page;
-	const size_t most = (sizeof(page) - sizeof(*list)) / sizeof(list->ranges[0]);
-	enum psp_status st;
+	struct snp_ranges list;
+	enum psp_status st = snp_is_page(at) ? snp_ranges_get(psp, at, &list) : PSP_INVALID_PARAM;
 
-	if (!snp_is_page(at))
-		return PSP_INVALID_PARAM;
-	st = psp_get(psp, at, page, sizeof(page));
-	if (st != PSP_SUCCESS)
-		return st;
-	if (list->nr > most || list->reserved)
-		return PSP_INVALID_PARAM;
-	for (uint32_t i = 0; st == PSP_SUCCESS && i < list->nr; i++)
-		st = fix_range(psp, &list->ranges[i]);
+	for (uint32_t i = 0; st == PSP_SUCCESS && i < list.nr; i++)
+		st = fix_range(psp, &list.ranges[i]);
 	return st;
 }
 
@@ -138,7 +140,6 @@ PSP_COMMAND(psp_do_snp_platform_status)
 		.build_id = PSP_BUILD,
 		.flags2 = psp->snp.mask,
 		.guest_count = psp->snp.nr_launched,
-		.reported_tcb = psp->snp.reported_tcb,
 	};
 
 	if (snp_crosses_page(to, sizeof(out)))
@@ -151,4 +152,25 @@ PSP_COMMAND(psp_do_snp_platform_status)
 PSP_COMMAND(psp_do_snp_df_flush)
 {
 	return psp_asids_flush(psp);
+}
+
+/* There is one TCB, 0: none can be older. */
+PSP_COMMAND(psp_do_snp_config)
+{
+	static const uint8_t zeros[sizeof(((struct psp_snp_config *)buf)->reserved)];
+	const struct psp_snp_config *in = buf;
+
+	if (in->mask & ~(PSP_SNP_MASK_CHIP_ID | PSP_SNP_MASK_CHIP_KEY) ||
+	    memcmp(in->reserved, zeros, sizeof(zeros)) || in->reported_tcb)
+		return PSP_INVALID_PARAM;
+	psp->snp.mask = in->mask;
+	return PSP_SUCCESS;
+}
+
+/* There is one firmware, which is committed. */
+PSP_COMMAND(psp_do_snp_commit)
+{
+	const struct psp_snp_commit *in = buf;
+
+	return in->length == sizeof(*in) ? PSP_SUCCESS : PSP_INVALID_PARAM;
 }

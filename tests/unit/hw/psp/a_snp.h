@@ -186,6 +186,26 @@ static inline void into_state(struct snp *s, uint64_t a, enum snp_state state, b
 	assert_int_equal(state_of(s, a), state);
 }
 
+/* The hypervisor's again, whatever it was but for a context that names a guest. */
+static inline void give_back(struct snp *s, uint64_t a, bool large)
+{
+	const struct rmp_operand free = { .page_size = large };
+	const enum snp_state was = state_of(s, a);
+
+	if (was == SNP_STATE_DEFAULT || was == SNP_STATE_HYPERVISOR)
+		return;
+	if (was == SNP_STATE_HV_FIXED) {
+		assert_int_equal(snp_firmware_move(s->hw, HPA(a), large, was,
+						   &(struct rmp_entry){ 0 }, RMP_EVENT_FIRMWARE),
+				 SNP_MOVED);
+		return;
+	}
+	if (was == SNP_STATE_CONTEXT || was == SNP_STATE_FIRMWARE_IOMMU || was == SNP_STATE_INVALID)
+		firmware_turns(s, a, large, (struct rmp_entry){ .immutable = true });
+	assert_int_equal(snp_firmware_reclaim(s->hw, HPA(a), large), SNP_MOVED);
+	assert_int_equal(rmpupdate(s->hw, HPA(a), &free), RMP_SUCCESS);
+}
+
 /* A page for the firmware to write to. */
 static inline uint64_t a_firmware_page(struct snp *s)
 {
