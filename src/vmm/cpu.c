@@ -32,6 +32,25 @@ static struct kvm_cpuid2 *supported_cpuid(struct vmm *vmm)
 	vmm_die(VMM_EXIT_MACHINE, "KVM_GET_SUPPORTED_CPUID: %s", vmm_errno_name(errno));
 }
 
+/* What KVM makes up for other guests: an SNP guest's CPUID has nothing that its processor lacks. */
+static void drop_emulated(struct kvm_cpuid_entry2 *e)
+{
+	switch (e->function) {
+	case 1:
+		e->ecx &= ~(1u << 24);			/* TSC-deadline timer */
+		break;
+	case 7:
+		e->ebx &= e->index ? ~0u : ~(1u << 1);	/* TSC_ADJUST */
+		break;
+	case 0x80000008:
+		e->eax &= ~0xff0000u;			/* the width of a nested guest's addresses */
+		break;
+	case 0x80000021:
+		e->eax &= ~(1u << 2 | 1u << 9);		/* serialising LFENCE, no SMM_CTL */
+		break;
+	}
+}
+
 /* A guest is told of its own encryption only, not of all that the machine could do. */
 static void fit_cpuid(const struct vmm *vmm, struct kvm_cpuid2 *c, unsigned id)
 {
@@ -40,6 +59,8 @@ static void fit_cpuid(const struct vmm *vmm, struct kvm_cpuid2 *c, unsigned id)
 	for (unsigned i = 0; i < c->nent; i++) {
 		struct kvm_cpuid_entry2 *e = &c->entries[i];
 
+		if (type->snp)
+			drop_emulated(e);
 		switch (e->function) {
 		case 1:
 			e->ebx = (e->ebx & 0xffffff) | id << 24;
