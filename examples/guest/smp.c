@@ -4,7 +4,7 @@
  *
  * SIPI's vector says where it begins, in real mode; not in SEV-ES guests: their processors begin
  * where their launched state says (softcvm run: at the image's entry, with EBX 0).  In SNP guests the
- * guest itself makes that state, and there is no SIPI.
+ * guest itself makes that state, to be taken at INIT.
  */
 #include "snp.h"
 
@@ -44,9 +44,8 @@ static void send(unsigned apic_id, uint32_t what)
 	guest_write32(APIC + APIC_ICR_LOW, what);
 }
 
-static void start_by_sipi(unsigned apic_id)
+static void wake(unsigned apic_id)
 {
-	memcpy((void *)TRAMPOLINE, guest_trampoline, (size_t)(guest_trampoline_end - guest_trampoline));
 	guest_map(APIC, APIC, GUEST_MAP_SHARED);
 	guest_write32(APIC + APIC_SPURIOUS, APIC_ENABLE | 0xff);
 	send(apic_id, ICR_INIT);
@@ -59,9 +58,11 @@ void guest_cpu_start(unsigned apic_id, void (*run)(void))
 	run_there = run;
 	arrived = false;
 	if (guest_is_snp())
-		snp_cpu_start(apic_id);
+		snp_cpu_create(apic_id);
 	else
-		start_by_sipi(apic_id);
+		memcpy((void *)TRAMPOLINE, guest_trampoline,
+		       (size_t)(guest_trampoline_end - guest_trampoline));
+	wake(apic_id);
 	while (!arrived)
 		__asm__ volatile("pause" ::: "memory");
 }

@@ -7,7 +7,7 @@
  * 8 MiB by 2M: 0 done, 4 of another size
  * by 4K: 2048 done
  * 2M at an address between: code 1
- * zeros at first: 0 words are not
+ * noise at first: * words of 16384 are zeros
  * what was written is there: 0 words are not
  * VMPL 1 has 0x0; after RMPADJUST 0x1; size 4K
  * guest ended: exit 0
@@ -62,16 +62,18 @@ static void fill(uint64_t at, uint64_t size, uint64_t factor)
 int guest_main(void)
 {
 	const uint64_t size = LARGE * GUEST_LARGE_PAGE, at = guest_reserve(size);
+	const uint64_t all = size / GUEST_PAGE * ((WORDS + 72) / 73);
 	unsigned wrong, before, now;
 
 	if (by_large(at) != LARGE)
 		by_small(at, size);
 	guest_printf("2M at an address between: code %u\n",
 		     snp_pvalidate(at + GUEST_PAGE, SNP_2M, true));
+	/* The hypervisor's zeros, seen with the guest's key. */
 	wrong = check(at, size, 0);
-	guest_printf("zeros at first: %u words are not\n", wrong);
+	guest_printf("noise at first: %lu words of %lu are zeros\n", all - wrong, all);
 	fill(at, size, 3);
-	wrong += check(at, size, 3);
+	wrong = check(at, size, 3);
 	guest_printf("what was written is there: %u words are not\n", wrong);
 	before = snp_rmpquery(at, 1).rights;
 	if (snp_rmpadjust(at, snp_rmpquery(at, 1).size, 1, SNP_READ) != SNP_DONE)

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
  * snp-psc.c - page state changes: one page by the MSR, a thousand by the GHCB, and back.  What was
- * private is gone when the VMM has given the page back; what the guest shares begins with zeros.
+ * private is gone when the VMM has given the page back; what is shared begins with
+ * zeros, what is private again with noise: the hypervisor's zeros, seen with the guest's key.
  *
  * $ softcvm run --type snp snp-psc.elf
  * private: 0x1111
  * shared by the MSR: 0x0, and as written: 0x2222
- * private again: 0x0
+ * private again: not validated yet, and then noise
  * an operation that does not exist: error
  * 1000 pages to shared: 4 requests, 0 wrong
- * 1000 pages to private: 4 requests, 0 wrong
+ * 1000 pages to private: 4 requests, 0 as they were
  * guest ended: exit 0
  */
 #include "snp.h"
@@ -42,8 +43,12 @@ static void one_page(void)
 	before = *page;
 	*page = 0x2222;
 	guest_printf("shared by the MSR: 0x%lx, and as written: 0x%lx\n", before, *page);
-	snp_unshare(at, GUEST_PAGE, SNP_4K);
-	guest_printf("private again: 0x%lx\n", *page);
+	guest_map(at, at, GUEST_MAP_PRIVATE);
+	if (snp_change_page(at, SNP_PRIVATE))
+		guest_panic("no private page");
+	guest_printf("private again: %s", snp_pvalidate(at, SNP_4K, true) == SNP_DONE ?
+		     "not validated yet" : "validated already");
+	guest_printf(", and then %s\n", *page == 0x1111 || *page == 0x2222 || !*page ? "no noise" : "noise");
 	guest_printf("an operation that does not exist: %s\n",
 		     snp_change_page(at, (enum snp_state)3) ? "error" : "no error");
 }
@@ -66,8 +71,9 @@ static unsigned many_pages(void)
 		guest_map(at + i, at + i, GUEST_MAP_PRIVATE);
 	requests = snp_change(at, size, SNP_PRIVATE, SNP_4K);
 	snp_validate(at, size, true);
-	all += wrong = wrong_words(at, 0);
-	guest_printf("%lu pages to private: %u requests, %u wrong\n", PAGES, requests, wrong);
+	wrong = PAGES - wrong_words(at, 0x3333);
+	all += wrong += PAGES - wrong_words(at, 0x4444);
+	guest_printf("%lu pages to private: %u requests, %u as they were\n", PAGES, requests, wrong);
 	return all;
 }
 

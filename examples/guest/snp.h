@@ -76,8 +76,8 @@ uint64_t snp_hypervisor_features(void);
 struct guest_cpuid snp_cpuid(uint32_t leaf, uint32_t subleaf);
 unsigned snp_cpuid_entries(void);
 
-/* snp_cpu.c: processor @apic_id begins in guest_cpu_begin(), with a VMSA of the guest's making. */
-void snp_cpu_start(unsigned apic_id);
+/* snp_cpu.c: INIT and SIPI will have @apic_id begin in guest_cpu_begin(), with a VMSA of ours. */
+void snp_cpu_create(unsigned apic_id);
 
 /*
  * snp_request.c: a message to the secure processor, under the key of VMPL 0.  Payload of the

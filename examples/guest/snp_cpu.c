@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
  * snp_cpu.c - another processor: the guest writes its first state into a page, makes that a VMSA
- * by RMPADJUST, and asks the hypervisor to run it.  It begins in 64-bit mode, in C.
+ * by RMPADJUST, and asks the hypervisor to run it from the next INIT on.  It begins in 64-bit
+ * mode, in C.  (KVM takes it at once from a processor that has run before only.)
  */
 #include "ghcb.h"
 #include "snp.h"
 
 #define GHCB_AP_CREATION	0x80000013u
-#define AP_CREATE		1u
+#define AP_CREATE_ON_INIT	0u
 
 #define CODE64			0x18u
 #define DATA			0x10u
@@ -68,7 +69,7 @@ static void fill(uint8_t *vmsa)
 	put(vmsa, VMSA_FCW, 0x37f);
 }
 
-void snp_cpu_start(unsigned apic_id)
+void snp_cpu_create(unsigned apic_id)
 {
 	uint8_t *vmsa = guest_page();
 
@@ -80,5 +81,5 @@ void snp_cpu_start(unsigned apic_id)
 		guest_panic("RMPADJUST makes no VMSA of 0x%lx", (uintptr_t)vmsa);
 	ghcb_clear();
 	ghcb_set(GHCB_RAX, guest_sev_status >> 2);
-	ghcb_call(GHCB_AP_CREATION, (uint64_t)apic_id << 32 | AP_CREATE, (uintptr_t)vmsa);
+	ghcb_call(GHCB_AP_CREATION, (uint64_t)apic_id << 32 | AP_CREATE_ON_INIT, (uintptr_t)vmsa);
 }
