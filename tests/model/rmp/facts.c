@@ -7,6 +7,8 @@
 
 #define PRINTED	10u
 
+bool facts_print_memory;
+
 static char *contents(const char *file)
 {
 	FILE *in = fopen(file, "r");
@@ -97,6 +99,11 @@ const char *fact_cell(const struct facts *f, char *const *row, const char *name)
 	exit(2);
 }
 
+static bool is_memory(const struct facts *f, char *const *row)
+{
+	return row && !strcmp(fact_cell(f, row, "confidence"), "memory");
+}
+
 char *const *facts_find(struct facts *f, const struct fact_case *c)
 {
 	unsigned r, i;
@@ -112,17 +119,16 @@ char *const *facts_find(struct facts *f, const struct fact_case *c)
 		facts_wrong(f, c, NULL, "no rule");
 		return NULL;
 	}
-	if (!strcmp(fact_cell(f, f->row[r], "confidence"), "memory")) {
-		f->nr_memory++;
-		return NULL;
-	}
-	f->nr_cases++;
+	*(is_memory(f, f->row[r]) ? &f->nr_memory : &f->nr_cases) += 1;
 	return f->row[r];
 }
 
 void facts_wrong(struct facts *f, const struct fact_case *c, char *const *row, const char *got)
 {
-	if (f->nr_wrong++ >= PRINTED)
+	bool memory = is_memory(f, row);
+	uint64_t *nr = memory ? &f->nr_memory_wrong : &f->nr_wrong;
+
+	if ((*nr)++ >= PRINTED || (memory && !facts_print_memory))
 		return;
 	fprintf(stderr, "%s:", f->file);
 	for (unsigned i = 0; i < c->n; i++)

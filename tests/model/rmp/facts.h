@@ -17,7 +17,7 @@ struct facts {
 	char		*column[FACT_COLUMNS];
 	unsigned	 nr_rows;
 	char		*(*row)[FACT_COLUMNS];
-	uint64_t	 nr_cases, nr_memory, nr_wrong;
+	uint64_t	 nr_cases, nr_wrong, nr_memory, nr_memory_wrong;
 };
 
 /* The program ends where a file cannot be read. */
@@ -31,8 +31,12 @@ struct fact_case {
 };
 void fact_is(struct fact_case *c, const char *name, const char *value);
 
-/* The row that decides, counted; NULL: none, or one from memory (not to be compared). */
+/* The row that decides, counted (those from memory apart); NULL: none. */
 char *const *facts_find(struct facts *f, const struct fact_case *c);
 const char *fact_cell(const struct facts *f, char *const *row, const char *name);
-/* The case went otherwise than the row says; the first ones are printed. */
+/*
+ * The case went otherwise than the row says; the first ones are printed, where the row is
+ * from memory only if that is asked for.
+ */
 void facts_wrong(struct facts *f, const struct fact_case *c, char *const *row, const char *got);
+extern bool facts_print_memory;

@@ -3,10 +3,11 @@
  * test_rmp.c - docs/facts/snp-*.tsv against the model: each access and each
  * instruction in all combinations that the columns name.
  *
- * usage: test_rmp FOLDER
+ * usage: test_rmp FOLDER [memory]
  *
- * Prints how many cases were compared; those that only a rule from memory
- * decides are not, nor are reads of nested tables, which no check concerns.
+ * Prints how many cases were compared.  Those that only a rule from memory decides
+ * are run and do not count: "memory" prints where the model does not follow them.
+ * Reads of nested tables are left out, for no check concerns them.
  */
 #include "model/rmp/a_page.h"
 
@@ -319,6 +320,12 @@ static const struct { const char *file; void (*check)(struct facts *f); } checks
 	{ "snp-rmpadjust.tsv", check_rmpadjust }, { "snp-rmpquery.tsv", check_rmpquery },
 };
 
+/*
+ * Where memory knows more than the manual's words: VMRUN with a VMSA in a 2M page, or one
+ * that is elsewhere in the guest; PVALIDATE and RMPADJUST of 2M in the middle of one.
+ */
+#define NOT_FOLLOWED	38u
+
 static const char *folder;
 
 static struct facts open_facts(const char *name)
@@ -331,7 +338,7 @@ static struct facts open_facts(const char *name)
 
 static void as_the_facts_say(void **unused)
 {
-	uint64_t cases = 0, memory = 0, wrong = 0;
+	uint64_t cases = 0, memory = 0, wrong = 0, memory_wrong = 0;
 
 	(void)unused;
 	vmpl_masks = open_facts("snp-vmpl-mask.tsv");
@@ -339,27 +346,31 @@ static void as_the_facts_say(void **unused)
 		struct facts f = open_facts(checks[i].file);
 
 		checks[i].check(&f);
-		printf("%-20s %6llu cases, %llu wrong (%llu only from memory)\n", checks[i].file,
+		printf("%-20s %6llu cases, %llu wrong (from memory: %llu, %llu wrong)\n", checks[i].file,
 		       (unsigned long long)f.nr_cases, (unsigned long long)f.nr_wrong,
-		       (unsigned long long)f.nr_memory);
+		       (unsigned long long)f.nr_memory, (unsigned long long)f.nr_memory_wrong);
 		cases += f.nr_cases;
 		memory += f.nr_memory;
 		wrong += f.nr_wrong;
+		memory_wrong += f.nr_memory_wrong;
 		facts_free(&f);
 	}
 	facts_free(&vmpl_masks);
-	printf("rmp: %llu cases compared, %llu wrong; %llu from memory, not compared\n",
-	       (unsigned long long)cases, (unsigned long long)wrong, (unsigned long long)memory);
+	printf("rmp: %llu cases compared, %llu wrong; not counted: %llu from memory, %llu not so\n",
+	       (unsigned long long)cases, (unsigned long long)wrong, (unsigned long long)memory,
+	       (unsigned long long)memory_wrong);
 	assert_true(cases > 10000);
 	assert_int_equal(wrong, 0);
+	assert_int_equal(memory_wrong, NOT_FOLLOWED);
 }
 
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(as_the_facts_say) };
 
-	if (argc != 2)
+	if (argc < 2)
 		return 2;
+	facts_print_memory = argc > 2;
 	folder = argv[1];
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
