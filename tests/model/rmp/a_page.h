@@ -30,18 +30,22 @@ static inline bool has_owner(const char *state)
 	return !strncmp(state, "pre-", 4) || !strncmp(state, "guest-", 6);
 }
 
+/* Where the 2 MiB are, and where the guest has them. */
+extern struct a_page_place { uint64_t at, gpa; } a_page_place;
+
 /* Puts it there; @at, its address; @gpa, where the guest looks for it. */
 void a_page_make(struct hw *hw, const struct a_page *p, uint64_t *at, uint64_t *gpa);
-/* All 512 entries of the 2 MiB at AT: read, or written over. */
+/* All 512 entries of the 2 MiB: read, or written over. */
 void a_page_save(struct hw *hw, struct rmp_words all[RMP_PAGES]);
 void a_page_restore(struct hw *hw, const struct rmp_words all[RMP_PAGES]);
 
 extern struct facts vmpl_masks;
 
-/* test_host.c, test_guest.c. */
+/* test_host.c, test_guest.c, test_walk.c. */
 void check_rmpupdate(struct facts *f);
 void check_psmash(struct facts *f);
 void check_rmpread(struct facts *f);
 void check_pvalidate(struct facts *f);
 void check_rmpadjust(struct facts *f);
 void check_rmpquery(struct facts *f);
+void check_walks(struct facts *f);

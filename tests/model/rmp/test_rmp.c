@@ -19,12 +19,13 @@
 #include "hw/snp/firmware.h"
 
 struct facts vmpl_masks;
+struct a_page_place a_page_place = { AT, GPA_AT };
 
 void a_page_restore(struct hw *hw, const struct rmp_words all[RMP_PAGES])
 {
 	struct rmp_locked l;
 
-	assert_int_equal(rmp_lock(hw->frames.rmp, HPA(AT), true, true, &l), RMP_LOCKED);
+	assert_int_equal(rmp_lock(hw->frames.rmp, HPA(a_page_place.at), true, true, &l), RMP_LOCKED);
 	for (unsigned i = 0; i < RMP_PAGES; i++)
 		rmp_store(&l, i, all[i]);
 	rmp_unlock(&l);
@@ -34,7 +35,7 @@ void a_page_save(struct hw *hw, struct rmp_words all[RMP_PAGES])
 {
 	struct rmp_locked l;
 
-	assert_int_equal(rmp_lock(hw->frames.rmp, HPA(AT), true, true, &l), RMP_LOCKED);
+	assert_int_equal(rmp_lock(hw->frames.rmp, HPA(a_page_place.at), true, true, &l), RMP_LOCKED);
 	for (unsigned i = 0; i < RMP_PAGES; i++)
 		all[i] = rmp_load(&l, i);
 	rmp_unlock(&l);
@@ -68,9 +69,9 @@ void a_page_make(struct hw *hw, const struct a_page *p, uint64_t *at, uint64_t *
 	unsigned page = is(p->size, "head") ? 0 : 5;
 	struct rmp_entry e;
 
-	*at = is(p->state, "uncovered") ? UNCOVERED + 0x5000 : AT + page * PAGE_SIZE;
-	*gpa = GPA_AT + page * PAGE_SIZE;
-	e = entry_of(p, large ? GPA_AT : *gpa);
+	*at = is(p->state, "uncovered") ? UNCOVERED + 0x5000 : a_page_place.at + page * PAGE_SIZE;
+	*gpa = a_page_place.gpa + page * PAGE_SIZE;
+	e = entry_of(p, large ? a_page_place.gpa : *gpa);
 	e.is_2m = large;
 	for (unsigned i = 0; large && i < RMP_PAGES; i++)
 		all[i].lo = RMP_ASSIGNED;
@@ -313,7 +314,8 @@ static void check_vmrun(struct facts *f)
 }
 
 static const struct { const char *file; void (*check)(struct facts *f); } checks[] = {
-	{ "snp-access.tsv", check_access }, { "snp-vmpl-mask.tsv", check_masks },
+	{ "snp-access.tsv", check_access }, { "snp-access.tsv", check_walks },
+	{ "snp-vmpl-mask.tsv", check_masks },
 	{ "snp-page-states.tsv", check_states }, { "snp-vmrun.tsv", check_vmrun },
 	{ "snp-rmpupdate.tsv", check_rmpupdate }, { "snp-psmash.tsv", check_psmash },
 	{ "snp-rmpread.tsv", check_rmpread }, { "snp-pvalidate.tsv", check_pvalidate },

@@ -77,7 +77,7 @@ uint64_t nested_get(struct guest *g, uint64_t gpa, unsigned level)
 	return phys_load64(g->hw, nested_at(g, gpa, level));
 }
 
-uint64_t *entry_at(struct guest *g, uint64_t linear, unsigned level)
+uint64_t *guest_entry(struct guest *g, uint64_t linear, unsigned level)
 {
 	uint64_t table = g->state.cr3 & BITS(51, 12);
 
@@ -97,7 +97,7 @@ uint64_t *entry_at(struct guest *g, uint64_t linear, unsigned level)
 
 void map(struct guest *g, uint64_t linear, uint64_t target_and_flags, unsigned level)
 {
-	*entry_at(g, linear, level) = target_and_flags;
+	*guest_entry(g, linear, level) = target_and_flags;
 }
 
 enum mmu_result touch(struct guest *g, uint64_t linear, enum mmu_access access)

@@ -54,7 +54,7 @@ uint64_t nested_all(const struct guest *g);	/* flags of a leaf that allows all *
 uint64_t guest_hpa(struct guest *g, uint64_t gpa);
 
 /* The same for the guest's long-mode tables: a word of guest memory. */
-uint64_t *entry_at(struct guest *g, uint64_t linear, unsigned level);
+uint64_t *guest_entry(struct guest *g, uint64_t linear, unsigned level);
 void map(struct guest *g, uint64_t linear, uint64_t target_and_flags, unsigned level);
 
 /* What an instruction's access does: look, then translate. */

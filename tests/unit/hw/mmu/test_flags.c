@@ -49,7 +49,7 @@ static void contend(void *arg, unsigned who)
 	struct contest *c = arg;
 	struct guest *g = &c->g;
 	hpa_t nested = nested_at(g, TARGET, 1);
-	hpa_t guest = HPA(guest_hpa(g, (uint64_t)((uint8_t *)entry_at(g, LINEAR, 1) - g->bytes)));
+	hpa_t guest = HPA(guest_hpa(g, (uint64_t)((uint8_t *)guest_entry(g, LINEAR, 1) - g->bytes)));
 	struct mmu_fault fault;
 	struct mmu_page page;
 
@@ -77,7 +77,7 @@ static void no_update_is_lost(void **state)
 		c.m[i] = another_mmu(&c.g);
 	crowd_run(PROCESSORS + 1, contend, &c);
 	assert_true((nested_get(&c.g, TARGET, 1) & COUNT_MASK) == want);
-	assert_true((*entry_at(&c.g, LINEAR, 1) & COUNT_MASK) == want);
+	assert_true((*guest_entry(&c.g, LINEAR, 1) & COUNT_MASK) == want);
 	guest_fini(&c.g);
 }
 
@@ -113,7 +113,7 @@ static void replace_or_write(void *arg, unsigned who)
 	struct mmu_page page;
 
 	if (who == 1)
-		replace_entries(v, HPA(guest_hpa(g, (uint64_t)((uint8_t *)entry_at(g, LINEAR, 1) -
+		replace_entries(v, HPA(guest_hpa(g, (uint64_t)((uint8_t *)guest_entry(g, LINEAR, 1) -
 							       g->bytes))));
 	while (who == 0 && !atomic32_load(&v->done)) {
 		if (mmu_translate(v->c.m[0], LINEAR, MMU_WRITE, &page, &fault) == MMU_OK)

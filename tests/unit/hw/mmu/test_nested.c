@@ -79,8 +79,8 @@ static void faults_on_guest_tables(void **unused)
 		struct guest g;
 
 		begin(&g, rows[i].vendor);
-		pte = (uint64_t)((uint8_t *)entry_at(&g, LINEAR, 1) - g.bytes);
-		*entry_at(&g, LINEAR, 1) &= ~A;
+		pte = (uint64_t)((uint8_t *)guest_entry(&g, LINEAR, 1) - g.bytes);
+		*guest_entry(&g, LINEAR, 1) &= ~A;
 		g.nested.ad = rows[i].ad;
 		nested_set(&g, pte, 1, rows[i].flags ? guest_hpa(&g, pte & PAGE_MASK) | rows[i].flags
 						     : 0);
@@ -155,7 +155,7 @@ static void host_faults(void **state)
 	hole = os_map_private(PAGE_SIZE, PAGE_SIZE);
 	nested_set(&g, 0x40000000, 1, phys_publish(g.hw, hole).v | nested_all(&g));
 	os_unmap(hole, PAGE_SIZE);
-	*entry_at(&g, LINEAR, 2) = 0x40000000 | P | W | U;
+	*guest_entry(&g, LINEAR, 2) = 0x40000000 | P | W | U;
 	assert_int_equal(again(&g, MMU_READ), MMU_HOST_FAULT);
 	assert_int_equal(g.fault.gpa.v, 0x40000000);
 	guest_fini(&g);

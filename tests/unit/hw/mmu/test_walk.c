@@ -78,7 +78,7 @@ static void rights_are_the_manuals(void **state)
 	map(&g, LINEAR, TARGET | P | W | U, 1);
 	for (unsigned level = 1; level <= 4; level++) {
 		for (size_t c = 0; c < ARRAY_SIZE(changes); c++) {
-			uint64_t *e = entry_at(&g, LINEAR, level), was = *e;
+			uint64_t *e = guest_entry(&g, LINEAR, level), was = *e;
 			uint64_t now = (was & ~changes[c].clear) | changes[c].set;
 			struct rule_input in = { now & P, now & BIT(50), now & W, now & U, now & NX };
 
@@ -125,9 +125,9 @@ static void reserved_bits_by_level(void **state)
 
 		guest_init(&g, vendor);
 		map(&g, 0, TARGET | P | W | U, 1);
-		*entry_at(&g, 0, rows[i].level) |= rows[i].entry;
+		*guest_entry(&g, 0, rows[i].level) |= rows[i].entry;
 		if (rows[i].entry & PS)
-			*entry_at(&g, 0, rows[i].level) = rows[i].entry | P | W | U;
+			*guest_entry(&g, 0, rows[i].level) = rows[i].entry | P | W | U;
 		assert_int_equal(touch(&g, 0, MMU_READ), bad ? MMU_GUEST_FAULT : MMU_OK);
 		if (bad)
 			assert_int_equal(g.fault.pf_error, 9);
@@ -143,18 +143,18 @@ static void accessed_and_dirty(void **state)
 	map(&g, LINEAR, TARGET | P | W | U, 1);
 	assert_int_equal(touch(&g, LINEAR, MMU_READ), MMU_OK);
 	for (unsigned level = 1; level <= 4; level++)
-		assert_int_equal(*entry_at(&g, LINEAR, level) & (A | D), A);
+		assert_int_equal(*guest_entry(&g, LINEAR, level) & (A | D), A);
 	/* remembered as clean: the first write walks again */
 	assert_null(tlb_data(&g.m->tlb, LINEAR, 1, MMU_WRITE));
 	assert_non_null(tlb_data(&g.m->tlb, LINEAR, 1, MMU_READ));
 	assert_int_equal(touch(&g, LINEAR, MMU_WRITE), MMU_OK);
-	assert_int_equal(*entry_at(&g, LINEAR, 1) & (A | D), A | D);
-	assert_int_equal(*entry_at(&g, LINEAR, 2) & (A | D), A);
+	assert_int_equal(*guest_entry(&g, LINEAR, 1) & (A | D), A | D);
+	assert_int_equal(*guest_entry(&g, LINEAR, 2) & (A | D), A);
 	assert_non_null(tlb_data(&g.m->tlb, LINEAR, 1, MMU_WRITE));
 	/* a refused access leaves no mark */
 	map(&g, LINEAR + PAGE_SIZE, TARGET | P, 1);
 	assert_int_equal(touch(&g, LINEAR + PAGE_SIZE, MMU_WRITE), MMU_GUEST_FAULT);
-	assert_int_equal(*entry_at(&g, LINEAR + PAGE_SIZE, 1) & (A | D), 0);
+	assert_int_equal(*guest_entry(&g, LINEAR + PAGE_SIZE, 1) & (A | D), 0);
 	guest_fini(&g);
 }
 
@@ -167,7 +167,7 @@ static void large_pages_and_five_levels(void **state)
 	map(&g, 0x80000000, 0 | PS | P | W, 3);
 	assert_int_equal(reach(&g, 0x40012345, MMU_WRITE), 0x212345);
 	assert_int_equal(reach(&g, 0x80312345, MMU_READ), 0x312345);
-	assert_int_equal(*entry_at(&g, 0x40000000, 2) & (A | D), A | D);
+	assert_int_equal(*guest_entry(&g, 0x40000000, 2) & (A | D), A | D);
 
 	g.state.cr3 = g.next_table;
 	g.next_table += PAGE_SIZE;
