@@ -6,7 +6,7 @@ end with a brace in the first column, a statement has a line of its own.
 Where a file is a set of rules (@families given) there are more of them: two checks
 in the other order, a bit left out, another member of an enum, one arm of a choice.
 Comments, strings and preprocessor lines are left alone, and so are checks that
-fire on our own bugs only, and -ENOMEM: no test runs out of memory.
+fire on our own bugs only, -ENOMEM and NO_MEMORY: no test runs out of memory.
 """
 import collections
 import re
@@ -18,7 +18,8 @@ BLANKS = re.compile(r"/\*.*?\*/|//[^\n]*|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n]
                     r"|^[ \t]*#(?:\\\n|[^\n])*", re.S | re.M)
 BODY = re.compile(r"^\{\n.*?^\}", re.S | re.M)
 NAME = re.compile(r"([A-Za-z_]\w*)\s*\([^;{}]*$")
-OWN_CHECKS = re.compile(r"\b(?:\w*assert\w*|panic\w*|kvm_warn\w*|SYNC_POINT|base_bug\w*)\s*\(")
+OWN_CHECKS = re.compile(r"\b(?:\w*assert\w*|panic\w*|kvm_warn\w*|SYNC_POINT|base_bug\w*)\s*\("
+                        r"|NO_MEMORY\b")
 IF = re.compile(r"\bif \(")
 COMPARE = re.compile(r"(?<![<>=!&|+*/%^-])(==|!=|<=|>=|<|>)(?![<>=])")
 OTHERS = {"==": "!=", "!=": "==", "<": "<=", "<=": "<", ">": ">=", ">=": ">", "&&": "||", "||": "&&"}
@@ -137,6 +138,8 @@ def constants(code, family):
 
 def rules(code, text, family):
     yield from orders(code, text)
+    for m in re.finditer(r"\breturn (true|false);", code):
+        yield "result", m.start(1), m.end(1), "false" if m.group(1) == "true" else "true"
     yield from constants(code, family)
     for m in BIT_AFTER.finditer(code):
         yield "bit", m.start(), m.end(), ""
@@ -163,8 +166,9 @@ def candidates(path, text, family=None):
     for m in BODY.finditer(code):
         n = NAME.search(code[:m.start()].rstrip().rsplit("\n\n", 1)[-1])
         bodies.append((m.start(), m.end(), n.group(1) if n else "?"))
-    finders = [f(code) for f in (conditions, tokens, results, errnos, assignments)]
-    for finder in finders + ([rules(code, text, family)] if family is not None else []):
+    finders = [f(code) for f in (conditions, tokens, errnos, assignments)]
+    finders.append(results(code) if family is None else rules(code, text, family))
+    for finder in finders:
         for kind, start, end, new in finder:
             inside = [b for b in bodies if b[0] <= start < b[1]]
             old = line_at(text, start)

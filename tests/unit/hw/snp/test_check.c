@@ -155,6 +155,51 @@ static void others(void **unused)
 	expect(&p, &a, RMP_NPF, RMP_NOT_HYPERVISORS, BASE | SVM_NPF_WRITE | SVM_NPF_FINAL);
 }
 
+/* Somebody changes the entry, or VMRUN has it. */
+static void busy_pages(void **unused)
+{
+	const uint64_t info = BASE | SVM_NPF_FINAL;
+	struct rmp_access w = snp(RMP_WRITE, false), r = snp(RMP_READ, true);
+	struct rmp_page p = good();
+
+	(void)unused;
+	p.busy = true;
+	expect(&p, &r, RMP_NPF, RMP_IS_BUSY, info | SVM_NPF_ENC);
+	expect(&p, &w, RMP_NPF, RMP_IS_BUSY, info | SVM_NPF_WRITE);
+	p.entry.covered = false;
+	expect(&p, &w, RMP_PASS, RMP_REASON_NONE, 0);
+	expect(&p, &r, RMP_NPF, RMP_NOT_COVERED, info | SVM_NPF_ENC);
+	p = good();
+	p.entry.in_use = true;
+	expect(&p, &r, RMP_NPF, RMP_IS_BUSY, info | SVM_NPF_ENC);
+	p.entry.is_2m = true;			/* Page-Size is first, Validated after */
+	expect(&p, &r, RMP_NPF, RMP_OTHER_SIZE, info | SVM_NPF_ENC);
+	p.entry.is_2m = p.entry.validated = false;
+	expect(&p, &r, RMP_NPF, RMP_IS_BUSY, info | SVM_NPF_ENC);
+	p.entry.asid++;
+	expect(&p, &r, RMP_NPF, RMP_NOT_OWNED, info | SVM_NPF_ENC);
+}
+
+/* Its size is 4K whatever maps what; what it is on the way to is told. */
+static void nested_entries(void **unused)
+{
+	struct rmp_access a = snp(RMP_NESTED_WRITE, false);
+	struct rmp_page p = { .entry.covered = true, .any_assigned = true };
+
+	(void)unused;
+	a.level = PG_LEVEL_2M;
+	expect(&p, &a, RMP_PASS, RMP_REASON_NONE, 0);
+	p.assigned = true;
+	expect(&p, &a, RMP_NPF, RMP_NOT_HYPERVISORS, BASE | SVM_NPF_WRITE | SVM_NPF_FINAL);
+	a.for_table = true;
+	expect(&p, &a, RMP_NPF, RMP_NOT_HYPERVISORS,
+	       BASE | SVM_NPF_WRITE | SVM_NPF_TABLE | SVM_NPF_ENC);
+	a = snp(RMP_READ, true);
+	p = (struct rmp_page){ .entry.covered = true };
+	a.for_table = true;			/* means nothing to others */
+	expect(&p, &a, RMP_NPF, RMP_NOT_OWNED, BASE | SVM_NPF_FINAL | SVM_NPF_ENC);
+}
+
 /* Pages as the table has them: the first of 2M speaks for all. */
 static void through_the_table(void **unused)
 {
@@ -206,6 +251,7 @@ int main(void)
 		cmocka_unit_test(the_order_of_checks),
 		cmocka_unit_test(what_needs_which_permission),
 		cmocka_unit_test(shared_accesses), cmocka_unit_test(others),
+		cmocka_unit_test(busy_pages), cmocka_unit_test(nested_entries),
 		cmocka_unit_test(through_the_table), cmocka_unit_test(structures),
 	};
 

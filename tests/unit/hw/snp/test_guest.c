@@ -22,6 +22,8 @@ static void operands(void **unused)
 	assert_int_equal(snp_rmpadjust_operands(0x1000, 0, 0x101, 2), RMP_FAIL_PERMISSION);
 	assert_int_equal(snp_rmpquery_operands(1, 0), RMP_SUCCESS);
 	assert_int_equal(snp_rmpquery_operands(1, 2), RMP_FAIL_PERMISSION);
+	assert_int_equal(snp_rmpquery_operands(3, 2), RMP_SUCCESS);
+	assert_int_equal(snp_rmpquery_operands(4, 2), RMP_FAIL_PERMISSION);
 }
 
 /* Table 15-40: what was asked for, the RMP's, the nested entry's. */
@@ -154,6 +156,8 @@ static void a_vmsa_in_use(void **unused)
 	assert_int_equal(snp_vmsa_take(hw, HPA(AT), ASID), RMP_VMRUN_INVALID);
 	assert_int_equal(release(hw, AT, false), RMP_FAIL_INUSE);
 	assert_int_equal(release(hw, AT, true), RMP_FAIL_INUSE);
+	assert_int_equal(pvalidate(hw, AT, GPA_AT, false, false).fault.reason, RMP_IS_BUSY);
+	assert_int_equal(pvalidate(hw, AT, GPA_AT + 0x1000, false, false).fault.reason, RMP_OTHER_GPA);
 	rmp_look(hw->frames.rmp, HPA(AT), 0, &l);
 	assert_int_equal(rmp_check(&l.page, &read).reason, RMP_IS_BUSY);
 	snp_vmsa_give(hw, HPA(AT));
@@ -164,12 +168,53 @@ static void a_vmsa_in_use(void **unused)
 	no_machine(hw);
 }
 
+/* Nobody gives it back: an instruction waits its time, and then it is as if in use. */
+static void a_lock_that_stays(void **unused)
+{
+	struct hw *hw = an_rmp();
+	struct rmp_locked l;
+	struct rmp_done d;
+
+	(void)unused;
+	assert_int_equal(assign(hw, AT, GPA_AT, ASID, false), RMP_SUCCESS);
+	assert_int_equal(rmp_lock(hw->frames.rmp, HPA(AT), false, true, &l), RMP_LOCKED);
+	d = pvalidate(hw, AT, GPA_AT, false, true);
+	assert_int_equal(d.fault.verdict, RMP_NPF);
+	assert_int_equal(d.fault.reason, RMP_IS_BUSY);
+	assert_int_equal(d.fault.info, NPF);
+	assert_int_equal(snp_vmsa_take(hw, HPA(AT), ASID), RMP_VMRUN_INVALID);
+	rmp_unlock(&l);
+	assert_int_equal(pvalidate(hw, AT, GPA_AT, false, true).fault.verdict, RMP_PASS);
+	no_machine(hw);
+}
+
+/* Which check it was, for messages. */
+static void why_not(void **unused)
+{
+	struct hw *hw = an_rmp();
+	struct rmp_target t = target(AT, GPA_AT, true);
+	struct rmp_done d;
+
+	(void)unused;
+	assert_int_equal(assign(hw, AT, GPA_AT, ASID, true), RMP_SUCCESS);
+	d = snp_pvalidate(hw, &t, 0, 1);
+	assert_true(d.fault.reason == RMP_OTHER_SIZE && (d.fault.info & SVM_NPF_SIZEM));
+	t.level = PG_LEVEL_4K;
+	assert_int_equal(snp_pvalidate(hw, &t, 1, 1).fault.reason, RMP_OTHER_SIZE);
+	assert_int_equal(snp_rmpquery(hw, &t, 1).fault.reason, RMP_NOT_VALIDATED);
+	assert_int_equal(snp_rmpadjust(hw, &t, 1, 0x101).fault.reason, RMP_OTHER_SIZE);
+	t.level = PG_LEVEL_2M;
+	assert_int_equal(snp_rmpadjust(hw, &t, 1, 0x101).fault.reason, RMP_NOT_VALIDATED);
+	no_machine(hw);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(operands), cmocka_unit_test(sizes),
 		cmocka_unit_test(whose_page_it_is), cmocka_unit_test(twice),
 		cmocka_unit_test(rmpadjust), cmocka_unit_test(a_vmsa_in_use),
+		cmocka_unit_test(a_lock_that_stays), cmocka_unit_test(why_not),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

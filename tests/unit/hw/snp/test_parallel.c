@@ -92,14 +92,19 @@ static void smash(void *arg, unsigned who)
 
 	(void)who;
 	for (unsigned r = 0; r < 100; r++) {
+		struct rmp_done d;
 		enum rmp_status s;
 
 		do
 			s = psmash(hw, HPA(AT + r * M2));
 		while (s == RMP_FAIL_INUSE);
 		BUG_ON(s != RMP_SUCCESS && s != RMP_FAIL_BADADDR);
-		BUG_ON(pvalidate(hw, AT + r * M2 + (who + 1) * PAGE_SIZE,
-				 GPA_AT + r * M2 + (who + 1) * PAGE_SIZE, false, true).eax);
+		d = pvalidate(hw, AT + r * M2 + (who + 1) * PAGE_SIZE,
+			      GPA_AT + r * M2 + (who + 1) * PAGE_SIZE, false, true);
+		BUG_ON(d.eax || (d.fault.verdict && d.fault.reason != RMP_IS_BUSY));
+		while (d.fault.verdict)
+			d = pvalidate(hw, AT + r * M2 + (who + 1) * PAGE_SIZE,
+				      GPA_AT + r * M2 + (who + 1) * PAGE_SIZE, false, true);
 	}
 }
 

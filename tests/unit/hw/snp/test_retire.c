@@ -41,6 +41,7 @@ static void host_memory(void **unused)
 {
 	struct hw *hw = an_rmp();
 	uint8_t *p = os_map_private(4 * M2, M2);
+	struct rmp_past past[RMP_HISTORY];
 	uint64_t a;
 
 	(void)unused;
@@ -52,6 +53,12 @@ static void host_memory(void **unused)
 	expect(hw, 0, NULL, NULL);
 	phys_retire(hw, p + 2 * M2 + 0x3000, 0x2000);
 	expect(hw, 1, "freed without RMPUPDATE: page 0x", "gfn 0x12003 of ASID 5, 2M");
+	assert_int_equal(peek_rmp_history(hw, HPA(a + 2 * M2 + 0x4000), past), 2);
+	assert_int_equal(past[0].event, RMP_EVENT_RETIRED);
+	for (unsigned i = 2; i <= 5; i += 3) {
+		assert_int_equal(peek_rmp_history(hw, HPA(a + 2 * M2 + i * PAGE_SIZE), past), 1);
+		assert_int_equal(past[0].event, RMP_EVENT_ASSIGNED);
+	}
 	phys_retire(hw, p, 4 * M2);
 	expect(hw, 2, "freed without RMPUPDATE: page 0x", "gfn 0x12000 of ASID 5, 2M");
 	assert_true(entry_at(hw, a + 2 * M2).assigned);	/* it stays so, as on silicon */
