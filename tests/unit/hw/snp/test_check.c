@@ -166,6 +166,8 @@ static void busy_pages(void **unused)
 	p.busy = true;
 	expect(&p, &r, RMP_NPF, RMP_IS_BUSY, info | SVM_NPF_ENC);
 	expect(&p, &w, RMP_NPF, RMP_IS_BUSY, info | SVM_NPF_WRITE);
+	p.entry = (struct rmp_entry){ .covered = true };	/* what it says counts for nothing */
+	expect(&p, &r, RMP_NPF, RMP_IS_BUSY, info | SVM_NPF_ENC);
 	p.entry.covered = false;
 	expect(&p, &w, RMP_PASS, RMP_REASON_NONE, 0);
 	expect(&p, &r, RMP_NPF, RMP_NOT_COVERED, info | SVM_NPF_ENC);
@@ -221,6 +223,9 @@ static void through_the_table(void **unused)
 	assert_int_equal(rmp_host_store(hw, HPA(AT + M2 + 0x1000), PG_LEVEL_4K, false), 0x80000003);
 	assert_int_equal(rmp_host_store(hw, HPA(AT + M2), PG_LEVEL_2M, true), 0x80000007);
 	assert_int_equal(rmp_host_store(hw, HPA(AT + 2 * M2), PG_LEVEL_1G, true), 0);
+	assert_int_equal(assign(hw, AT + 3 * M2, GPA_AT, ASID, false), RMP_SUCCESS);	/* the first */
+	assert_int_equal(rmp_host_store(hw, HPA(AT + 3 * M2 + 0x5000), PG_LEVEL_2M, false), 0x80000003);
+	assert_int_equal(rmp_host_store(hw, HPA(AT + 3 * M2 + 0x5000), PG_LEVEL_4K, false), 0);
 	assert_int_equal(rmp_host_store(hw, HPA(AT + 0x5000), PG_LEVEL_4K, false), 0x80000003);
 	no_machine(hw);
 }

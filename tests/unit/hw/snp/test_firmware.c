@@ -102,7 +102,17 @@ static void reclaim(void **unused)
 	assert_int_equal(state_at(hw, AT + 2 * M2), SNP_STATE_HV_FIXED);
 	assert_int_equal(snp_firmware_reclaim(hw, HPA(AT + 2 * M2), false), SNP_BAD_STATE);
 	assert_int_equal(assign(hw, AT + 2 * M2, 0, ASID, false), RMP_FAIL_PERMISSION);
-	for (unsigned i = 0; i < 3; i++)
+	o = to_guest(0, 0, false, true);
+	for (unsigned i = 2; i-- > 0;)	/* the first one counts the second */
+		assert_int_equal(rmpupdate(hw, HPA(AT + 3 * M2 + i * PAGE_SIZE), &o), RMP_SUCCESS);
+	assert_int_equal(snp_firmware_reclaim(hw, HPA(AT + 3 * M2), false), SNP_MOVED);
+	e = (struct rmp_entry){ .assigned = true, .immutable = true, .gpa = TYPE(1) | 0x1000 };
+	assert_int_equal(snp_firmware_move(hw, HPA(AT + 3 * M2 + 0x1000), false, SNP_STATE_FIRMWARE,
+					   &e, RMP_EVENT_FIRMWARE), SNP_MOVED);
+	assert_int_equal(state_at(hw, AT + 3 * M2 + 0x1000), SNP_STATE_METADATA);
+	assert_int_equal(snp_firmware_reclaim(hw, HPA(AT + 3 * M2 + 0x1000), false), SNP_MOVED);
+	assert_int_equal(state_at(hw, AT + 3 * M2 + 0x1000), SNP_STATE_RECLAIM);
+	for (unsigned i = 0; i < 4; i++)
 		assert_sound(hw, AT + i * M2);
 	no_machine(hw);
 }
@@ -166,10 +176,11 @@ static void what_cannot_be_moved(void **unused)
 
 struct held {
 	struct hw	*hw;
+	bool		all;
 	atomic32_t	 is_held;
 };
 
-/* The lock of another page stays held far longer than anybody is patient. */
+/* The lock, of another page or of all, stays held far longer than anybody is patient. */
 static void hold_or_wait(void *arg, unsigned who)
 {
 	struct held *h = arg;
@@ -178,10 +189,13 @@ static void hold_or_wait(void *arg, unsigned who)
 	if (who) {
 		while (!atomic32_load(&h->is_held))
 			sync_relax();
-		BUG_ON(snp_firmware_reclaim(h->hw, HPA(AT), false) != SNP_MOVED);
+		if (who == 1)
+			BUG_ON(snp_firmware_reclaim(h->hw, HPA(AT), false) != SNP_MOVED);
+		else
+			snp_vmsa_give(h->hw, HPA(AT + 0x1000));
 		return;
 	}
-	BUG_ON(rmp_lock(h->hw->frames.rmp, HPA(AT + 0x3000), false, true, &l) != RMP_LOCKED);
+	BUG_ON(rmp_lock(h->hw->frames.rmp, HPA(AT + 0x3000), h->all, true, &l) != RMP_LOCKED);
 	atomic32_store(&h->is_held, 1);
 	usleep(20000);
 	rmp_unlock(&l);
@@ -189,11 +203,21 @@ static void hold_or_wait(void *arg, unsigned who)
 
 static void it_waits_for_its_turn(void **unused)
 {
-	struct held h = { .hw = an_rmp() };
+	struct hw *hw = an_rmp();
 
 	(void)unused;
-	crowd_run(2, hold_or_wait, &h);
-	no_machine(h.hw);
+	for (unsigned all = 0; all < 2; all++) {
+		struct held h = { .hw = hw, .all = all };
+		struct rmp_target t = target(AT + 0x1000, GPA_AT, false);
+
+		assert_int_equal(assign(hw, t.hpa.v, GPA_AT, ASID, false), RMP_SUCCESS);
+		assert_int_equal(pvalidate(hw, t.hpa.v, GPA_AT, false, true).eax, RMP_SUCCESS);
+		assert_int_equal(snp_rmpadjust(hw, &t, 0, 0x10001).eax, RMP_SUCCESS);
+		assert_int_equal(snp_vmsa_take(hw, t.hpa, ASID), RMP_VMRUN_PASS);
+		crowd_run(3, hold_or_wait, &h);
+		assert_false(entry_at(hw, t.hpa.v).in_use);
+	}
+	no_machine(hw);
 }
 
 /* What one of the 512, or all of them, may not be. */

@@ -21,6 +21,7 @@ static void each_deed_is_noted(void **unused)
 	struct rmp_operand firmware = to_guest(0, 0, false, true), prepared;
 	struct rmp_target t = target(AT, GPA_AT, true);
 	struct rmp_entry e = { .assigned = true, .asid = ASID, .gpa = GPA_AT };
+	struct rmp_past past[RMP_HISTORY];
 	struct hw *hw = an_rmp();
 
 	(void)unused;
@@ -49,6 +50,7 @@ static void each_deed_is_noted(void **unused)
 	assert_int_equal(snp_firmware_move(hw, HPA(AT + M2), false, SNP_STATE_PRE_GUEST, &e,
 					   RMP_EVENT_LAUNCHED), SNP_MOVED);
 	expect_last(hw, AT + M2, RMP_EVENT_LAUNCHED);
+	assert_int_equal(peek_rmp_history(hw, HPA(AT + M2 + 0x1000), past), 0);
 	assert_int_equal(rmpupdate(hw, HPA(AT + M2 + 0x1000), &firmware), RMP_SUCCESS);
 	assert_int_equal(snp_firmware_reclaim(hw, HPA(AT + M2 + 0x1000), false), SNP_MOVED);
 	expect_last(hw, AT + M2 + 0x1000, RMP_EVENT_RECLAIMED);
@@ -114,6 +116,10 @@ static void what_is_told(void **unused)
 				assert_int_equal(small[k], 'x');
 		}
 	}
+	memset(small, 'x', sizeof(small));
+	peek_rmp_text(hw, HPA(AT + M2), small, 0);
+	for (size_t k = 0; k < sizeof(small); k++)
+		assert_int_equal(small[k], 'x');
 	peek_rmp_text(hw, HPA(END), text, sizeof(text));
 	assert_string_equal(text, "page 0x40000000: not in the RMP");
 	no_machine(hw);
@@ -167,7 +173,8 @@ static const struct {
 	{ 0, { .validated = true, .assigned = true, .asid = 1 }, NULL },
 	{ 5, { .is_2m = true }, "I1" }, { 511, { .is_2m = true }, "I1" },
 	{ 5, { .subpages = 1 }, "I5" }, { 5, { .assigned = true }, "I5" },
-	{ 0, { .subpages = 1 }, "I5" },
+	{ 0, { .subpages = 1 }, "I5" }, { 5, { .subpages = 1, .is_2m = true }, "I1" },
+	{ 512, { .asid = 1 }, NULL },		/* the next 2 MiB are asked apart */
 };
 
 static void put(struct hw *hw, uint64_t a, struct rmp_entry e)
@@ -207,6 +214,8 @@ static void rules_that_are_broken(void **unused)
 	expect_wrong(hw, "I1");
 	put(hw, AT + 0x5000, (struct rmp_entry){ .assigned = false });
 	expect_wrong(hw, "I1");
+	put(hw, AT + 0x5000, (struct rmp_entry){ .assigned = true, .subpages = 1 });
+	expect_wrong(hw, "I5");
 	put(hw, AT + 0x5000, (struct rmp_entry){ .assigned = true, .in_use = true });
 	expect_wrong(hw, NULL);
 	head.gpa += PAGE_SIZE;

@@ -1,31 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * test_random.c - random instructions on two regions of 2 MiB, against a small
- * model of ownership: each 4K page has exactly one owner, and the answer to each
- * instruction follows from who that is.
+ * test_random.c - random instructions on a few regions of 2 MiB, against a small model of
+ * ownership (owners.h).  fuzz/rmp does the same from bytes.
  *
  * usage: test_random [SEED]
  */
-#include "hw/snp/an_rmp.h"
+#include "hw/snp/owners.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#define REGIONS	2u
-#define PAGES	(REGIONS * 512u)
 #define STEPS	60000u
-
-/* Of one 4K page. */
-struct owned {
-	uint32_t	asid;		/* 0: the hypervisor's, but with @firmware */
-	uint64_t	gpa;
-	bool		firmware, immutable, validated;
-};
-
-struct model {
-	struct owned	page[PAGES];
-	bool		large[REGIONS];	/* the region is one page of 2 MiB */
-};
 
 static uint64_t seed;
 
@@ -37,173 +22,103 @@ static unsigned draw(unsigned n)
 	return (unsigned)(seed >> 20) % n;
 }
 
-static bool is_owned(const struct owned *p)
+static unsigned a_page(void)
 {
-	return p->asid || p->firmware;
+	return draw(2) ? draw(OWNERS_REGIONS) * 512 : draw(OWNERS_PAGES);
 }
 
-static enum rmp_status model_update(struct model *m, unsigned page, bool large, struct owned to)
+static const char *step_update(struct owners *m)
 {
-	unsigned first = large ? page : page % PAGES, n = large ? 512 : 1, region = page / 512;
+	struct rmp_operand o = { .page_size = draw(3) == 0 };
 
-	if (large && page % 512)
-		return RMP_FAIL_INPUT;
-	if (large && to.gpa % M2)
-		return RMP_FAIL_INPUT;
-	for (unsigned i = first; i < first + n; i++)
-		if (m->page[i].immutable)
-			return RMP_FAIL_PERMISSION;
-	if (!large && m->large[region])
-		return RMP_FAIL_OVERLAP;
-	for (unsigned i = 1; large && !m->large[region] && i < 512; i++)
-		if (is_owned(&m->page[first + i]))
-			return RMP_FAIL_OVERLAP;
-	for (unsigned i = 0; i < n; i++) {
-		m->page[first + i] = to;
-		m->page[first + i].gpa = is_owned(&to) ? to.gpa + i * PAGE_SIZE : 0;
+	if (draw(2)) {
+		o = to_guest(draw(2) ? draw(4) * M2 : draw(1024) * PAGE_SIZE, draw(4), o.page_size,
+			     draw(400) == 0);
+		if (!o.asid)
+			o.gpa = 0;
 	}
-	m->large[region] = large && is_owned(&to);
-	return RMP_SUCCESS;
+	return owners_try_rmpupdate(m, a_page(), &o);
 }
 
-static enum rmp_status model_psmash(struct model *m, unsigned page)
+static const char *step_guest(struct owners *m)
 {
-	if (page % 512)
-		return RMP_FAIL_INPUT;
-	if (!m->large[page / 512])
-		return RMP_FAIL_BADADDR;
-	if (m->page[page].immutable)
-		return RMP_FAIL_PERMISSION;
-	m->large[page / 512] = false;
-	return RMP_SUCCESS;
-}
+	unsigned page = a_page();
+	const struct owner *p = &m->page[page];
+	struct owners_target t = {
+		.page = page, .gpa = draw(8) ? p->gpa : draw(1024) * PAGE_SIZE,
+		.asid = (uint16_t)(draw(8) && p->asid ? p->asid : 1 + draw(3)),
+		.nested_2m = draw(8) ? m->large[page / 512] : draw(2),
+	};
+	bool large = draw(8) ? t.nested_2m : draw(2);
 
-/* Same mapping size as asked for; -1: an exit. */
-static int model_pvalidate(struct model *m, unsigned page, uint64_t gpa, uint32_t asid, bool large,
-			   bool validate, bool *same)
-{
-	struct owned *p = &m->page[page];
-	unsigned n = large ? 512 : 1;
-
-	if (p->asid != asid || p->gpa != gpa || p->immutable)
-		return -1;
-	if (!large && m->large[page / 512])
-		return -1;
-	if (large && (!m->large[page / 512] || gpa % M2))
-		return RMP_FAIL_SIZEMISMATCH;
-	*same = p->validated == validate;
-	for (unsigned i = 0; i < n; i++)
-		p[i].validated = validate;
-	return RMP_SUCCESS;
-}
-
-static void step_update(struct hw *hw, struct model *m)
-{
-	unsigned page = draw(2) ? draw(REGIONS) * 512 : draw(PAGES);
-	bool large = draw(3) == 0, give = draw(2);
-	struct owned to = { 0 };
-	struct rmp_operand o = { .page_size = large };
-
-	if (give) {
-		to.asid = draw(4);
-		to.firmware = !to.asid;
-		to.immutable = draw(400) == 0;
-		to.gpa = draw(2) ? draw(4) * M2 : draw(1024) * PAGE_SIZE;
-		o = to_guest(to.gpa, to.asid, large, to.immutable);
+	switch (draw(4)) {
+	case 0: case 1:
+		return owners_try_pvalidate(m, &t, large, draw(2));
+	case 2:
+		t.vmpl = (uint8_t)draw(3);
+		return owners_try_rmpadjust(m, &t, large, draw(4) | draw(32) << 8 | draw(2) << 16);
+	default:
+		return owners_try_rmpquery(m, &t, draw(5));
 	}
-	assert_int_equal(rmpupdate(hw, HPA(AT + page * PAGE_SIZE), &o),
-			 model_update(m, page, large, to));
 }
 
-static void step_pvalidate(struct hw *hw, struct model *m)
+static const char *step_firmware(struct owners *m)
 {
-	unsigned page = draw(2) ? draw(REGIONS) * 512 : draw(PAGES);
-	const struct owned *p = &m->page[page];
-	uint64_t gpa = draw(8) ? p->gpa : draw(1024) * PAGE_SIZE;
-	uint32_t asid = draw(8) && p->asid ? p->asid : 1 + draw(3);
-	bool large = draw(2), validate = draw(2), same = false;
-	struct rmp_target t = { HPA(AT + page * PAGE_SIZE), gpa,
-				large ? PG_LEVEL_2M : PG_LEVEL_4K, (uint16_t)asid, 0 };
-	struct rmp_done d = snp_pvalidate(hw, &t, large, validate);
-	int want = model_pvalidate(m, page, gpa, asid, large, validate, &same);
+	unsigned page = a_page();
 
-	assert_int_equal(d.fault.verdict == RMP_NPF, want < 0);
-	if (want >= 0)
-		assert_int_equal(d.eax, want);
-	if (want == RMP_SUCCESS)
-		assert_int_equal(d.no_change, same);
+	switch (draw(8)) {
+	case 0:
+		return owners_try_unsmash(m, page);
+	case 1: case 2: case 3:
+		return owners_try_launch(m, page, m->large[page / 512]);
+	default:
+		return owners_try_reclaim(m, page, draw(4) ? m->large[page / 512] : draw(2));
+	}
 }
 
 /* The secure processor gives immutable pages back, so that the walk goes on. */
-static void step_back(struct hw *hw, struct model *m)
+static void give_back(struct owners *m)
 {
-	for (unsigned r = 0; r < REGIONS; r++) {
-		struct rmp_locked l;
-
-		assert_int_equal(rmp_lock(hw->frames.rmp, HPA(AT + r * M2), true, true, &l),
-				 RMP_LOCKED);
-		for (unsigned i = 0; i < 512; i++) {
-			struct rmp_words w = rmp_load(&l, i);
-
-			w.lo &= ~RMP_IMMUTABLE;
-			rmp_store(&l, i, w);
-			m->page[r * 512 + i].immutable = false;
-		}
-		rmp_unlock(&l);
-	}
+	for (unsigned i = 0; i < OWNERS_PAGES; i++)
+		if (m->page[i].immutable && (!m->large[i / 512] || i % 512 == 0))
+			assert_null(owners_try_reclaim(m, i, m->large[i / 512]));
 }
 
-static void compare(struct hw *hw, const struct model *m)
+static const char *step(struct owners *m)
 {
-	uint64_t of[4] = { 0 };
-
-	for (unsigned i = 0; i < PAGES; i++) {
-		const struct owned *p = &m->page[i];
-		struct rmp_look l;
-
-		rmp_look(hw->frames.rmp, HPA(AT + i * PAGE_SIZE), 0, &l);
-		assert_int_equal(l.page.assigned, is_owned(p));
-		assert_int_equal(l.page.entry.asid, p->asid);
-		assert_int_equal(l.page.gpa, p->gpa);
-		assert_int_equal(l.page.entry.validated, p->validated);
-		assert_int_equal(l.page.entry.immutable, p->immutable);
-		assert_int_equal(l.page.entry.is_2m, m->large[i / 512]);
-		of[p->asid]++;
+	switch (draw(16)) {
+	case 0: case 1: case 2: case 3: case 4: case 5: case 6:
+		return step_update(m);
+	case 7:
+		return owners_try_psmash(m, a_page());
+	case 8:
+		return owners_try_rmpread(m, a_page());
+	case 9:
+		return step_firmware(m);
+	default:
+		return step_guest(m);
 	}
-	for (uint16_t asid = 1; asid < 4; asid++)
-		assert_int_equal(peek_rmp_asid_pages(hw, asid), of[asid]);
-	for (unsigned r = 0; r < REGIONS; r++)
-		assert_sound(hw, AT + r * M2);
 }
 
 static void pages_have_one_owner(void **unused)
 {
-	static struct model m;
-	struct hw *hw = an_rmp();
-	unsigned page;
+	static struct owners m;
+	const char *wrong;
 
 	(void)unused;
+	m.hw = an_rmp();
 	printf("seed %llu\n", (unsigned long long)seed);
 	for (unsigned i = 0; i < STEPS; i++) {
-		switch (draw(8)) {
-		case 0: case 1: case 2: case 3:
-			step_update(hw, &m);
-			break;
-		case 4:
-			page = draw(4) ? draw(REGIONS) * 512 : draw(PAGES);
-			assert_int_equal(psmash(hw, HPA(AT + page * PAGE_SIZE)),
-					 model_psmash(&m, page));
-			break;
-		default:
-			step_pvalidate(hw, &m);
-		}
+		wrong = step(&m);
+		if (!wrong && i % 200 == 0)
+			wrong = owners_compare(&m);
+		if (wrong)
+			fail_msg("step %u: %s", i, wrong);
 		if (i % 1000 == 999)
-			step_back(hw, &m);
-		if (i % 200 == 0)
-			compare(hw, &m);
+			give_back(&m);
 	}
-	compare(hw, &m);
-	no_machine(hw);
+	assert_null(owners_compare(&m));
+	no_machine(m.hw);
 }
 
 int main(int argc, char **argv)

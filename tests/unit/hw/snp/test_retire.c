@@ -24,6 +24,8 @@ static void dram(void **unused)
 	hpa_t page = phys_page_alloc(hw);
 
 	(void)unused;
+	phys_page_free(hw, page);		/* nobody has asked for an entry yet */
+	page = phys_page_alloc(hw);
 	assert_int_equal(assign(hw, page.v, GPA_AT, ASID, false), RMP_SUCCESS);
 	assert_int_equal(release(hw, page.v, false), RMP_SUCCESS);
 	phys_page_free(hw, page);
@@ -49,6 +51,10 @@ static void host_memory(void **unused)
 		a = phys_publish(hw, p + i).v;
 	a -= 4 * M2 - PAGE_SIZE;
 	assert_int_equal(assign(hw, a + 2 * M2, GPA_AT, ASID, true), RMP_SUCCESS);
+	assert_int_equal(assign(hw, a + 0x7000, GPA_AT, ASID, false), RMP_SUCCESS);
+	phys_retire(hw, p + 0x3000, 0x2000);
+	expect(hw, 0, NULL, NULL);
+	assert_int_equal(release(hw, a + 0x7000, false), RMP_SUCCESS);
 	phys_retire(hw, p, 2 * M2);
 	expect(hw, 0, NULL, NULL);
 	phys_retire(hw, p + 2 * M2 + 0x3000, 0x2000);

@@ -115,6 +115,45 @@ static void who_remembers(void **unused)
 	no_machine(hw);
 }
 
+/* A lock that stays: who looks does not wait for ever, and does not guess. */
+static void a_look_at_what_changes(void **unused)
+{
+	struct hw *hw = an_rmp();
+	struct rmp_locked l;
+	struct rmp_look look;
+
+	(void)unused;
+	assert_int_equal(assign(hw, AT, GPA_AT, ASID, false), RMP_SUCCESS);
+	assert_int_equal(rmp_lock(hw->frames.rmp, HPA(AT + 0x3000), false, true, &l), RMP_LOCKED);
+	rmp_look(hw->frames.rmp, HPA(AT), 0, &look);
+	assert_true(look.page.busy && look.page.entry.covered);
+	assert_int_equal(rmp_check_owner(&look.page, ASID, GPA_AT), RMP_IS_BUSY);
+	rmp_unlock(&l);
+	rmp_look(hw->frames.rmp, HPA(AT), 0, &look);
+	assert_false(look.page.busy);
+	no_machine(hw);
+}
+
+/* RMP_END is within a gigabyte, in the middle of a region that there is. */
+static void the_end_of_the_table(void **unused)
+{
+	const uint64_t end = AT + 4 * M2;
+	struct hw *hw = a_machine((struct hw_config){
+		.vendor = HW_VENDOR_AMD, .phys_bits = 48, .phys_reduction = 5, .c_bit = 47,
+		.snp = true, .rmp_end = end });
+	struct rmp_look l;
+
+	(void)unused;
+	assert_int_equal(assign(hw, end - PAGE_SIZE, GPA_AT, ASID, false), RMP_SUCCESS);
+	assert_int_equal(assign(hw, end, GPA_AT, ASID, false), RMP_FAIL_INPUT);
+	rmp_look(hw->frames.rmp, HPA(end - PAGE_SIZE), 0, &l);
+	assert_true(l.page.entry.covered && l.page.assigned);
+	rmp_look(hw->frames.rmp, HPA(end), 0, &l);
+	assert_true(!l.page.entry.covered && !l.region);
+	assert_int_equal(rmp_host_store(hw, HPA(end), PG_LEVEL_2M, false), 0);
+	no_machine(hw);
+}
+
 /* Each change of an entry asks for all that it covers. */
 static void a_change_takes_the_notes(void **unused)
 {
@@ -217,6 +256,9 @@ static void an_asid_counts_its_pages(void **unused)
 	assert_int_equal(peek_rmp_asid_pages(hw, ASID + 1), 512);
 	assert_int_equal(assign(hw, AT, 0, 0, true), RMP_SUCCESS);
 	assert_int_equal(peek_rmp_asid_pages(hw, ASID + 1), 0);
+	assert_int_equal(assign(hw, AT + M2, GPA_AT, ASID, false), RMP_SUCCESS);
+	assert_int_equal(assign(hw, AT + M2, 0, 0, false), RMP_SUCCESS);
+	assert_int_equal(peek_rmp_asid_pages(hw, ASID), 0);
 	assert_int_equal(peek_rmp_asid_pages(hw, 0), 0);
 	no_machine(hw);
 }
@@ -226,6 +268,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(entries_and_words), cmocka_unit_test(who_has_the_lock),
 		cmocka_unit_test(who_remembers), cmocka_unit_test(a_change_takes_the_notes),
+		cmocka_unit_test(a_look_at_what_changes), cmocka_unit_test(the_end_of_the_table),
 		cmocka_unit_test(what_was_seen_is_still_so), cmocka_unit_test(in_use_within_2m),
 		cmocka_unit_test(an_asid_counts_its_pages),
 	};
