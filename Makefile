@@ -85,7 +85,9 @@ try: all
 	@tools/try --build '$(BUILD)' '$(CHANGE)'
 
 # One rule of the source flipped at a time, on a copy; a test must fail (tools/mutants --help).
-# MUTANTS='src/kvm/irq', SEED=N, NUMBER=N; SECONDS_MAX=N ends it early.
+# MUTANTS: a set of tools/mutants.tsv, or paths as 'src/kvm/irq'; SEED=N, NUMBER=N;
+# SECONDS_MAX=N ends it early.
+MUTANTS ?= rmp
 NUMBER ?= 100
 mutants: all
 	@nice tools/mutants --build '$(BUILD)' --number $(NUMBER) $(if $(SEED),--seed $(SEED)) \
@@ -114,7 +116,7 @@ help:
 	@echo 'make sanitize          unit and ABI tests under ASan+UBSan and under TSan'
 	@echo 'make lint              layers, sizes, headers, licences, format'
 	@echo 'make try CHANGE=NAME   what a change of the source breaks, on a copy (docs/try-a-change.md)'
-	@echo 'make mutants           flip one rule of the source at a time: a test must fail (MUTANTS=src/kvm/irq)'
+	@echo 'make mutants           flip one rule of the RMP at a time: a test must fail (SEED=2; MUTANTS=src/kvm/irq)'
 	@echo 'make deb               Debian packages in $(BUILD)/deb, checked by lintian'
 	@echo 'make install           PREFIX=$(PREFIX), DESTDIR='
 	@echo 'make clean             remove the build folders'

@@ -102,6 +102,15 @@ static void reclaim(void **unused)
 	assert_int_equal(state_at(hw, AT + 2 * M2), SNP_STATE_HV_FIXED);
 	assert_int_equal(snp_firmware_reclaim(hw, HPA(AT + 2 * M2), false), SNP_BAD_STATE);
 	assert_int_equal(assign(hw, AT + 2 * M2, 0, ASID, false), RMP_FAIL_PERMISSION);
+	o = to_guest(GPA_AT, ASID, false, true);
+	e = (struct rmp_entry){ .assigned = true, .immutable = true, .validated = true, .asid = ASID,
+				.gpa = GPA_AT };
+	assert_int_equal(rmpupdate(hw, HPA(AT + 2 * M2 + 0x1000), &o), RMP_SUCCESS);
+	assert_int_equal(snp_firmware_move(hw, HPA(AT + 2 * M2 + 0x1000), false, SNP_STATE_PRE_GUEST,
+					   &e, RMP_EVENT_FIRMWARE), SNP_MOVED);
+	assert_int_equal(state_at(hw, AT + 2 * M2 + 0x1000), SNP_STATE_PRE_SWAP);
+	assert_int_equal(snp_firmware_reclaim(hw, HPA(AT + 2 * M2 + 0x1000), false), SNP_MOVED);
+	assert_int_equal(state_at(hw, AT + 2 * M2 + 0x1000), SNP_STATE_GUEST_VALID);
 	o = to_guest(0, 0, false, true);
 	for (unsigned i = 2; i-- > 0;)	/* the first one counts the second */
 		assert_int_equal(rmpupdate(hw, HPA(AT + 3 * M2 + i * PAGE_SIZE), &o), RMP_SUCCESS);

@@ -125,12 +125,107 @@ static void one_smashes(void **unused)
 	no_machine(hw);
 }
 
+#define REGIONS	50u
+#define FIRSTS	2u
+
+struct newcomers {
+	struct hw	*hw;
+	atomic32_t	 arrived;
+};
+
+/* All at once are the first in a gigabyte. */
+static void be_first(void *arg, unsigned who)
+{
+	struct newcomers *n = arg;
+
+	for (unsigned r = 1; r <= REGIONS; r++) {
+		uint64_t a = ((uint64_t)r << RMP_REGION_SHIFT) + who * M2;
+		struct rmp_operand o = to_guest(GPA_AT, ASID, false, false);
+
+		atomic32_add(&n->arrived, 1);
+		while (atomic32_load(&n->arrived) < r * FIRSTS)
+			sync_relax();
+		BUG_ON(rmpupdate(n->hw, HPA(a), &o) != RMP_SUCCESS);
+	}
+}
+
+static void a_region_is_made_once(void **unused)
+{
+	struct newcomers n = { .hw = an_rmp() };
+
+	(void)unused;
+	crowd_run(FIRSTS, be_first, &n);
+	for (uint64_t r = 1; r <= REGIONS; r++)
+		for (unsigned w = 0; w < FIRSTS; w++)
+			assert_int_equal(entry_at(n.hw, (r << RMP_REGION_SHIFT) + w * M2).asid, ASID);
+	no_machine(n.hw);
+}
+
+/* Anything by anybody on the same few pages: who comes second is told so. */
+static void mix(void *arg, unsigned who)
+{
+	uint64_t seed = who * 0x9e3779b97f4a7c15ull + 1;
+	struct hw *hw = arg;
+
+	for (unsigned i = 0; i < 10 * ROUNDS; i++) {
+		unsigned page, what;
+		uint64_t a, gpa;
+		struct rmp_operand o;
+
+		seed ^= seed << 13;
+		seed ^= seed >> 7;
+		seed ^= seed << 17;
+		page = seed >> 20 & 1 ? seed >> 21 & 1 ? 512 : 0 : seed >> 22 & 3;
+		what = seed >> 30 & 7;
+		a = AT + page * PAGE_SIZE;
+		gpa = GPA_AT + page * PAGE_SIZE;
+		o = to_guest(what & 1 ? gpa : 0, what & 1 ? 1 + (seed >> 40 & 1) : 0, what & 2, false);
+		o.assigned = what & 1;
+		if (what < 4)
+			(void)!rmpupdate(hw, HPA(a), &o);
+		else if (what < 5)
+			(void)!psmash(hw, HPA(a));
+		else
+			for (uint16_t asid = 1; asid < 3; asid++) {
+				struct rmp_target t = target(a, gpa, what & 1);
+
+				t.asid = asid;
+				(void)snp_pvalidate(hw, &t, what & 1, what & 2 ? 1 : 0).eax;
+			}
+	}
+}
+
+static void none_owned_twice_none_lost(void **unused)
+{
+	struct hw *hw = an_rmp();
+	uint64_t of[3] = { 0 };
+
+	(void)unused;
+	for (unsigned round = 0; round < 5; round++) {
+		crowd_run(THREADS, mix, hw);
+		assert_sound(hw, AT);
+		assert_sound(hw, AT + M2);
+	}
+	for (unsigned i = 0; i < 1024; i++) {
+		struct rmp_look l;
+
+		rmp_look(hw->frames.rmp, HPA(AT + i * PAGE_SIZE), 0, &l);
+		assert_true(l.page.assigned == !!l.page.entry.asid && l.page.entry.asid < 3);
+		of[l.page.entry.asid]++;
+	}
+	for (uint16_t asid = 1; asid < 3; asid++)
+		assert_int_equal(peek_rmp_asid_pages(hw, asid), of[asid]);
+	no_machine(hw);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_is_lost),
 		cmocka_unit_test(entries_are_seen_whole),
 		cmocka_unit_test(one_smashes),
+		cmocka_unit_test(a_region_is_made_once),
+		cmocka_unit_test(none_owned_twice_none_lost),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
