@@ -24,7 +24,7 @@ static enum verdict touched(struct views *v, struct region *r, uint64_t page, st
 
 	/* VIEW-4; and the region may stand for another gigabyte by now. */
 	if (!region_has(r, page << PAGE_SHIFT) ||
-	    (!k && r->host != (host & ~(uint64_t)(REGION_SIZE - 1))))
+	    (!k && !r->bank && r->host != (host & ~(uint64_t)(REGION_SIZE - 1))))
 		goto out;
 	if ((w & OWNER_KEY) == (k ? k->index : 0))
 		verdict = frame_mend(v, r, page, w, write) ? GO_ON : NOT_OURS;
@@ -112,6 +112,21 @@ static enum verdict fill_with_zeros(struct views *v, uint64_t host, bool write)
 	return ok ? GO_ON : NOT_OURS;
 }
 
+/* Memory of the machine's own, which nobody finds by its host address: a VMSA that KVM writes to. */
+static enum verdict dram_touched(struct views *v, uint64_t host, bool write)
+{
+	uint64_t nr = sync_word_load(&v->frames->next_index);
+
+	for (uint64_t i = 0; i < nr; i++) {
+		struct region *r = frames_region(v->frames, HPA(i << REGION_SHIFT));
+
+		if (has_words(r) && r->bank && host >= r->host && host - r->host < REGION_SIZE &&
+		    region_has(r, host - r->host))
+			return touched(v, r, (host - r->host) >> PAGE_SHIFT, NULL, host, write);
+	}
+	return NOT_OURS;
+}
+
 static enum verdict raw_touched(struct views *v, uint64_t host, bool write)
 {
 	bool begun = false;
@@ -125,6 +140,8 @@ static enum verdict raw_touched(struct views *v, uint64_t host, bool write)
 		    touched(v, r, page_in_region(at), NULL, at, write) == GO_ON)
 			return GO_ON;
 	}
+	if (dram_touched(v, host, write) == GO_ON)
+		return GO_ON;
 	return fill_with_zeros(v, host, write);
 }
 

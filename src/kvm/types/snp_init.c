@@ -47,8 +47,7 @@ int snp_platform_init(struct kvm_module *module)
 		r = read_state(module, &state, &error);
 	if (!r && state != SNP_STATE_INIT)
 		r = -EIO;
-	/* Firmware from before SNP has no such command: then there is nothing to say. */
-	if (r && error != PSP_INVALID_COMMAND)
+	if (r)
 		log_warn("kvm_amd: SEV-SNP is off: the secure processor's SNP platform does not start "
 			 "(firmware error %u)", error);
 	return r;
