@@ -109,6 +109,7 @@ void vcpu_reset(struct vcpu *v, bool init)
 							  : KVM_MP_STATE_UNINITIALIZED;
 	}
 	v->events = (struct vcpu_events){ .external_vector = -1 };
+	v->svm.v_nmi_pending = v->svm.v_nmi_blocked = false;
 	atomic32_store(&v->base.nmi_queued, 0);
 	v->vapic = GPA(0);
 	if (v->base.lapic)
