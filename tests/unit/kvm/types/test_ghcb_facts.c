@@ -117,7 +117,7 @@ static bool is_psc(struct row *t)
 static bool is_carried(struct row *t)
 {
 	for (unsigned i = 0; i < PAGE_SIZE; i++)
-		if (t->g.memory[RESPONSE + i] != (uint8_t)~t->g.memory[REQUEST + i])
+		if ((t->g.memory[RESPONSE + i] ^ t->g.memory[REQUEST + i]) != 0xff)
 			return false;
 	return t->r == 1 && t->nr_commands == 1 && page_is(t, 0, t->status);
 }
