@@ -54,7 +54,7 @@ uint8_t *view_host(struct hw *hw, hpa_t a, keyslot_t slot);
 MUST_CHECK bool view_encrypt(struct hw *hw, hpa_t a, size_t len, keyslot_t slot);
 MUST_CHECK bool view_decrypt(struct hw *hw, hpa_t a, size_t len, keyslot_t slot);
 /*
- * view_encrypt(), and @see is shown the plaintext in order, each byte once: what
+ * view_encrypt(), and @see (if not NULL) is shown the plaintext in order, each byte once: what
  * @slot has from then on, for its frame does not change hands while @see looks
  * at it.  @see calls nothing of this room, and waits for nobody.  False: @see may
  * have been shown the beginning all the same.

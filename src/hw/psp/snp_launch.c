@@ -115,6 +115,8 @@ struct update {				/* one command */
 	bool		  large;
 	struct snp_page	  page;
 	uint8_t		  ld[SNP_DIGEST_BYTES], imd[SNP_DIGEST_BYTES];	/* so far */
+	uint64_t	  measured;	/* bytes, of a page with the hypervisor's contents */
+	bool		  failed;	/* libcrypto, meanwhile */
 };
 
 static enum psp_status update_check_page(const struct update *u)
@@ -150,18 +152,12 @@ static enum psp_status update_check_guest(const struct update *u)
 	return u->g->imi && !u->page.imi ? PSP_INVALID_PARAM : PSP_SUCCESS;
 }
 
-/*
- * What the guest will find in the 4 KiB at @a, which its key has in view: read
- * back through the key, whatever is written to the raw page meanwhile.
- */
+/* What the firmware puts into the 4 KiB at @a, which the guest's key has in view. */
 static bool compose(struct update *u, hpa_t a, uint8_t *bytes)
 {
 	const keyslot_t key = (keyslot_t)u->g->asid;
 
 	switch (u->page.type) {
-	case PSP_SNP_NORMAL:
-	case PSP_SNP_VMSA:
-		return view_read(u->psp->hw, a, key, bytes, PAGE_SIZE);
 	case PSP_SNP_ZERO:
 		memset(bytes, 0, PAGE_SIZE);
 		return view_write(u->psp->hw, a, key, bytes, PAGE_SIZE);
@@ -212,6 +208,20 @@ static enum psp_status update_entry(const struct update *u)
 						    RMP_EVENT_LAUNCHED));
 }
 
+/* The hypervisor's contents are measured as the guest's key sees them, once they are encrypted. */
+static bool has_contents(const struct update *u)
+{
+	return u->page.type == PSP_SNP_NORMAL || u->page.type == PSP_SNP_VMSA;
+}
+
+static void see_contents(void *arg, const uint8_t *bytes, size_t len)
+{
+	struct update *u = arg;
+
+	for (size_t at = 0; at < len; at += PAGE_SIZE, u->measured += PAGE_SIZE)
+		u->failed = u->failed || !measure(u, u->measured, bytes + at);
+}
+
 /* Encrypted, filled, measured, given to the guest; or all as it was. */
 static enum psp_status update_perform(struct update *u, uint8_t *bytes)
 {
@@ -219,11 +229,15 @@ static enum psp_status update_perform(struct update *u, uint8_t *bytes)
 	const keyslot_t key = (keyslot_t)u->g->asid;
 	enum psp_status st;
 
-	if (!view_encrypt(u->psp->hw, HPA(u->at), size, key))
-		return PSP_INVALID_ADDRESS;
 	memcpy(u->ld, u->g->ld, sizeof(u->ld));
 	memcpy(u->imd, u->g->imd, sizeof(u->imd));
-	st = update_bytes(u, bytes);
+	if (!view_encrypt_seen(u->psp->hw, HPA(u->at), size, key,
+			       has_contents(u) ? see_contents : NULL, u))
+		return PSP_INVALID_ADDRESS;
+	if (has_contents(u))
+		st = u->failed ? PSP_HWERROR_UNSAFE : PSP_SUCCESS;
+	else
+		st = update_bytes(u, bytes);
 	if (st == PSP_SUCCESS)
 		st = update_entry(u);
 	if (st != PSP_SUCCESS) {
