@@ -63,7 +63,8 @@ int kvm_gmem_create(struct kvm *kvm, const struct kvm_create_guest_memfd *args,
 	r = rwlock_init(&file->invalidate_lock, "gmem->invalidate_lock", RANK_GMEM);
 	if (r)
 		goto out_free;
-	r = gmem_store_init(&file->store, kvm->module->hw, file->size,
+	/* Nobody knows yet how a mirror's huge entry would be split. */
+	r = gmem_store_init(&file->store, kvm->module->hw, file->size, !kvm->ops->has_mirror &&
 			    kvm->module->params.gmem_order >= GMEM_ORDER_2M);
 	if (r)
 		goto out_lock;
@@ -337,7 +338,7 @@ static uint8_t level_for(const struct kvm_memory_slot *slot, uint64_t index,
 	return fits ? p->level : PG_LEVEL_4K;
 }
 
-/* Page @index is there, with a frame. */
+/* Page @index is there, with a frame.  Huge ones: invalidate_lock held. */
 static int take_page(struct gmem_file *file, uint64_t index, struct gmem_page *p, hpa_t *page)
 {
 	int r = gmem_store_page(&file->store, index, p);
@@ -346,6 +347,16 @@ static int take_page(struct gmem_file *file, uint64_t index, struct gmem_page *p
 		return r;
 	*page = phys_publish(file->kvm->module->hw, p->bytes);
 	return hpa_is_valid(*page) ? 0 : -ENOMEM;
+}
+
+static int take_page_of_huge(struct gmem_file *file, uint64_t index, struct gmem_page *p, hpa_t *page)
+{
+	int r;
+
+	read_lock(&file->invalidate_lock);
+	r = take_page(file, index, p, page);
+	read_unlock(&file->invalidate_lock);
+	return r;
 }
 
 /*
@@ -385,7 +396,8 @@ int kvm_gmem_get_pfn(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn, h
 		return -EFAULT;
 	if (index >= file->size >> PAGE_SHIFT)
 		return -EIO;
-	r = take_page(file, index, &p, page);
+	r = file->store.huge ? take_page_of_huge(file, index, &p, page)
+			     : take_page(file, index, &p, page);
 	SYNC_POINT(gmem_page_got);
 	/* Where nothing is to be prepared, nothing need be remembered either. */
 	if (!r && !p.prepared && kvm->ops->gmem_prepare != vm_type_no_gmem_prepare)

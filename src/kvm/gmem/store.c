@@ -13,7 +13,13 @@
 #define MAX_CHUNK_PAGES	(1ull << (30 - PAGE_SHIFT))
 
 /* Bitmaps of chunk_pages bits behind one another: bits[which * words() + page / 64]. */
-enum { ALLOCATED, PREPARED, LEAKED, NR_BITMAPS };
+enum {
+	ALLOCATED,
+	PREPARED,
+	LEAKED,
+	HUGE,			/* of the first page: the 512 came as one, and none has gone */
+	NR_BITMAPS
+};
 
 struct gmem_chunk {
 	struct gmem_chunk *next;	/* in store->made; constant once there */
@@ -157,39 +163,41 @@ static void set_allocated(struct gmem_store *s, struct gmem_chunk *c, uint64_t a
 		atomic64_add(&s->nr_allocated, __builtin_popcountll(mask & ~old));
 }
 
-/* How many of the 512 pages around @at are there. */
-static unsigned count_huge(const struct gmem_store *s, const struct gmem_chunk *c, uint64_t at)
-{
-	const uint64_t *w = word_of(s, c, ALLOCATED, at & ~(HUGE_PAGES - 1));
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < HUGE_PAGES / 64; i++)
-		n += __builtin_popcountll(sync_word_load(&w[i]));
-	return n;
-}
-
-/* No page of the 2 MiB from @head on is leaked. */
-static bool is_good(const struct gmem_store *s, const struct gmem_chunk *c, uint64_t head)
+/* None of the 512 pages from @head on is there, or leaked. */
+static bool is_free(const struct gmem_store *s, const struct gmem_chunk *c, uint64_t head)
 {
 	for (uint64_t i = 0; i < HUGE_PAGES; i += 64)
-		if (sync_word_load(word_of(s, c, LEAKED, head + i)))
+		if (sync_word_load(word_of(s, c, ALLOCATED, head + i)) ||
+		    sync_word_load(word_of(s, c, LEAKED, head + i)))
 			return false;
 	return true;
 }
 
-/* The 512 pages around @at come together, or, where some are there already, each by itself. */
+/* Whoever maps 2 MiB relies on the frames of all of it. */
+static bool publish_huge(struct gmem_store *s, const struct gmem_chunk *c, uint64_t head)
+{
+	for (uint64_t i = 0; i < HUGE_PAGES; i++)
+		if (!hpa_is_valid(phys_publish(s->hw, c->base + ((head + i) << PAGE_SHIFT))))
+			return false;
+	return true;
+}
+
+/* The 512 pages around @at come together, unless some are there already. */
 static bool is_huge(struct gmem_store *s, struct gmem_chunk *c, uint64_t at)
 {
 	uint64_t head = at & ~(HUGE_PAGES - 1);
-	unsigned n;
 
 	if (!s->huge || c->first + head + HUGE_PAGES > s->nr_pages)
 		return false;
-	n = count_huge(s, c, at);
-	if (n || !is_good(s, c, head))
-		return n == HUGE_PAGES;
+	if (has(s, c, HUGE, head))
+		return true;
+	if (!is_free(s, c, head))
+		return false;
 	for (uint64_t i = 0; i < HUGE_PAGES; i += 64)
 		set_allocated(s, c, head + i, ~0ull);
+	if (!publish_huge(s, c, head))
+		return false;
+	sync_word_or(word_of(s, c, HUGE, head), BIT(head % 64));
 	return true;
 }
 
@@ -219,8 +227,7 @@ const void *gmem_store_peek(const struct gmem_store *s, uint64_t index, uint8_t 
 
 	if (!c || !has(s, c, ALLOCATED, at))
 		return NULL;
-	*level = s->huge && s->chunk_pages >= HUGE_PAGES && count_huge(s, c, at) == HUGE_PAGES
-		 ? PG_LEVEL_2M : PG_LEVEL_4K;
+	*level = has(s, c, HUGE, at & ~(HUGE_PAGES - 1)) ? PG_LEVEL_2M : PG_LEVEL_4K;
 	return bytes_of(s, c, index);
 }
 
@@ -252,6 +259,8 @@ int gmem_store_allocate(struct gmem_store *s, uint64_t start, uint64_t end)
 	r = os_populate(bytes_of(s, c, start), (end - start) << PAGE_SHIFT);
 	if (r)
 		return r;
+	for (uint64_t at = ALIGN_UP(from, HUGE_PAGES); at + HUGE_PAGES <= to; at += HUGE_PAGES)
+		is_huge(s, c, at);
 	for (uint64_t w = from / 64; w <= (to - 1) / 64; w++)
 		set_allocated(s, c, w * 64, mask_in_word(w, from, to) &
 					    ~sync_word_load(word_of(s, c, LEAKED, w * 64)));
@@ -310,6 +319,8 @@ static void discard_in_chunk(struct discard *d, struct gmem_chunk *c, uint64_t f
 	struct gmem_store *s = d->store;
 	uint64_t nr_freed = 0;
 
+	for (uint64_t at = from & ~(HUGE_PAGES - 1); s->huge && at < to; at += HUGE_PAGES)
+		sync_word_and(word_of(s, c, HUGE, at), ~BIT(at % 64));
 	for (uint64_t w = from / 64; w <= (to - 1) / 64; w++) {
 		uint64_t mask = mask_in_word(w, from, to), old;
 

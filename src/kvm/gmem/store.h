@@ -25,7 +25,7 @@ struct gmem_store {
 	uint64_t	 nr_chunks;
 	uint64_t	 nr_pages;	/* of the file */
 	uint64_t	 chunk_pages;	/* power of two */
-	bool		 huge;		/* pages come by 2 MiB where a whole one is free */
+	bool		 huge;		/* [c] pages come by 2 MiB where a whole one is free */
 	atomic64_t	 nr_allocated;	/* pages */
 	atomic64_t	 nr_leaked;	/* pages that must never be used again */
 	struct hw	*hw;
@@ -39,10 +39,13 @@ void gmem_store_fini(struct gmem_store *s);
 struct gmem_page {
 	void	*bytes;
 	bool	 prepared;	/* gmem_store_set_prepared() since it was allocated */
-	uint8_t	 level;		/* PG_LEVEL_2M: so are the others of its 2 MiB of the file */
+	uint8_t	 level;		/* PG_LEVEL_2M: the 512 came as one, and have frames */
 };
 
-/* Page @index, allocated.  -ENOMEM; -EHWPOISON: it is leaked. */
+/*
+ * Page @index, allocated.  -ENOMEM; -EHWPOISON: it is leaked.  Where pages are
+ * huge, nobody discards at the same time.
+ */
 MUST_CHECK int gmem_store_page(struct gmem_store *s, uint64_t index, struct gmem_page *out);
 void gmem_store_set_prepared(struct gmem_store *s, uint64_t index);
 
