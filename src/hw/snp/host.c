@@ -239,6 +239,30 @@ enum rmp_status rmpread(struct hw *hw, hpa_t page, struct rmp_operand *out)
 	return RMP_SUCCESS;
 }
 
+/* The physical address of @host, if something there may be assigned. */
+static hpa_t watched(struct hw *hw, const void *host)
+{
+	const struct region *r = frames_region_of_host(&hw->frames, (uintptr_t)host);
+	uint64_t offset = (uintptr_t)host & (REGION_SIZE - 1);
+
+	if (!r || !region_has(r, offset) || r->index >= hw->frames.rmp->nr_regions ||
+	    !rcu_dereference(hw->frames.rmp->regions[r->index]))
+		return HPA_INVALID;
+	return HPA(r->index << REGION_SHIFT | offset);
+}
+
+uint64_t rmp_host_store_at(struct hw *hw, const void *host, bool user)
+{
+	hpa_t a;
+
+	if (likely(!hw->frames.rmp))
+		return 0;
+	rcu_read_lock();
+	a = watched(hw, host);
+	rcu_read_unlock();
+	return hpa_is_valid(a) ? rmp_host_store(hw, a, PG_LEVEL_4K, user) : 0;
+}
+
 uint64_t rmp_host_store(struct hw *hw, hpa_t a, enum pg_level level, bool user)
 {
 	const struct rmp_access store = { .who = RMP_HOST, .what = RMP_WRITE, .level = level,

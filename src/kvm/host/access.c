@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "hw/insn/rmp.h"
 #include "os/uaccess.h"
 
 /* The slot that may be used for a host access to @gfn; NULL: -EFAULT. */
@@ -45,6 +46,15 @@ int kvm_read_guest(struct kvm *kvm, gpa_t gpa, void *data, size_t len)
 	return 0;
 }
 
+/*
+ * What the RMP says is a guest's the processor does not let the host write: #PF in
+ * the middle of the copy, which ends there.  Nothing of the page changes, nor its owner.
+ */
+static bool may_store(struct kvm *kvm, const void *to)
+{
+	return likely(!rmp_host_store_at(kvm->module->hw, to, false));
+}
+
 /* @data NULL: zeros. */
 static int write_guest(struct kvm *kvm, gpa_t gpa, const void *data, size_t len)
 {
@@ -54,7 +64,7 @@ static int write_guest(struct kvm *kvm, gpa_t gpa, const void *data, size_t len)
 		struct kvm_memory_slot *slot = usable_slot(kvm, gfn, true);
 		size_t n = in_page(gpa, len);
 
-		if (!slot)
+		if (!slot || !may_store(kvm, host_address(slot, gpa)))
 			return -EFAULT;
 		if (data ? os_copy_to(host_address(slot, gpa), data, n)
 			 : os_clear(host_address(slot, gpa), n))
@@ -118,6 +128,8 @@ int kvm_cmpxchg_guest(struct kvm *kvm, gpa_t gpa, void *old, const void *new, un
 	if (!slot)
 		return -EFAULT;
 	p = host_address(slot, gpa);
+	if (!may_store(kvm, p))
+		return -EFAULT;
 	r = size == 1 ? cas8(p, old, new) : size == 2 ? cas16(p, old, new) :
 	    size == 4 ? cas32(p, old, new) : cas64(p, old, new);
 	if (r >= 0)			/* as the kernel: lost ones count too */

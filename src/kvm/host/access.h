@@ -3,7 +3,8 @@
  * access.h - the host's own hand in guest memory: by the slot's host address,
  * never through guest_memfd, never changing attributes, RMP or mappings.
  *
- * Callers hold SRCU or slots_lock.  0 or -EFAULT.  May block on host memory:
+ * Callers hold SRCU or slots_lock.  0 or -EFAULT (no memory, or by the RMP a guest's: a store
+ * ends there, and changes nothing of the page).  May block on host memory:
  * no spinlock, no mmu_lock, no RCU section.
  */
 #pragma once

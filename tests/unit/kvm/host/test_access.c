@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 
 #include "hw/insn/peek.h"
+#include "hw/insn/rmp.h"
 #include "os/uaccess.h"
 
 static const struct hw_config machine = { HW_VENDOR_AMD, 46, 0, 0, 1, NULL };
@@ -144,9 +145,56 @@ static void a_frame_is_named_only_when_the_host_has_it(void **unused)
 	a_vm_destroy(vm);
 }
 
+/* What a guest owns the host may read, and that is all: no owner changes by an access. */
+static void what_a_guest_owns_is_not_written(void **unused)
+{
+	static const struct hw_config snp = { .vendor = HW_VENDOR_AMD, .phys_bits = 48,
+					      .phys_reduction = 5, .c_bit = 47, .nr_cpus = 1,
+					      .snp = true };
+	static const char text[4096] = "written";
+	const struct rmp_operand guests = { .assigned = 1, .asid = 3, .gpa = 0x7000 };
+	struct a_vm *vm = a_vm_create(&snp, true);
+	struct kvm_memory_slot *s = a_slot_add(vm, 0, BASE >> PAGE_SHIFT, 4, 0);
+	char *memory = (char *)(uintptr_t)s->userspace_addr.v, buf[8192];
+	uint32_t old = 0, new = 1;
+	struct rmp_entry e;
+	hpa_t page;
+
+	(void)unused;
+	catch_faults();
+	/* No frame yet, then one that nobody owns. */
+	assert_int_equal(kvm_write_guest(&vm->kvm, GPA(BASE + 4096), text, 8), 0);
+	page = phys_publish(vm->module.hw, memory + 4096);
+	assert_int_equal(kvm_clear_guest(&vm->kvm, GPA(BASE + 4096), 4096), 0);
+	assert_int_equal(rmpupdate(vm->module.hw, page, &guests), RMP_SUCCESS);
+
+	assert_int_equal(kvm_write_guest(&vm->kvm, GPA(BASE + 4096), text, 8), -EFAULT);
+	assert_int_equal(kvm_clear_guest(&vm->kvm, GPA(BASE + 4096), 8), -EFAULT);
+	assert_int_equal(kvm_cmpxchg_guest(&vm->kvm, GPA(BASE + 4096), &old, &new, 4), -EFAULT);
+	/* Over its edges: what comes before is written, as by the kernel's copy. */
+	assert_int_equal(kvm_write_guest(&vm->kvm, GPA(BASE + 4092), text, 8), -EFAULT);
+	assert_memory_equal(memory + 4092, text, 4);
+	assert_int_equal(kvm_write_guest(&vm->kvm, GPA(BASE + 8188), text, 8), -EFAULT);
+	assert_int_equal(kvm_read_guest(&vm->kvm, GPA(BASE + 4096), buf, sizeof(buf)), 0);
+	for (size_t i = 0; i < sizeof(buf); i++)
+		assert_int_equal(buf[i], 0);
+	assert_true(peek_rmp(vm->module.hw, page, &e));
+	assert_true(e.assigned && e.asid == 3 && e.gpa == 0x7000);
+	assert_false(kvm_mem_is_private(&vm->kvm, GFN((BASE >> PAGE_SHIFT) + 1)));
+	/* Its neighbours are the host's. */
+	assert_int_equal(kvm_write_guest(&vm->kvm, GPA(BASE), text, 4096), 0);
+	assert_int_equal(kvm_write_guest(&vm->kvm, GPA(BASE + 8192), text, 4096), 0);
+
+	assert_int_equal(rmpupdate(vm->module.hw, page, &(struct rmp_operand){ 0 }), RMP_SUCCESS);
+	assert_int_equal(kvm_write_guest(&vm->kvm, GPA(BASE + 4096), text, 8), 0);
+	a_slot_remove(&vm->kvm, s);
+	a_vm_destroy(vm);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_a_guest_owns_is_not_written),
 		cmocka_unit_test(accesses_go_by_the_slot),
 		cmocka_unit_test(writes_are_logged),
 		cmocka_unit_test(a_frame_is_named_only_when_the_host_has_it),

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * test_snp_trace.c - pages on their way between host and guest, step by step:
+ * test_traces.c - pages on their way between host and guest, step by step:
  * the guest's instructions are the machine's (hw/snp), KVM's part is KVM's, and
  * no guest runs.
  */
-#include "an_snp_guest.h"
+#include "kvm/types/an_snp_guest.h"
 
 #include <errno.h>
 
