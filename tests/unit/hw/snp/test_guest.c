@@ -2,6 +2,8 @@
 #include "hw/insn/svm.h"
 #include "hw/snp/an_rmp.h"
 
+#include <string.h>
+
 #define NPF	(SVM_NPF_PRESENT | SVM_NPF_USER | SVM_NPF_RMP | SVM_NPF_FINAL | SVM_NPF_ENC)
 
 static void operands(void **unused)
@@ -92,6 +94,8 @@ static void twice(void **unused)
 	assert_int_equal(assign(hw, AT, GPA_AT, ASID, false), RMP_SUCCESS);
 	d = pvalidate(hw, AT, GPA_AT, false, false);
 	assert_true(!d.eax && d.no_change);
+	assert_int_equal(hw_findings_read(hw, &f, 1), 1);
+	assert_non_null(strstr(f.text, "changes nothing, rescinded already: page 0x40000"));
 	d = pvalidate(hw, AT, GPA_AT, false, true);
 	assert_true(!d.eax && !d.no_change);
 	assert_int_equal(hw_nr_findings(hw), 1);

@@ -56,6 +56,7 @@ static void no_rmp_no_instruction(void **unused)
 	assert_int_equal(rmpread(hw, HPA(AT), &o), RMP_UD);
 	assert_int_equal(psmash(hw, HPA(AT)), RMP_UD);
 	assert_int_equal(rmp_host_store(hw, HPA(AT), PG_LEVEL_4K, false), 0);
+	assert_int_equal(snp_vmsa_take(hw, HPA(AT), ASID), RMP_VMRUN_INVALID);
 	no_machine(hw);
 }
 

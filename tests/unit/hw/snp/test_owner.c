@@ -55,6 +55,8 @@ static void a_tlb_from_before(void **unused)
 	assert_null(tlb_data(&g.m->tlb, LINEAR, 1, MMU_WRITE));
 	assert_int_equal(release(g.hw, a, false), RMP_SUCCESS);
 	assert_null(tlb_data(&g.m->tlb, LINEAR, 1, MMU_READ));
+	assert_int_equal(touch(&g, LINEAR, MMU_READ), MMU_OK);
+	assert_non_null(tlb_data(&g.m->tlb, LINEAR, 1, MMU_WRITE));	/* a read is kept for both */
 	assert_int_equal(touch(&g, LINEAR, MMU_WRITE), MMU_OK);
 	finish(&g);
 }
@@ -87,6 +89,8 @@ static void fetches_are_kept_for_both(void **unused)
 		assert_int_equal(snp_rmpadjust(g.hw, &t, 0, rows[i].perm << 8 | 1).eax, RMP_SUCCESS);
 		assert_int_equal(touch(&g, TARGET, MMU_EXEC), MMU_OK);
 		assert_int_equal(!!tlb_code(&g.m->tlb, TARGET, 1), rows[i].kept);
+		assert_int_equal(touch(&g, TARGET, MMU_READ), MMU_OK);
+		assert_non_null(tlb_data(&g.m->tlb, TARGET, 1, MMU_READ));
 		finish(&g);
 	}
 }

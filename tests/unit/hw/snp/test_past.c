@@ -54,6 +54,12 @@ static void each_deed_is_noted(void **unused)
 	assert_int_equal(rmpupdate(hw, HPA(AT + M2 + 0x1000), &firmware), RMP_SUCCESS);
 	assert_int_equal(snp_firmware_reclaim(hw, HPA(AT + M2 + 0x1000), false), SNP_MOVED);
 	expect_last(hw, AT + M2 + 0x1000, RMP_EVENT_RECLAIMED);
+	firmware.page_size = RMP_OPERAND_2M;
+	assert_int_equal(rmpupdate(hw, HPA(AT + 2 * M2), &firmware), RMP_SUCCESS);
+	assert_int_equal(snp_firmware_reclaim(hw, HPA(AT + 2 * M2), true), SNP_MOVED);
+	expect_last(hw, AT + 2 * M2 + 0x9000, RMP_EVENT_RECLAIMED);
+	assert_true(entry_at(hw, AT + 2 * M2).is_2m);
+	assert_sound(hw, AT + 2 * M2);
 	assert_int_equal(snp_firmware_fix(hw, HPA(AT + M2 + 0x2000)), SNP_MOVED);
 	expect_last(hw, AT + M2 + 0x2000, RMP_EVENT_FIRMWARE);
 	no_machine(hw);

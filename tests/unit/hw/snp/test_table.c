@@ -42,10 +42,14 @@ static enum rmp_lock try(struct hw *hw, uint64_t a, bool all, bool patient)
 static void who_has_the_lock(void **unused)
 {
 	struct hw *hw = an_rmp();
+	struct rmp_operand o;
 	struct rmp_locked l;
 
 	(void)unused;
+	assert_int_equal(rmpread(hw, HPA(AT), &o), RMP_SUCCESS);
+	assert_null(hw->frames.rmp->regions[AT >> RMP_REGION_SHIFT]);	/* reading makes none */
 	assert_int_equal(rmp_lock(hw->frames.rmp, HPA(AT + 0x5000), false, false, &l), RMP_LOCKED);
+	assert_int_equal(rmpread(hw, HPA(AT), &o), RMP_FAIL_INUSE);
 	assert_int_equal(l.page, 5);
 	for (unsigned patient = 0; patient < 2; patient++) {
 		assert_int_equal(try(hw, AT + 0x5000, false, patient), RMP_LOCK_SAME);
