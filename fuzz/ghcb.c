@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * ghcb.c - requests of a SEV-ES guest: pages, registers, scratch data, the GHCB
+ * ghcb.c - requests of SEV-ES and SNP guests: pages, registers, scratch data, the GHCB
  * MSR, and what the VMM answers, all from bytes.
  *
  * After each request: kvm_run says something that the kernel could have said;
- * the guest's memory has changed inside its page and its scratch area only; the
+ * the guest's memory has changed inside its page and where it wants data only; the
  * vCPU can be entered, and then nothing is mapped or owned any more.
  */
 #include "fuzz.h"
 
 #include <errno.h>
 
+#include "hw/insn/phys.h"
 #include "../tests/unit/kvm/types/a_guest.h"
 
 #define MAX_REQUESTS	24u
@@ -80,6 +81,9 @@ static bool is_exit_of_ours(const struct kvm_run *run)
 		return run->system_event.type == KVM_SYSTEM_EVENT_SEV_TERM;
 	case KVM_EXIT_AP_RESET_HOLD:
 		return true;
+	case KVM_EXIT_HYPERCALL:	/* fuzz/psc.c says more */
+		return guest.sev.vmsa_features && run->hypercall.nr == KVM_HC_MAP_GPA_RANGE &&
+		       run->hypercall.args[1];
 	case KVM_EXIT_INTERNAL_ERROR:	/* RDTSC has no handler */
 		return run->internal.suberror == KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON;
 	default:
@@ -87,11 +91,39 @@ static bool is_exit_of_ours(const struct kvm_run *run)
 	}
 }
 
-/* Outside its page, up to the bytes after the buffer, and, with version 1, what it has itself said is scratch. */
-static void check_memory(uint64_t scratch, uint64_t len)
+struct range {
+	uint64_t start, len;
+};
+
+/* What the guest has itself said is KVM's to write, besides its page. */
+struct ranges {
+	struct range scratch, response, certificates;
+};
+
+static struct ranges ranges_of_request(void)
+{
+	const uint64_t code = a_guest_get(&guest, GHCB_EXITCODE);
+	struct ranges r = { 0 };
+
+	if (guest.sev.ghcb_version == 1)
+		r.scratch = (struct range){ a_guest_get(&guest, GHCB_SCRATCH), 16 * PAGE_SIZE };
+	if (code == GHCB_GUEST_REQUEST || code == GHCB_EXT_GUEST_REQUEST)
+		r.response = (struct range){ a_guest_get(&guest, GHCB_EXITINFO2), PAGE_SIZE };
+	if (code == GHCB_EXT_GUEST_REQUEST)
+		r.certificates = (struct range){ a_guest_get(&guest, GHCB_RAX), 24 };
+	return r;
+}
+
+static bool is_in(uint64_t i, struct range r)
+{
+	return i - r.start < r.len;
+}
+
+static void check_memory(const struct ranges *r)
 {
 	for (uint64_t i = 0; i < MEMORY; i++) {
-		if (i - GHCB_AT < GHCB_BUFFER_END || i - scratch < len)
+		if (i - GHCB_AT < GHCB_BUFFER_END || is_in(i, r->scratch) || is_in(i, r->response) ||
+		    is_in(i, r->certificates))
 			continue;
 		MUST(guest.memory[i] == before[i]);
 	}
@@ -116,36 +148,55 @@ static int answer(struct input *in, int r)
 static void request(struct input *in)
 {
 	const uint8_t kind = take8(in);
-	uint64_t scratch = 0, len = 0;
+	struct ranges ranges;
 	int r;
 
 	guest.v->mp_state = KVM_MP_STATE_RUNNABLE;
 	guest.v->svm.ghcb_gpa = kind < 0xc0 ? GHCB_AT : a_number(in);
 	write_page(in);
 	memcpy(before, guest.memory, MEMORY);
-	if (guest.sev.ghcb_version == 1) {
-		scratch = a_guest_get(&guest, GHCB_SCRATCH);
-		len = 16 * PAGE_SIZE;
-	}
+	ranges = ranges_of_request();
 	r = answer(in, a_guest_exits(&guest));
-	MUST(r == 1 || r == -EINVAL || r == -EFAULT ||
+	MUST(r == 1 || r == -EINVAL || r == -EFAULT || (r == -EIO && guest.sev.vmsa_features) ||
 	     (!r && is_exit_of_ours(guest.v->base.run)));
 	if (take8(in) & 1)
 		sev_es_deliver_sipi(&guest.v->base);
 	a_guest_enters(&guest);
 	MUST(!guest.es.ghcb.is_mapped && !guest.es.ghcb.scratch.data);
 	if (kind < 0xc0)
-		check_memory(scratch, len);
+		check_memory(&ranges);
 	guest.v->events = (struct vcpu_events){ .external_vector = -1 };
+	if (kvm_check_request(KVM_REQ_UPDATE_PROTECTED_GUEST_STATE, &guest.v->base))
+		vcpu_reset(guest.v, true);
+	if (take8(in) & 3)
+		guest.es.ghcb.registered = GPA(GHCB_AT);
+}
+
+static int any_fd(struct kvm_module *module, int fd)
+{
+	return 0;
+}
+
+/* The secure processor knows of no guest: it has an error for every message. */
+static void make_guest(void)
+{
+	a_guest_make_snp(&guest, false);
+	guest.a.module.check_sev_fd = any_fd;
+	guest.sev.guest_request = phys_page_alloc(guest.a.module.hw);
+	guest.sev.guest_response = phys_page_alloc(guest.a.module.hw);
+	mutex_init(&guest.sev.guest_request_lock, "fuzz", RANK_SEV_GUEST_REQUEST);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = { data, data + size };
 
+	const uint8_t kind = take8(&in);
+
 	if (!guest.memory)
-		a_guest_make(&guest, 2, false);
-	guest.sev.ghcb_version = 1 + (take8(&in) & 1);
+		make_guest();
+	guest.sev.ghcb_version = 1 + (kind & 1);
+	guest.sev.vmsa_features = kind & 2 ? SEV_FEATURE_SNP_ACTIVE : 0;
 	for (unsigned n = 0; n < MAX_REQUESTS && in.at < in.end; n++)
 		request(&in);
 	return 0;

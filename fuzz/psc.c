@@ -199,7 +199,10 @@ static void end_is_legal(struct model *m, bool failed)
 /* Of all memory only the area's progress and the answer in the page have changed. */
 static void memory_is_legal(const struct model *m)
 {
-	for (uint64_t i = 0; i < MEMORY; i++) {
+	MUST(!memcmp(guest.memory, before, GHCB_AT));
+	MUST(!memcmp(guest.memory + GHCB_AT + PAGE_SIZE, before + GHCB_AT + PAGE_SIZE,
+		     MEMORY - GHCB_AT - PAGE_SIZE));
+	for (uint64_t i = GHCB_AT; i < GHCB_AT + PAGE_SIZE; i++) {
 		const uint64_t in_page = i - GHCB_AT, in_area = i - m->area;
 
 		if (guest.memory[i] == before[i])

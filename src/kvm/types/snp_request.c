@@ -69,7 +69,6 @@ static int carry(struct vcpu *v, const struct message *request)
 
 static int take_request(const struct vcpu *v, struct message *request)
 {
-	SYNC_POINT(snp_request_before_copy);
 	return kvm_read_guest(v->base.kvm, GPA(v->svm_exit.exitinfo1), request, sizeof(*request)) ?
 	       -EIO : 0;
 }

@@ -256,6 +256,29 @@ static void a_vmm_that_no_longer_wants_to_know(void **unused)
 	a_guest_free(&g);
 }
 
+/* Which a VMM may choose for SNP, too: the area is outside the page, and holds a header only. */
+static void version_1(void **unused)
+{
+	struct a_guest g;
+
+	(void)unused;
+	a_guest_make_snp(&g, false);
+	g.sev.ghcb_version = 1;
+	ask_apart(&g, 1, 0x100);
+	assert_int_equal(a_guest_exits(&g), 0);
+	g.v->base.run->hypercall.ret = 0;
+	assert_int_equal(a_guest_answered(&g), 1);
+	a_guest_enters(&g);
+	memcpy(g.memory + 0x8000, g.memory + BUFFER, 2032);
+	put16(&g, 0x8000, 0);
+	a_guest_asks(&g, GHCB_PSC, 0, 0);
+	a_guest_put(&g, GHCB_SCRATCH, 0x8000);
+	assert_int_equal(a_guest_exits(&g), 1);
+	assert_int_equal(a_guest_get(&g, GHCB_EXITINFO2), 0x100000001);
+	a_guest_enters(&g);
+	a_guest_free(&g);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -263,6 +286,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(what_is_asked_is_of_one_moment),
 		cmocka_unit_test(many_that_are_done_take_no_exit),
 		cmocka_unit_test(a_vmm_that_no_longer_wants_to_know),
+		cmocka_unit_test(version_1),
 	};
 	int r;
 
