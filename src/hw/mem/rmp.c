@@ -30,7 +30,8 @@ bool rmp_make(struct hw *hw)
 		t->nr_regions = all >> RMP_REGION_SHIFT;
 		t->regions = machine_alloc_locked(hw, t->nr_regions * sizeof(*t->regions));
 		t->asid_pages = machine_alloc_locked(hw, 65536 * sizeof(*t->asid_pages));
-		if (t->regions && t->asid_pages)
+		t->validated = machine_alloc_locked(hw, RMP_VALIDATED_KEPT * sizeof(*t->validated));
+		if (t->regions && t->asid_pages && t->validated)
 			hw->frames.rmp = t;
 	}
 	mutex_unlock(&hw->lock);

@@ -70,7 +70,12 @@ struct rmp {
 	uint64_t	   nr_regions;
 	uint64_t	   end;		/* the first byte that is not covered */
 	uint64_t	   *asid_pages;	/* by ASID: 4K pages that it owns */
+	atomic64_t	   *validated;	/* RMP_VALIDATED_KEPT, by owner and GPA: the number of the
+					 * page that was validated last; 0: none.  A guess, for
+					 * findings: the entry says whether it is so */
 };
+
+#define RMP_VALIDATED_KEPT	65536u
 
 /* For hw_create(): the table of a machine with config.snp.  False: no memory. */
 MUST_CHECK bool rmp_make(struct hw *hw);

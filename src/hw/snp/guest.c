@@ -130,6 +130,30 @@ static NOINLINE void found_again(struct hw *hw, const struct rmp_target *t, bool
 		   validate ? "validated" : "rescinded", text);
 }
 
+/*
+ * One GPA, two pages that the guest takes for good: the hypervisor has moved it, and can go on
+ * to choose which one the guest sees.  Of owners and GPAs that share a place in the table
+ * the last one counts.
+ */
+static void look_for_another(struct hw *hw, const struct rmp_target *t)
+{
+	struct rmp *rmp = hw->frames.rmp;
+	uint64_t key = (t->gpa >> PAGE_SHIFT) + t->asid * 0x9e37u, page = t->hpa.v >> PAGE_SHIFT;
+	uint64_t was = atomic64_xchg(&rmp->validated[key % RMP_VALIDATED_KEPT], page);
+	char text[300];
+	struct rmp_look l;
+
+	if (!was || was == page)
+		return;
+	rmp_look(rmp, HPA(was << PAGE_SHIFT), 0, &l);
+	if (!l.page.entry.validated || l.page.entry.asid != t->asid ||
+	    l.page.gpa != (t->gpa & PAGE_MASK))
+		return;
+	rmp_describe(rmp, HPA(was << PAGE_SHIFT), text, sizeof(text));
+	hw_finding(hw, "APM vol. 2 15.36.6", "PVALIDATE makes page 0x%llx a second one of gfn 0x%llx: %s",
+		   (unsigned long long)page, (unsigned long long)(t->gpa >> PAGE_SHIFT), text);
+}
+
 struct rmp_done snp_pvalidate(struct hw *hw, const struct rmp_target *t, uint32_t ecx, uint32_t edx)
 {
 	bool large = ecx, validate = edx & 1;
@@ -146,6 +170,8 @@ struct rmp_done snp_pvalidate(struct hw *hw, const struct rmp_target *t, uint32_
 	out = done(RMP_SUCCESS);
 	if (p.entry.validated != validate) {
 		set_validated(hw, t, &l, large, validate);
+		if (validate)
+			look_for_another(hw, t);
 		return out;
 	}
 	rmp_unlock(&l);

@@ -28,7 +28,7 @@
 #define GHCB_VERSION_MIN	1u
 #define GHCB_VERSION_MAX	2u
 
-/* What KVM says at most so often (snp_fault.c, snp_memory.c). */
+/* What KVM says at most so often (snp_fault.c, snp_memory.c, snp_mistake.c). */
 enum snp_warning {
 	SNP_WARN_NOT_PRIVATE,
 	SNP_WARN_NO_SLOT,
@@ -37,6 +37,8 @@ enum snp_warning {
 	SNP_WARN_NOT_SPLIT,
 	SNP_WARN_PREPARE,
 	SNP_WARN_PUNCH,
+	SNP_WARN_NOT_CONVERTED,
+	SNP_WARN_LAUNCHED,
 	NR_SNP_WARNINGS
 };
 

@@ -14,7 +14,7 @@
 #define SNP_VMSA_GPA	0xfffffffff000ull
 
 /* Room for what peek_rmp_text() says of a page. */
-#define SNP_RMP_TEXT	200u
+#define SNP_RMP_TEXT	300u
 
 /* What RMPREAD says of @page.  -ENXIO: not in the table. */
 struct snp_rmp {
@@ -69,3 +69,8 @@ MUST_CHECK int snp_guest_init(struct kvm *kvm);
 MUST_CHECK int snp_decommission(struct kvm *kvm);
 /* All of the guest's pages go, its context last: as snp_decommission(). */
 MUST_CHECK int snp_guest_destroy(struct kvm *kvm);
+
+/* What a VMM does wrong, said at most so often (snp_mistake.c); SRCU or slots_lock is held. */
+void snp_say_launched_before(struct kvm *kvm, gfn_t gfn);
+/* KVM_HC_MAP_GPA_RANGE in vcpu->run was answered with 0: is it done? */
+void snp_check_converted(struct kvm_vcpu *vcpu);

@@ -166,6 +166,8 @@ static int update_pages(struct kvm *kvm, struct kvm_sev_cmd *cmd,
 	if (!kvm_slot_can_be_private(kvm_gfn_to_memslot(kvm, 0, GFN(p->gfn_start))))
 		return -EINVAL;
 	done = kvm_gmem_populate(kvm, GFN(p->gfn_start), p->len >> PAGE_SHIFT, fill_page, &f);
+	if (done == -EEXIST)
+		snp_say_launched_before(kvm, GFN(p->gfn_start));
 	if (done < 0) {
 		cmd->error = f.error;
 		return -EIO;

@@ -18,6 +18,7 @@
 
 #include "base/bits.h"
 #include "kvm/types/sev_vcpu.h"
+#include "kvm/types/snp.h"
 #include "kvm/vcpu/vcpu.h"
 #include "trace/counters.h"
 
@@ -85,6 +86,8 @@ static int ask_vmm(struct vcpu *v, const struct page_range *p, int (*complete)(s
 static int complete_msr(struct vcpu *v)
 {
 	v->svm.ghcb_gpa = v->base.run->hypercall.ret ? MSR_PSC_RESP_ERROR : MSR_PSC_RESP;
+	if (!v->base.run->hypercall.ret)
+		snp_check_converted(&v->base);
 	return 1;
 }
 
@@ -249,6 +252,7 @@ static int complete_batch(struct vcpu *v)
 	if (v->base.run->hypercall.ret)
 		return finish(v, PSC_FAILED);
 	batch_is_done(v);
+	snp_check_converted(&v->base);
 	return next_batch(v);
 }
 

@@ -112,6 +112,31 @@ static void twice(void **unused)
 	no_machine(hw);
 }
 
+/* One GPA on two pages: only while both are validated. */
+static void two_pages_of_one_gpa(void **unused)
+{
+	struct hw *hw = an_rmp();
+	struct hw_finding f;
+
+	(void)unused;
+	assert_int_equal(assign(hw, AT, GPA_AT, ASID, false), RMP_SUCCESS);
+	assert_int_equal(assign(hw, AT + 0x5000, GPA_AT, ASID, false), RMP_SUCCESS);
+	assert_int_equal(assign(hw, AT + 0x6000, GPA_AT + 0x1000, ASID, false), RMP_SUCCESS);
+	assert_int_equal(pvalidate(hw, AT, GPA_AT, false, true).eax, RMP_SUCCESS);
+	assert_int_equal(pvalidate(hw, AT + 0x6000, GPA_AT + 0x1000, false, true).eax, RMP_SUCCESS);
+	assert_int_equal(pvalidate(hw, AT, GPA_AT, false, false).eax, RMP_SUCCESS);
+	assert_int_equal(pvalidate(hw, AT + 0x5000, GPA_AT, false, true).eax, RMP_SUCCESS);
+	assert_int_equal(hw_nr_findings(hw), 0);
+	assert_int_equal(pvalidate(hw, AT, GPA_AT, false, true).eax, RMP_SUCCESS);
+	assert_int_equal(hw_nr_findings(hw), 1);
+	assert_int_equal(hw_findings_read(hw, &f, 1), 1);
+	assert_string_equal(f.section, "APM vol. 2 15.36.6");
+	assert_string_equal(f.text, "PVALIDATE makes page 0x40000 a second one of gfn 0x12000: "
+			    "page 0x40005: gfn 0x12000 of ASID 5, 4K, validated; "
+			    "RMPUPDATE assigned it (ASID 5, 4K), PVALIDATE validated it");
+	no_machine(hw);
+}
+
 static void rmpadjust(void **unused)
 {
 	struct hw *hw = an_rmp();
@@ -217,6 +242,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(operands), cmocka_unit_test(sizes),
 		cmocka_unit_test(whose_page_it_is), cmocka_unit_test(twice),
+		cmocka_unit_test(two_pages_of_one_gpa),
 		cmocka_unit_test(rmpadjust), cmocka_unit_test(a_vmsa_in_use),
 		cmocka_unit_test(a_lock_that_stays), cmocka_unit_test(why_not),
 	};
