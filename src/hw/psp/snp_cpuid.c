@@ -122,7 +122,7 @@ static const struct part {
 static uint32_t signature_of(uint32_t eax)
 {
 	const uint32_t family = (eax >> 20 & 0xff) + (eax >> 8 & 0xf);
-	const uint32_t model = (eax >> 16 & 0xf) + (eax >> 4 & 0xf);
+	const uint32_t model = (eax >> 16 & 0xf) << 4 | (eax >> 4 & 0xf);
 
 	return family << 16 | model << 8 | (eax & 0xf);
 }
@@ -217,6 +217,12 @@ static uint32_t corrected(const struct leaf *l, const struct snp_cpuid_entry *e,
 	}
 }
 
+/* That slip may leave a refused value as it was. */
+static bool is_refused(const struct leaf *l, unsigned reg, uint32_t v, uint32_t host, uint32_t to)
+{
+	return to != v || (l && l->rule[reg] == INVERSE && v & ~host);
+}
+
 static const struct leaf *leaf_find(uint32_t leaf, uint32_t sub)
 {
 	for (unsigned i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++)
@@ -235,7 +241,7 @@ static bool entry_sanitize(const struct hw *hw, struct snp_cpuid_entry *e)
 	for (unsigned i = 0; i < 4; i++) {
 		const uint32_t to = l ? corrected(l, e, i, host[i]) : 0;
 
-		ok = ok && to == e->reg[i];
+		ok = ok && !is_refused(l, i, e->reg[i], host[i], to);
 		e->reg[i] = to;
 	}
 	return ok;
