@@ -18,7 +18,9 @@
 
 #include <string.h>
 
+#ifndef POOL_PAGES
 #define POOL_PAGES	8192u
+#endif
 #define SIZE_2M		PG_LEVEL_SIZE(PG_LEVEL_2M)
 #define UNCOVERED	(1ull << 42)	/* a page without an entry */
 #define POLICY		(PSP_SNP_POLICY_MBO | PSP_SNP_POLICY_SMT)
