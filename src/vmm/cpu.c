@@ -40,7 +40,11 @@ static void drop_emulated(struct kvm_cpuid_entry2 *e)
 		e->ecx &= ~(1u << 24);			/* TSC-deadline timer */
 		break;
 	case 7:
-		e->ebx &= e->index ? ~0u : ~(1u << 1);	/* TSC_ADJUST */
+		if (e->index)
+			break;
+		e->ebx &= ~(1u << 1);			/* TSC_ADJUST */
+		/* SPEC_CTRL, STIBP, ARCH_CAPABILITIES, SSBD: Intel's names of AMD's own, and made up */
+		e->edx &= ~(1u << 26 | 1u << 27 | 1u << 29 | 1u << 31);
 		break;
 	case 0x80000008:
 		e->eax &= ~0xff0000u;			/* the width of a nested guest's addresses */
