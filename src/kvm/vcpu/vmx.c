@@ -355,6 +355,36 @@ static const exit_handler handlers[] = {
 	[VMX_EXIT_XSETBV] = exit_xsetbv,
 };
 
+/*
+ * An event was being delivered, and for this reason: MMIO on the way (its tables,
+ * its stack), say.  KVM cannot emulate a delivery, and the next one would end here again.
+ */
+static bool is_stuck_delivery(const struct vmx_exit *e)
+{
+	if (!(e->idt_info & VMX_INTR_VALID))
+		return false;
+	return e->reason != VMX_EXIT_EXCEPTION_NMI && e->reason != VMX_EXIT_EPT_VIOLATION &&
+	       e->reason != VMX_EXIT_TASK_SWITCH;
+}
+
+static int exit_stuck_delivery(struct vcpu *v)
+{
+	const struct vmx_exit *e = &v->vmx_exit;
+	struct kvm_run *run = v->base.run;
+	uint32_t n = 0;
+
+	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
+	run->internal.suberror = KVM_INTERNAL_ERROR_DELIVERY_EV;
+	run->internal.data[n++] = e->idt_info;
+	run->internal.data[n++] = e->reason;
+	run->internal.data[n++] = e->qualification;
+	if (e->reason == VMX_EXIT_EPT_MISCONFIG)
+		run->internal.data[n++] = e->gpa.v;
+	run->internal.data[n++] = v->last_cpu;
+	run->internal.ndata = n;
+	return 0;
+}
+
 static int vmx_handle_exit(struct vcpu *v)
 {
 	uint32_t reason = v->vmx_exit.reason;
@@ -366,6 +396,8 @@ static int vmx_handle_exit(struct vcpu *v)
 		v->base.run->fail_entry.cpu = v->last_cpu;
 		return 0;
 	}
+	if (is_stuck_delivery(&v->vmx_exit))
+		return exit_stuck_delivery(v);
 	if (reason < ARRAY_SIZE(handlers) && handlers[reason])
 		return handlers[reason](v);
 	return exit_unexpected(v, reason);
