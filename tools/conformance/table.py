@@ -9,7 +9,7 @@ EXPECTATIONS = os.path.join(HERE, "expectations")
 NEWER = os.path.join(HERE, "expectations.newer")
 CLASSES = ("ci", "long", "out")
 FLAGS = ("required", "noguest", "partly", "alone", "root", "hugepages", "nx", "fep", "qemu",
-         "newer", "snp", "amd", "intel")
+         "harness", "newer", "snp", "amd", "intel")
 # What `softcvm exec` is told for a flag; the kernel's script writes these to /sys/module.
 OPTIONS = {"nx": ["--param", "kvm.nx_huge_pages=Y",
                   "--param", "kvm.nx_huge_pages_recovery_ratio=1",
@@ -17,6 +17,8 @@ OPTIONS = {"nx": ["--param", "kvm.nx_huge_pages=Y",
            "fep": ["--param", "kvm.force_emulation_prefix=1"]}
 # The first release whose SEV tests have an SNP part.
 SNP_SINCE = (6, 16)
+# The last release whose harness waits for its children, whoever else does.
+OLD_HARNESS = (6, 12)
 # A flag, and the program without which the row is not run.
 NEEDS = {"qemu": "qemu-system-x86_64"}
 CPUS = ("amd", "intel")
