@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -25,7 +26,8 @@
 #define BOX		64UL
 #define TEXT		0x100000UL	/* private, 16 pages, with what page_byte() says */
 #define TEXT_PAGES	16u
-#define AP_VMSA		0x111000UL	/* private, zeros */
+#define AP_VMSA		0x111000UL	/* private, zeros; and the one before it */
+#define AP_VMSA2	0x110000UL
 #define AREA		(GHCB + 0x800)
 
 #define PSC		0x80000010UL
@@ -35,14 +37,15 @@
 #define CREATE		1UL
 #define DESTROY		2UL
 
-enum { COPY, VMGEXIT, PVALIDATE, RMPADJUST };
+enum { COPY, VMGEXIT, PVALIDATE, RMPADJUST, SPIN };
 
 static struct checks c;
 
-/* RBX: the mailbox: what, three operands, the answer. */
+/* RBX: the mailbox: what, three operands, the answer.  SPIN counts in there, and does not end. */
 __asm__(".pushsection .rodata\n"
 	"ops:	hlt\n"
 	"	movq (%rbx), %rax; cmpq $1, %rax; je 1f; cmpq $2, %rax; je 2f; cmpq $3, %rax; je 3f\n"
+	"	cmpq $4, %rax; je 4f\n"
 	"	movq 8(%rbx), %rsi; movq 16(%rbx), %rdi; movq 24(%rbx), %rcx; rep movsb; jmp ops\n"
 	"1:	movl 8(%rbx), %eax; movl 12(%rbx), %edx; movl $0xc0010130, %ecx; wrmsr\n"
 	"	.byte 0xf3, 0x0f, 0x01, 0xd9\n"
@@ -53,6 +56,7 @@ __asm__(".pushsection .rodata\n"
 	"3:	movq 8(%rbx), %rax; movq 16(%rbx), %rcx; movq 24(%rbx), %rdx\n"
 	"	.byte 0xf3, 0x0f, 0x01, 0xfe\n"
 	"	movl %eax, 32(%rbx); movl $0, 36(%rbx); jmp ops\n"
+	"4:	incq 32(%rbx); jmp 4b\n"
 	"ops_end:	.popsection\n");
 extern const char ops[], ops_end[];
 
@@ -404,7 +408,7 @@ static void put(uint8_t *page, unsigned at, uint64_t value, size_t size)
 }
 
 /* The program, in 64-bit mode, with the AP's own mailbox. */
-static void make_vmsa(const struct guest *g, uint8_t *page, uint64_t box)
+static void make_vmsa(uint8_t *page, uint64_t box)
 {
 	memset(page, 0, PAGE);
 	for (unsigned i = 0; i < 6; i++) {
@@ -432,11 +436,11 @@ static void make_vmsa(const struct guest *g, uint8_t *page, uint64_t box)
 }
 
 /* The guest makes a page a VMSA: RMPADJUST for VMPL 1, with bit 16. */
-static void guest_makes_vmsa(const struct guest *g)
+static void guest_makes_vmsa(const struct guest *g, uint64_t gpa)
 {
-	make_vmsa(g, g->s.memory + REQUEST, SNP_SHARED + BOXES + BOX);
-	does(g, COPY, SNP_SHARED + REQUEST, AP_VMSA, PAGE);
-	check(&c, !does(g, RMPADJUST, AP_VMSA, 0, 1 | 1 << 16), "RMPADJUST makes a VMSA");
+	make_vmsa(g->s.memory + REQUEST, SNP_SHARED + BOXES + BOX);
+	does(g, COPY, SNP_SHARED + REQUEST, gpa, PAGE);
+	check(&c, !does(g, RMPADJUST, gpa, 0, 1 | 1 << 16), "RMPADJUST makes a VMSA");
 }
 
 /* SW_EXITINFO2: 0 when KVM has taken it. */
@@ -489,7 +493,7 @@ static void an_ap(void)
 	pthread_t thread;
 
 	launch(&g, true, true);
-	guest_makes_vmsa(&g);
+	guest_makes_vmsa(&g, AP_VMSA);
 	check(&c, !ask_ap(&g, CREATE, 1, AP_VMSA), "CREATE");
 	check(&c, !kvm_ioctl(g.ap, KVM_RUN, 0) && g.ap_run->exit_reason == KVM_EXIT_HLT,
 	      "the AP runs: exit %u", g.ap_run->exit_reason);
@@ -502,11 +506,40 @@ static void an_ap(void)
 	check(&c, !ask_ap(&g, DESTROY, 1, 0), "DESTROY");
 	need(!pthread_create(&thread, NULL, run_ap, &t), "a thread");
 	usleep(20000);
-	guest_makes_vmsa(&g);
+	guest_makes_vmsa(&g, AP_VMSA);
 	check(&c, !ask_ap(&g, CREATE, 1, AP_VMSA), "CREATE, of one that sleeps");
 	pthread_join(thread, NULL);
 	check(&c, !t.r && g.ap_run->exit_reason == KVM_EXIT_HLT, "it wakes and runs: exit %u",
 	      g.ap_run->exit_reason);
+	end(&g);
+}
+
+/* It is in the guest, and never leaves by itself: the other makes it go on elsewhere. */
+static void a_running_ap(void)
+{
+	struct guest g;
+	struct ap_thread t = { .g = &g };
+	pthread_t thread;
+	const volatile uint64_t *count;
+
+	launch(&g, true, true);
+	count = (const volatile uint64_t *)(g.s.memory + BOXES + BOX + 32);
+	guest_makes_vmsa(&g, AP_VMSA);
+	guest_makes_vmsa(&g, AP_VMSA2);
+	check(&c, !ask_ap(&g, CREATE, 1, AP_VMSA), "CREATE");
+	check(&c, !kvm_ioctl(g.ap, KVM_RUN, 0) && g.ap_run->exit_reason == KVM_EXIT_HLT, "it runs");
+	put_box(&g, 1, SPIN, 0, 0, 0);
+	need(!pthread_create(&thread, NULL, run_ap, &t), "a thread");
+	while (*count < 1000)
+		sched_yield();
+	check(&c, !ask_ap(&g, CREATE, 1, AP_VMSA2), "CREATE, of one that runs");
+	pthread_join(thread, NULL);
+	check(&c, !t.r && g.ap_run->exit_reason == KVM_EXIT_HLT, "it begins anew: exit %u",
+	      g.ap_run->exit_reason);
+	put_box(&g, 1, COPY, TEXT + PAGE, SNP_SHARED + RESPONSE, PAGE);
+	check(&c, !kvm_ioctl(g.ap, KVM_RUN, 0) && g.s.memory[RESPONSE + 1] == page_byte(1, 1),
+	      "and goes on");
+	check(&c, !does(&g, RMPADJUST, AP_VMSA, 0, 1), "the old VMSA is a page again");
 	end(&g);
 }
 
@@ -520,5 +553,6 @@ int main(void)
 	requests();
 	refused_aps();
 	an_ap();
+	a_running_ap();
 	return checks_end(&c);
 }

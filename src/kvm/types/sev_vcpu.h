@@ -15,7 +15,7 @@ struct snp_ap {
 	bool		waits;		/* [lock] for the vCPU, to take it */
 	gpa_t		pending;	/* [lock] its VMSA; all ones: none, the vCPU stops */
 };
-void snp_ap_init(struct snp_ap *ap);
+void snp_ap_init(struct snp_ap *ap);	/* of zeros */
 void snp_ap_fini(struct snp_ap *ap);
 /* The vCPU has had INIT, or KVM_REQ_UPDATE_PROTECTED_GUEST_STATE: takes it.  SRCU is held. */
 void snp_after_init(struct kvm_vcpu *vcpu);

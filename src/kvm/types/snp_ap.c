@@ -34,7 +34,6 @@ void snp_ap_init(struct snp_ap *ap)
 {
 	mutex_init(&ap->lock, "SNP VMSA", RANK_SNP_VMSA);
 	ap->pending = GPA(NO_VMSA);
-	ap->waits = false;
 }
 
 void snp_ap_fini(struct snp_ap *ap)

@@ -212,6 +212,18 @@ static void another_usage_is_refused_first(void **unused)
 	}
 }
 
+/* All are words but this. */
+static void cpl_is_a_byte(void **unused)
+{
+	struct ghcb_copy g;
+
+	(void)unused;
+	memset(&g, 0xee, sizeof(g));
+	g.bytes[0xcb] = 3;
+	assert_int_equal(ghcb_get(&g, GHCB_CPL), 3);
+	assert_int_equal(ghcb_get(&g, GHCB_RAX), 0xeeeeeeeeeeeeeeee);
+}
+
 static void bits_are_where_the_specification_has_them(void **unused)
 {
 	static const struct { enum ghcb_offset field; unsigned bit; } rows[] = {
@@ -238,6 +250,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(code_and_both_infos_are_always_needed),
 		cmocka_unit_test(unknown_codes_are_no_events),
 		cmocka_unit_test(another_usage_is_refused_first),
+		cmocka_unit_test(cpl_is_a_byte),
 		cmocka_unit_test(bits_are_where_the_specification_has_them),
 	};
 	int r;

@@ -91,7 +91,8 @@ static bool is_mmio(struct row *t)
 
 static bool nmis_are_open(struct row *t)
 {
-	return answers(t) && kvm_request_is_pending(KVM_REQ_EVENT, &t->g.v->base);
+	return answers(t) && !t->nr_handled &&
+	       kvm_request_is_pending(KVM_REQ_EVENT, &t->g.v->base);
 }
 
 static bool is_held(struct row *t)
@@ -313,6 +314,7 @@ static void ask(struct row *t)
 	memset(t->g.memory + DATA, 0xff, PAGE_SIZE);
 	t->g.memory[REQUEST + MSG_TYPE] = t->msg_type;
 	t->g.v->svm.ghcb_gpa = t->msr;
+	kvm_check_request(KVM_REQ_EVENT, &t->g.v->base);
 	now = t;
 	t->r = a_guest_exits(&t->g);
 }
