@@ -144,6 +144,15 @@ bool inter_go(unsigned t, struct inter_place at)
 	return stop == CORO_ENDED;
 }
 
+bool inter_try(unsigned t, struct inter_place at)
+{
+	enum coro_stop stop = run(t, NULL, INTER_MAX_STEPS, at);
+
+	if (stop == CORO_SPENT)
+		cannot(t, stop, at);
+	return stop == CORO_ENDED;
+}
+
 bool inter_steps(unsigned t, uint64_t n, struct inter_place at)
 {
 	enum coro_stop stop = run(t, NULL, n, at);

@@ -47,6 +47,8 @@ unsigned inter_thread(void (*fn)(void *), void *arg, const char *name);
 #define INTER_BLOCKED(t)	inter_blocked(t, INTER_HERE)
 /* Runs @t as far as it gets: true when to its end. */
 #define INTER_GO(t)		inter_go(t, INTER_HERE)
+/* The same; it may also be left spinning for what another thread of the script holds. */
+#define INTER_TRY(t)		inter_try(t, INTER_HERE)
 /* Runs @t for @n steps; false when it has ended before. */
 #define INTER_STEPS(t, n)	inter_steps(t, n, INTER_HERE)
 /* Runs all threads in turn, @n steps at a time, until all have ended. */
@@ -62,6 +64,7 @@ void inter_to(unsigned t, const char *point, struct inter_place at);
 void inter_end(unsigned t, struct inter_place at);
 void inter_blocked(unsigned t, struct inter_place at);
 bool inter_go(unsigned t, struct inter_place at);
+bool inter_try(unsigned t, struct inter_place at);
 bool inter_steps(unsigned t, uint64_t n, struct inter_place at);
 void inter_all(uint64_t n, struct inter_place at);
 void inter_random(uint64_t seed, struct inter_place at);

@@ -42,11 +42,15 @@ static void last_put(struct kvm *kvm)
 	container_of(kvm, struct world, kvm)->destroyed = true;
 }
 
-static bool load_module(struct kvm_module *m)
-{
-	struct hw_config config = { HW_VENDOR_INTEL, 46, 0, 0, 1, counters_create(NR_COUNTERS) };
+static const struct hw_config intel = { .vendor = HW_VENDOR_INTEL, .phys_bits = 46, .nr_cpus = 1 };
+static const struct hw_config amd_snp = { .vendor = HW_VENDOR_AMD, .phys_bits = 46, .nr_cpus = 1,
+					  .phys_reduction = 5, .c_bit = 45, .snp = true };
 
-	m->counters = config.counters;
+static bool load_module(struct kvm_module *m, const struct hw_config *machine)
+{
+	struct hw_config config = *machine;
+
+	config.counters = m->counters = counters_create(NR_COUNTERS);
 	m->abi = KERNEL_ABI_6_18;
 	m->params.mmio_caching = true;
 	return m->counters && hw_create(&config, &m->hw) == HW_OK && !kvm_mmu_module_init(m) &&
@@ -67,13 +71,13 @@ static bool add_vcpu(struct world *w, unsigned i)
 	return v->base.run;
 }
 
-static struct world *make(const struct vm_type_ops *ops)
+static struct world *make_on(const struct hw_config *machine, const struct vm_type_ops *ops)
 {
 	struct world *w = calloc(1, sizeof(*w));
 	struct kvm *kvm = &w->kvm;
 	bool ok;
 
-	if (!w || !load_module(&w->module))
+	if (!w || !load_module(&w->module, machine))
 		return NULL;
 	kvm->ops = ops;
 	kvm->vm_type = ops->vm_type;
@@ -86,6 +90,11 @@ static struct world *make(const struct vm_type_ops *ops)
 	ok = add_vcpu(w, 0) && add_vcpu(w, 1);
 	mutex_unlock(&kvm->lock);
 	return ok ? w : NULL;
+}
+
+static struct world *make(const struct vm_type_ops *ops)
+{
+	return make_on(&intel, ops);
 }
 
 struct world *world_make(bool private_mem)
@@ -113,6 +122,7 @@ void world_free(struct world *w)
 	kvm_mmu_module_fini(&w->module);
 	hw_destroy(w->module.hw);
 	counters_destroy(w->module.counters);
+	free(w->module.sev);
 	free(w);
 }
 
@@ -133,6 +143,47 @@ struct world *world_create_separate(void)
 	world_open_arena();
 	w = make(&vm_type_sw_separate);
 	assert_non_null(w);
+	return w;
+}
+
+static int snp_init(struct kvm *kvm)
+{
+	static const struct kvm_sev guest = { .active = true, .es_active = true, .asid = WORLD_ASID,
+					      .vmsa_features = SEV_FEATURE_SNP_ACTIVE };
+	struct sev_module *module = calloc(1, sizeof(*module));
+	struct kvm_sev *sev = malloc(sizeof(*sev));
+
+	if (!module || !sev)
+		return -ENOMEM;
+	*sev = guest;
+	module->snp = true;
+	kvm->module->sev = module;
+	kvm->type_state = sev;
+	return 0;
+}
+
+static void snp_free(struct kvm *kvm)
+{
+	free(kvm->type_state);
+}
+
+struct world *world_create_snp(uint32_t gmem_order)
+{
+	static struct vm_type_ops ops;
+	struct world *w;
+
+	ops = vm_type_sw_protected;
+	ops.vm_type = KVM_X86_SNP_VM;
+	ops.vm_init = snp_init;
+	ops.vm_free = snp_free;
+	ops.gmem_prepare = snp_gmem_prepare;
+	ops.gmem_invalidate = snp_gmem_invalidate;
+	ops.max_mapping_level = snp_max_mapping_level;
+	ops.handle_rmp_fault = snp_handle_rmp_fault;
+	world_open_arena();
+	w = make_on(&amd_snp, &ops);
+	assert_non_null(w);
+	w->module.params.gmem_order = gmem_order;
 	return w;
 }
 
@@ -307,7 +358,7 @@ void world_sweep(struct world *w, unsigned first, unsigned second,
 	for (uint64_t n = 1; more; n += 1 + n / 128) {
 		os_arena_reset();
 		more = INTER_STEPS(first, n);
-		(void)INTER_GO(second);
+		(void)INTER_TRY(second);
 		INTER_ALL(INTER_MAX_STEPS);
 		check(arg, n);
 		world_audit(w, n);

@@ -37,6 +37,9 @@ struct world {
 struct world *world_create(bool private_mem);
 /* SW_PROTECTED with separate tables: a mirror, and gfns with direct bits are shared. */
 struct world *world_create_separate(void);
+/* An SNP guest as far as its memory goes, with ASID WORLD_ASID; no encryption, no firmware. */
+#define WORLD_ASID	3
+struct world *world_create_snp(uint32_t gmem_order);
 void world_destroy(struct world *w);
 /* Without cmocka, for where no system call may be made. */
 struct world *world_make(bool private_mem);

@@ -77,6 +77,7 @@ hpa_t snp_gmem_invalidate(struct kvm *kvm, hpa_t start, hpa_t end)
 	while (start.v < end.v) {
 		uint64_t done = release(kvm, start, end);
 
+		SYNC_POINT(snp_page_released);
 		if (!done) {
 			snp_leak_pages(kvm->module, start, 1);
 			return start;
