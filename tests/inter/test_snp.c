@@ -249,7 +249,26 @@ static void make_huge(struct snp *s)
 	assert_int_equal(pvalidate(s, 0, PG_LEVEL_2M, true).eax, RMP_SUCCESS);
 }
 
-/* B38: PSMASH for one vCPU, while another maps the same 2 MiB. */
+/* B38: PSMASH for one vCPU, after another has mapped the same 2 MiB by 2M. */
+static void b38_zapped_after_psmash(void **unused)
+{
+	struct snp s;
+	struct smash e = { .s = &s };
+
+	make_huge(&s);
+	e.f.a = access_to(&s, 0, PAGE);
+	e.f.a.ec |= PFERR_PRESENT | PFERR_GUEST_RMP | PFERR_GUEST_SIZEM;
+	e.a = access_to(&s, 1, OTHER);
+	INTER_THREAD(smasher, do_rmp_fault, &e.f);
+	INTER_THREAD(fault, do_access, &e.a);
+	INTER_TO(smasher, snp_smash);
+	INTER_END(fault);
+	INTER_END(smasher);
+	none_is_larger_than_the_rmps(&e, 0);
+	end(&s);
+}
+
+/* And while it does so, at every step. */
 static void b38_nested_entries_are_no_larger_than_the_rmps(void **unused)
 {
 	for (int turn = 0; turn < 4; turn++) {
@@ -359,6 +378,7 @@ int main(void)
 		cmocka_unit_test(snp2_unmapped_before_it_goes_back),
 		cmocka_unit_test(snp2_the_guests_before_it_is_mapped),
 		cmocka_unit_test(snp3_no_page_is_prepared_while_it_goes),
+		cmocka_unit_test(b38_zapped_after_psmash),
 		cmocka_unit_test(b38_nested_entries_are_no_larger_than_the_rmps),
 		cmocka_unit_test(b38_two_smash_at_once),
 		cmocka_unit_test(b38_a_hole_in_2m),

@@ -77,8 +77,8 @@ static bool demote(struct rmp_fault *f, int *status)
 	struct kvm *kvm = f->vcpu->kvm;
 	struct snp_rmp now;
 
+	SYNC_POINT(snp_smash);
 	*status = snp_psmash(kvm->module, f->page);
-	SYNC_POINT(snp_smashed);
 	if (*status != RMP_SUCCESS) {
 		if (!snp_lookup_rmp(kvm->module, f->page, &now) && now.assigned &&
 		    now.level == PG_LEVEL_4K)
@@ -107,7 +107,6 @@ void snp_handle_rmp_fault(struct kvm_vcpu *vcpu, gpa_t gpa, uint64_t error_code)
 		warn(&f, SNP_WARN_NOT_ASSIGNED, "the page is not a guest's (%d)", status);
 		return;
 	}
-	SYNC_POINT(snp_fault_looked);
 	/* By 4K: another vCPU has split it meanwhile, or somebody worked on the entry. */
 	if (rmp.level != PG_LEVEL_4K && !demote(&f, &status))
 		rmp.level = PG_LEVEL_4K;
