@@ -13,7 +13,7 @@
 struct snp_ap {
 	struct mutex	lock;		/* RANK_SNP_VMSA */
 	bool		waits;		/* [lock] for the vCPU, to take it */
-	gpa_t		pending;	/* [lock] its VMSA; all ones: none, the vCPU stops */
+	gpa_t		pending;	/* [lock] while it waits: its VMSA; all ones: none, the vCPU stops */
 };
 void snp_ap_init(struct snp_ap *ap);	/* of zeros */
 void snp_ap_fini(struct snp_ap *ap);

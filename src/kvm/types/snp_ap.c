@@ -33,7 +33,6 @@
 void snp_ap_init(struct snp_ap *ap)
 {
 	mutex_init(&ap->lock, "SNP VMSA", RANK_SNP_VMSA);
-	ap->pending = GPA(NO_VMSA);
 }
 
 void snp_ap_fini(struct snp_ap *ap)
@@ -78,7 +77,6 @@ void snp_after_init(struct kvm_vcpu *vcpu)
 		gpa_t gpa = ap->pending;
 
 		ap->waits = false;
-		ap->pending = GPA(NO_VMSA);
 		SYNC_POINT(snp_ap_taken);
 		take_vmsa(to_vcpu(vcpu), gpa);
 	}

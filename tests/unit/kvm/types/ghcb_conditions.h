@@ -61,7 +61,7 @@ static inline void no_request(struct row *t) { t->info1 = MEMORY_END; }
 static inline void no_response(struct row *t) { t->info2 = MEMORY_END; }
 static inline void firmware_refuses(struct row *t) { t->status = PSP_INVALID_PARAM; }
 static inline void report(struct row *t) { t->msg_type = 5; t->rax = DATA; t->rbx = 0; }
-static inline void odd_data(struct row *t) { report(t); t->rax = DATA + 0x10; }
+static inline void odd_data(struct row *t) { report(t); t->rax = DATA + 0x10; t->rbx = 1; }
 static inline void with_data(struct row *t) { report(t); t->rbx = 1; }
 static inline void no_report(struct row *t) { t->msg_type = 3; t->rax = DATA; t->rbx = 1; }
 static inline void ap_request(struct row *t, uint32_t n) { t->info1 = (uint64_t)AP << 32 | n; }

@@ -330,10 +330,18 @@ static void registers_come_and_go(void **unused)
 	assert_true(a_guest_finds(&g, GHCB_RAX) && a_guest_finds(&g, GHCB_RBX) &&
 		    a_guest_finds(&g, GHCB_RCX) && a_guest_finds(&g, GHCB_RDX));
 	assert_false(a_guest_finds(&g, GHCB_RSI) || a_guest_finds(&g, GHCB_CPL));
-	/* The next answer is of the next request. */
+	/* The next answer is of the next request.  XCR0 stays unless it is given. */
+	g.v->state.xcr0 = 3;
 	a_guest_asks(&g, SVM_EXIT_WBINVD, 0, 0);
+	memset(g.memory + GHCB_AT + GHCB_XCR0, 7, 1);
 	assert_int_equal(a_guest_exits(&g), 1);
+	assert_int_equal(g.v->state.xcr0, 3);
 	assert_false(a_guest_finds(&g, GHCB_RAX) || a_guest_finds(&g, GHCB_RBX));
+	a_guest_enters(&g);
+	a_guest_asks(&g, SVM_EXIT_WBINVD, 0, 0);
+	a_guest_put(&g, GHCB_XCR0, 7);
+	assert_int_equal(a_guest_exits(&g), 1);
+	assert_int_equal(g.v->state.xcr0, 7);
 	a_guest_enters(&g);
 	a_guest_free(&g);
 }

@@ -386,6 +386,15 @@ static void needs(const struct row *row)
 	}
 }
 
+/* A refusal has done nothing before. */
+static bool is_refused(const struct row *t)
+{
+	for (unsigned i = 0; i < PAGE_SIZE; i++)
+		if (t->g.memory[DATA + i] != 0xff)
+			return false;
+	return t->r == 1 && !t->nr_commands && page_is(t, 2, strtoull(t->reason, NULL, 0));
+}
+
 /* With everything valid; a row with a reason and no need is the refusal itself. */
 static void drive(const struct row *row)
 {
@@ -401,7 +410,7 @@ static void drive(const struct row *row)
 	} else {
 		ask(&t);
 	}
-	if (refused ? !(t.r == 1 && page_is(&t, 2, strtoull(t.reason, NULL, 0))) : !has_effect(&t))
+	if (refused ? !is_refused(&t) : !has_effect(&t))
 		fail_msg("%s \"%s\", SNP %d: %d, not \"%s\"", t.code, t.when, t.snp, t.r, t.does);
 	if (t.is_msr ? !msr_is_answered(&t) : !page_is_answered(&t))
 		fail_msg("%s \"%s\", SNP %d: the guest does not find \"%s\"", t.code, t.when, t.snp,
@@ -487,10 +496,14 @@ static void nobody_to_ask(void **unused)
 	make_guest(&t);
 	usual(&t);
 	t.g.a.module.check_sev_fd = closed_fd;
+	memset(t.g.memory + RESPONSE, 0x77, PAGE_SIZE);
 	ask(&t);
 	assert_int_equal(t.r, -EBADF);
 	assert_int_equal(t.nr_commands, 0);
-	assert_int_equal(t.g.memory[RESPONSE], 0);
+	assert_int_equal(t.g.memory[RESPONSE], 0x77);
+	t.info2 = MEMORY_END;
+	ask(&t);
+	assert_int_equal(t.r, -EBADF);
 	free_guest(&t);
 }
 

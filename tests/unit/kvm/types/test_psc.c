@@ -256,6 +256,30 @@ static void a_vmm_that_no_longer_wants_to_know(void **unused)
 	a_guest_free(&g);
 }
 
+/* 6.12 leaves hypercall.ret as the VMM had it: one that does not write it has answered before. */
+static void what_is_in_ret_at_the_exit(void **unused)
+{
+	static const struct { unsigned abi; uint64_t ret; } rows[] = {
+		{ KERNEL_ABI_6_12, 55 }, { KERNEL_ABI_6_16, 0 },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct a_guest g;
+
+		a_guest_make_snp(&g, false);
+		g.a.module.abi = rows[i].abi;
+		ask_apart(&g, 1, 0x100);
+		g.v->base.run->hypercall.ret = 55;
+		assert_int_equal(a_guest_exits(&g), 0);
+		assert_int_equal(g.v->base.run->hypercall.ret, rows[i].ret);
+		assert_int_equal(a_guest_answered(&g), 1);
+		assert_int_equal(get16(&g, BUFFER), !rows[i].ret);
+		a_guest_enters(&g);
+		a_guest_free(&g);
+	}
+}
+
 /* Which a VMM may choose for SNP, too: the area is outside the page, and holds a header only. */
 static void version_1(void **unused)
 {
@@ -286,6 +310,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(what_is_asked_is_of_one_moment),
 		cmocka_unit_test(many_that_are_done_take_no_exit),
 		cmocka_unit_test(a_vmm_that_no_longer_wants_to_know),
+		cmocka_unit_test(what_is_in_ret_at_the_exit),
 		cmocka_unit_test(version_1),
 	};
 	int r;
