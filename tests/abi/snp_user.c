@@ -12,14 +12,15 @@
 #define PD_PRIVATE	(SNP_IMAGE + 2 * PAGE)
 #define PD_SHARED	(SNP_IMAGE + 3 * PAGE)
 
-/* RBX: the mailbox: RSI, RDI, RCX of a copy; a negative RCX: RSI goes to the GHCB MSR. */
+/* RBX: the mailbox: RSI, RDI, RCX of a copy; a negative RCX: RSI goes to the GHCB MSR, whose answer is the fourth. */
 __asm__(".pushsection .rodata\n"
 	"snp_code:	hlt\n"
 	"	movq (%rbx), %rsi; movq 8(%rbx), %rdi; movq 16(%rbx), %rcx\n"
 	"	testq %rcx, %rcx; js 1f\n"
 	"	rep movsb; jmp snp_code\n"
 	"1:	movl %esi, %eax; movq %rsi, %rdx; shrq $32, %rdx; movl $0xc0010130, %ecx; wrmsr\n"
-	"	.byte 0xf3, 0x0f, 0x01, 0xd9; jmp snp_code\n"
+	"	.byte 0xf3, 0x0f, 0x01, 0xd9\n"
+	"	rdmsr; shlq $32, %rdx; orq %rax, %rdx; movq %rdx, 24(%rbx); jmp snp_code\n"
 	"snp_code_end:	.popsection\n");
 extern const char snp_code[], snp_code_end[];
 
@@ -193,4 +194,14 @@ void snp_copy(const struct snp_guest *g, uint64_t to, uint64_t from, uint64_t si
 void snp_ask_msr(const struct snp_guest *g, uint64_t value)
 {
 	ask(g, value, 0, ~0ULL);
+}
+
+uint64_t snp_msr(const struct snp_guest *g, uint64_t value)
+{
+	uint64_t answer;
+
+	snp_ask_msr(g, value);
+	snp_run(g);
+	memcpy(&answer, g->memory + SNP_MAILBOX + 24, sizeof(answer));
+	return answer;
 }

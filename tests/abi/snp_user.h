@@ -55,5 +55,7 @@ void snp_copy(const struct snp_guest *g, uint64_t to, uint64_t from, uint64_t si
 void snp_ask_copy(const struct snp_guest *g, uint64_t to, uint64_t from, uint64_t size);
 /* The next KVM_RUN puts @value into the GHCB MSR, and VMGEXIT. */
 void snp_ask_msr(const struct snp_guest *g, uint64_t value);
+/* Puts it there, and what the MSR has after VMGEXIT; for requests that KVM answers by itself. */
+uint64_t snp_msr(const struct snp_guest *g, uint64_t value);
 
 #endif

@@ -9,13 +9,13 @@
  * that the digest was right, and nobody need sign anything.
  */
 #include <errno.h>
-#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "snp_digest.h"
 #include "snp_user.h"
 
 #define TEXT		0x100000UL	/* NORMAL */
@@ -24,8 +24,6 @@
 #define SECRETS		0x103000UL
 #define CPUID		0x104000UL
 #define END		0x105000UL
-#define VMSA_GPA	0xfffffffff000ULL
-#define VMSA		2u		/* the page type that only KVM may use */
 
 #define BAD_MEASUREMENT	11u
 #define POLICY_FAILURE	7u
@@ -34,32 +32,12 @@
 static struct checks c;
 static uint8_t text[PAGE], image[SNP_IMAGE_END - SNP_IMAGE], nothing[PAGE];
 
-/* ---- the digest, as the firmware's specification has it ---- */
-
-struct page_info {
-	uint8_t digest[48], contents[48];
-	uint16_t length;
-	uint8_t type, imi, reserved, vmpl[3];
-	uint64_t gpa;
-};
-_Static_assert(sizeof(struct page_info) == 112, "PAGE_INFO of 8.17.2");
-
-static void extend(uint8_t digest[48], uint8_t type, uint64_t gpa, const void *page)
-{
-	struct page_info info = { .length = sizeof(info), .type = type, .gpa = gpa };
-
-	memcpy(info.digest, digest, 48);
-	if (type == KVM_SEV_SNP_PAGE_TYPE_NORMAL || type == VMSA)
-		SHA384(page, PAGE, info.contents);
-	SHA384((const uint8_t *)&info, sizeof(info), digest);
-}
-
 static void put(const struct snp_guest *g, uint8_t digest[48], uint8_t type, uint64_t gpa,
 		const uint8_t *from, size_t size)
 {
 	snp_put(g, gpa, from, size, type);
 	for (size_t at = 0; at < size; at += PAGE)
-		extend(digest, type, gpa + at, from + at);
+		snp_digest_page(digest, type, gpa + at, from + at);
 }
 
 static void launch_pages(const struct snp_guest *g, uint8_t digest[48])
@@ -75,69 +53,6 @@ static void launch_pages(const struct snp_guest *g, uint8_t digest[48])
 	put(g, digest, KVM_SEV_SNP_PAGE_TYPE_CPUID, CPUID, nothing, PAGE);
 }
 
-/* ---- a vCPU's first state, as its registers lie in the page ---- */
-
-static void put16(uint8_t *page, unsigned at, uint16_t v) { memcpy(page + at, &v, sizeof(v)); }
-static void put32(uint8_t *page, unsigned at, uint32_t v) { memcpy(page + at, &v, sizeof(v)); }
-static void put64(uint8_t *page, unsigned at, uint64_t v) { memcpy(page + at, &v, sizeof(v)); }
-
-static void put_segment(uint8_t *page, unsigned at, const struct kvm_segment *s)
-{
-	put16(page, at, s->selector);
-	put16(page, at + 2, (uint16_t)(s->type | s->s << 4 | s->dpl << 5 | s->present << 7 |
-				       s->avl << 8 | s->l << 9 | s->db << 10 | s->g << 11));
-	put32(page, at + 4, s->limit);
-	put64(page, at + 8, s->base);
-}
-
-static void put_table(uint8_t *page, unsigned at, const struct kvm_dtable *t)
-{
-	put32(page, at + 4, t->limit);
-	put64(page, at + 8, t->base);
-}
-
-/* APM vol. 2, table B-4; SVME and MCE are the hypervisor's. */
-static void expect_vmsa(const struct snp_guest *g, uint8_t page[PAGE])
-{
-	struct kvm_sregs s;
-	struct kvm_regs r;
-
-	need(!kvm_ioctlp(g->vcpu, KVM_GET_SREGS, &s) && !kvm_ioctlp(g->vcpu, KVM_GET_REGS, &r),
-	     "registers");
-	memset(page, 0, PAGE);
-	put_segment(page, 0x00, &s.es);
-	put_segment(page, 0x10, &s.cs);
-	put_segment(page, 0x20, &s.ss);
-	put_segment(page, 0x30, &s.ds);
-	put_segment(page, 0x40, &s.fs);
-	put_segment(page, 0x50, &s.gs);
-	put_table(page, 0x60, &s.gdt);
-	put_segment(page, 0x70, &s.ldt);
-	put_table(page, 0x80, &s.idt);
-	put_segment(page, 0x90, &s.tr);
-	put64(page, 0xd0, s.efer | 0x1000);
-	put64(page, 0x148, s.cr4 | 0x40);
-	put64(page, 0x150, s.cr3);
-	put64(page, 0x158, s.cr0);
-	put64(page, 0x160, 0x400);
-	put64(page, 0x168, 0xffff0ff0);
-	put64(page, 0x170, r.rflags);
-	put64(page, 0x178, r.rip);
-	put64(page, 0x1d8, r.rsp);
-	put64(page, 0x1f8, r.rax);
-	put64(page, 0x268, 0x0007040600070406);
-	put64(page, 0x308, r.rcx);
-	put64(page, 0x310, r.rdx);
-	put64(page, 0x318, r.rbx);
-	put64(page, 0x328, r.rbp);
-	put64(page, 0x330, r.rsi);
-	put64(page, 0x338, r.rdi);
-	put64(page, 0x3b0, 1);		/* SEV_FEATURES: SNP active */
-	put64(page, 0x3e8, 1);		/* XCR0 */
-	put32(page, 0x408, 0x1f80);	/* MXCSR */
-	put16(page, 0x410, 0x37f);	/* FCW */
-}
-
 /* LAUNCH_FINISH with an ID block of @digest and @policy: what the firmware says. */
 static uint32_t finish_with(const struct snp_guest *g, const uint8_t digest[48], uint64_t policy)
 {
@@ -151,8 +66,8 @@ static uint32_t finish_with(const struct snp_guest *g, const uint8_t digest[48],
 	long r;
 
 	memcpy(id_block, digest, 48);
-	put32(id_block, 80, 1);
-	put64(id_block, 88, policy);
+	id_block[80] = 1;
+	memcpy(id_block + 88, &policy, sizeof(policy));
 	r = snp_op(g, KVM_SEV_SNP_LAUNCH_FINISH, &finish, &error);
 	check(&c, r == -EIO, "LAUNCH_FINISH: %s", errno_name(-r));
 	return error;
@@ -178,14 +93,13 @@ static void digest_of_pages(void)
 
 static void digest_of_vcpus(void)
 {
-	uint8_t digest[48], vmsa[PAGE];
+	uint8_t digest[48];
 	struct snp_guest g;
 
 	snp_make(&g);
 	snp_add_vcpu(&g);
 	launch_pages(&g, digest);
-	expect_vmsa(&g, vmsa);
-	extend(digest, VMSA, VMSA_GPA, vmsa);
+	snp_digest_vcpu(digest, g.vcpu);
 	check(&c, finish_with(&g, digest, SNP_POLICY) == INVALID_PARAM,
 	      "the digest with a vCPU is the one worked out");
 	snp_end(&g);

@@ -84,6 +84,7 @@ int snp_launch_start(struct kvm *kvm, struct kvm_sev_cmd *cmd)
 struct fill {
 	uint64_t	uaddr;		/* of the first page; ZERO: not looked at */
 	uint8_t		type;
+	bool		fd_is_good;	/* said of @fd by an earlier page */
 	int		fd;
 	uint32_t	error;		/* the firmware's */
 };
@@ -117,7 +118,11 @@ static int measure_page(struct kvm *kvm, struct fill *f, hpa_t page)
 		.address = page.v,
 	};
 
-	return sev_issue_cmd_fd(kvm, f->fd, PSP_SNP_LAUNCH_UPDATE, &update, &f->error);
+	int r = f->fd_is_good ? sev_do_cmd(kvm, PSP_SNP_LAUNCH_UPDATE, &update, &f->error)
+		: sev_issue_cmd_fd(kvm, f->fd, PSP_SNP_LAUNCH_UPDATE, &update, &f->error);
+
+	f->fd_is_good |= !r;
+	return r;
 }
 
 /* For kvm_gmem_populate(): the VMM's bytes, then the guest's, then the firmware's word. */
