@@ -65,6 +65,7 @@ struct kvm_module {
 	/* What a descriptor number of the VMM is: 0, -EBADF, or -EINVAL for what is not /dev/sev. */
 	int			(*check_sev_fd)(struct kvm_module *module, int fd);
 	atomic32_t		 nr_vms;		/* [a] */
+	atomic64_t		 nr_lost;		/* [a] pages of the machine's DRAM that never come back */
 	atomic64_t		 next_ino;		/* [a] of guest_memfd files */
 	uint32_t		 first_tag;		/* below it are ASIDs that name keys; at least 1 */
 	atomic32_t		 next_tag;		/* [a] ASIDs and VPIDs */

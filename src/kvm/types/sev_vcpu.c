@@ -79,7 +79,7 @@ void sev_vcpu_free(struct kvm_vcpu *vcpu)
 	sev_es_free_ghcb(vcpu);
 	/* An SNP guest's page is the guest's, once it has been launched. */
 	if (sev_snp_guest(vcpu->kvm) && rmp_make_shared(vcpu->kvm->module, es->vmsa, PG_LEVEL_4K))
-		snp_leak_pages(vcpu->kvm->module, es->vmsa, 1);
+		snp_lose_page(vcpu->kvm->module, es->vmsa);
 	else
 		phys_page_free(vcpu->kvm->module->hw, es->vmsa);
 	snp_ap_fini(&es->ap);

@@ -35,6 +35,8 @@ MUST_CHECK enum rmp_status snp_psmash(struct kvm_module *module, hpa_t page);
 MUST_CHECK int snp_page_reclaim(struct kvm_module *module, hpa_t page);
 /* @nr pages from @page on are lost for ever: counted and said once for each call. */
 void snp_leak_pages(struct kvm_module *module, hpa_t page, uint64_t nr);
+/* The same of one page that phys_page_alloc() gave. */
+void snp_lose_page(struct kvm_module *module, hpa_t page);
 
 /* A zeroed page of the machine's, never 2M aligned (erratum, spec 10.1).  HPA_INVALID: none. */
 MUST_CHECK hpa_t snp_safe_alloc_page(struct kvm_module *module);

@@ -119,5 +119,8 @@ int snp_guest_destroy(struct kvm *kvm)
 		phys_page_free(kvm->module->hw, sev->guest_request);
 	sev->guest_response = HPA_INVALID;
 	sev->guest_request = HPA_INVALID;
-	return snp_decommission(kvm);
+	if (!snp_decommission(kvm))
+		return 0;
+	snp_lose_page(kvm->module, sev->snp_context);
+	return -EIO;
 }

@@ -119,6 +119,12 @@ void snp_leak_pages(struct kvm_module *module, hpa_t page, uint64_t nr)
 		 (unsigned long long)nr, (unsigned long long)page.v, text);
 }
 
+void snp_lose_page(struct kvm_module *module, hpa_t page)
+{
+	atomic64_add(&module->nr_lost, 1);
+	snp_leak_pages(module, page, 1);
+}
+
 hpa_t snp_safe_alloc_page(struct kvm_module *module)
 {
 	hpa_t page = phys_page_alloc(module->hw), other;
@@ -146,7 +152,7 @@ hpa_t snp_alloc_firmware_page(struct kvm_module *module)
 void snp_free_firmware_page(struct kvm_module *module, hpa_t page)
 {
 	if (snp_page_reclaim(module, page))
-		snp_leak_pages(module, page, 1);
+		snp_lose_page(module, page);
 	else
 		phys_page_free(module->hw, page);
 }

@@ -40,7 +40,7 @@ void kvm_module_audit_at_end(struct kvm_module *module)
 	size_t left;
 
 	rcu_barrier();
-	left = peek_dram_pages(module->hw);
+	left = peek_dram_pages(module->hw) - atomic64_load(&module->nr_lost);
 	if (!left)
 		return;
 	counter_add(module->counters, COUNTER_AUDIT_FINDINGS, 1);
