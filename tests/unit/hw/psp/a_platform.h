@@ -62,7 +62,7 @@ static inline struct platform a_dark_platform(void)
 {
 	struct platform p = { .hw = a_machine((struct hw_config){
 		.vendor = HW_VENDOR_AMD, .phys_bits = 48, .phys_reduction = 5, .c_bit = 51,
-		.nr_keys = 15, .min_sev_asid = 6 }) };
+		.nr_keys = 15, .min_sev_asid = 6, .snp = true }) };
 
 	p.bytes = os_map_private(BUFFER_PAGES * PAGE_SIZE, 2ull << 20);
 	assert_non_null(p.bytes);

@@ -7,13 +7,14 @@
  *
  * SEV and SEV-ES: each piece is put into memory and given to LAUNCH_UPDATE_DATA
  * or _VMSA; the digest is the one of the attestation report.  SNP: page by page
- * through snp_digest_extend().  A vector whose firmware image is not in the
+ * through snp_digest_extend(), and as a launch through SNP_LAUNCH_UPDATE.  A vector whose firmware
+ * image is not in the
  * folder that SOFTCVM_VECTORS names is counted apart (tests/vectors/README.md).
  */
 #include "a_platform.h"
 
-#include "hw/insn/psp_snp.h"
-#include "hw/psp/snp_digest.h"
+#include "hw/insn/rmp.h"
+#include "hw/psp/psp_snp_priv.h"
 
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -30,6 +31,7 @@ struct vector {				/* one under way */
 	uint32_t	 guest;
 	uint8_t		 ld[SNP_DIGEST_BYTES];
 	struct snp_hash	 hash;
+	uint64_t	 context;	/* SNP: the guest that is launched by the same pages */
 };
 
 struct tally { unsigned sev, snp, missing; };
@@ -79,6 +81,76 @@ static void extend(const struct snp_hash *h, uint8_t *ld, const struct snp_page 
 	assert_true(snp_digest_extend(h, ld, page, contents));
 }
 
+/* -- The same by commands: buffers CONTEXT and LAUNCHED, which the platform's tests leave alone -- */
+
+enum { CONTEXT = 50, LAUNCHED = 51 };
+
+#define SNP_ASID	7u
+
+static void rmp_set(struct vector *v, uint64_t a, struct rmp_operand o)
+{
+	assert_int_equal(rmpupdate(v->p.hw, HPA(a), &o), RMP_SUCCESS);
+}
+
+static enum psp_status snp_at(struct vector *v, enum psp_cmd cmd, uint64_t a)
+{
+	return psp_command(v->p.hw, cmd, &(struct psp_snp_addr){ a });
+}
+
+/* A seed is put into the guest's context by hand. */
+static uint8_t *digest_of(struct vector *v)
+{
+	return snp_guest_find(v->p.hw->psp, v->context)->ld;
+}
+
+static void snp_start(struct vector *v)
+{
+	struct psp_snp_launch_start start = { .policy = PSP_SNP_POLICY_MBO | PSP_SNP_POLICY_SMT };
+
+	start.gctx = v->context = page_at(&v->p, CONTEXT);
+	rmp_set(v, v->context, (struct rmp_operand){ .assigned = 1, .immutable = 1 });
+	assert_int_equal(snp_at(v, PSP_SNP_GCTX_CREATE, v->context), PSP_SUCCESS);
+	assert_int_equal(psp_command(v->p.hw, PSP_SNP_LAUNCH_START, &start), PSP_SUCCESS);
+	assert_int_equal(psp_command(v->p.hw, PSP_SNP_ACTIVATE, &(struct psp_snp_activate){
+		v->context, SNP_ASID }), PSP_SUCCESS);
+}
+
+/* One page; of no @bytes: something that must not count, or for CPUID an empty table. */
+static void snp_launch(struct vector *v, uint8_t type, uint64_t gpa, const uint8_t *bytes)
+{
+	const uint64_t at = page_at(&v->p, LAUNCHED);
+	struct psp_snp_launch_update u = { .gctx = v->context, .address = at,
+					   .page = (uint32_t)FIELD_PUT(PSP_SNP_UPDATE_TYPE, type) };
+	uint8_t page[PAGE_SIZE];
+
+	memset(page, type == PSP_SNP_CPUID ? 0 : 0xd1, sizeof(page));
+	put(&v->p, at, bytes ? bytes : page, PAGE_SIZE);
+	rmp_set(v, at, (struct rmp_operand){ .gpa = gpa, .assigned = 1, .immutable = 1,
+					     .asid = SNP_ASID });
+	assert_int_equal(psp_command(v->p.hw, PSP_SNP_LAUNCH_UPDATE, &u), PSP_SUCCESS);
+	rmp_set(v, at, (struct rmp_operand){ 0 });
+}
+
+static void snp_end(struct vector *v)
+{
+	assert_memory_equal(digest_of(v), v->ld, SNP_DIGEST_BYTES);
+	assert_int_equal(snp_at(v, PSP_SNP_DECOMMISSION, v->context), PSP_SUCCESS);
+	assert_int_equal(snp_at(v, PSP_SNP_PAGE_RECLAIM, v->context), PSP_SUCCESS);
+	rmp_set(v, v->context, (struct rmp_operand){ 0 });
+}
+
+/* SNP is initialised before SEV. */
+static struct platform both_platforms(void)
+{
+	struct platform p = a_dark_platform();
+	struct psp_snp_init_ex snp = { .flags = PSP_SNP_INIT_RMP };
+
+	assert_int_equal(psp_command(p.hw, PSP_SNP_INIT_EX, &snp), PSP_SUCCESS);
+	assert_int_equal(init_with(&p, PSP_INIT_ES), PSP_SUCCESS);
+	flush(&p);
+	return p;
+}
+
 static void snp_feed(struct vector *v, uint8_t type, uint64_t gpa,
 		     const uint8_t *bytes, size_t pages)
 {
@@ -86,6 +158,7 @@ static void snp_feed(struct vector *v, uint8_t type, uint64_t gpa,
 		const struct snp_page page = { .type = type, .gpa = GPA(gpa + i * PAGE_SIZE) };
 
 		extend(&v->hash, v->ld, &page, bytes ? bytes + i * PAGE_SIZE : NULL);
+		snp_launch(v, type, gpa + i * PAGE_SIZE, bytes ? bytes + i * PAGE_SIZE : NULL);
 	}
 }
 
@@ -296,6 +369,7 @@ static void do_cpuid(struct vector *v, char *args)
 static void do_seed(struct vector *v, char *args)
 {
 	assert_int_equal(from_hex(v->ld, args), SNP_DIGEST_BYTES);
+	memcpy(digest_of(v), v->ld, SNP_DIGEST_BYTES);
 }
 
 static void do_vector(struct vector *v, char *args)
@@ -310,8 +384,10 @@ static void do_kind(struct vector *v, char *args)
 	const bool es = !strcmp(args, "sev-es");
 
 	snprintf(v->kind, sizeof(v->kind), "%s", args);
-	if (is_snp(v))
+	if (is_snp(v)) {
+		snp_start(v);
 		return;
+	}
 	v->guest = a_guest(&v->p, es ? PSP_POLICY_ES : PLAIN);
 	assert_int_equal(activate(&v->p, v->guest, es ? 1 : 6), PSP_SUCCESS);
 }
@@ -340,7 +416,9 @@ static void check_digest(struct vector *v, const char *args)
 	uint8_t want[SNP_DIGEST_BYTES], got[32];
 	const size_t len = from_hex(want, args);
 
-	if (!is_snp(v))
+	if (is_snp(v))
+		snp_end(v);
+	else
 		sev_digest(v, got);
 	if (v->is_missing)
 		return;
@@ -407,7 +485,7 @@ static void do_line(struct vector *v, char *line, struct tally *t)
 
 static void digests_are_the_tools(void **unused)
 {
-	struct vector v = { .p = a_platform() };
+	struct vector v = { .p = both_platforms() };
 	struct tally t = { 0 };
 	char *line = NULL;
 	size_t room = 0;
