@@ -243,6 +243,10 @@ static void in_use_within_2m(void **unused)
 	assert_false(l.page.entry.in_use);
 	snp_vmsa_give(hw, HPA(AT));
 	assert_int_equal(psmash(hw, HPA(AT + 0xfff)), RMP_SUCCESS);	/* its page counts */
+	assert_int_equal(psmash(hw, HPA(AT)), RMP_FAIL_BADADDR);
+	assert_int_equal(snp_vmsa_take(hw, HPA(AT + 0x5000), ASID), RMP_VMRUN_PASS);
+	assert_int_equal(psmash(hw, HPA(AT)), RMP_FAIL_INUSE);	/* first who has it, then what it is */
+	snp_vmsa_give(hw, HPA(AT + 0x5000));
 	no_machine(hw);
 }
 
