@@ -72,10 +72,41 @@ static void host_memory(void **unused)
 	no_machine(hw);
 }
 
+/* What KVM itself stores to, by where it is in this process. */
+static void host_stores(void **unused)
+{
+	struct hw *hw = an_rmp();
+	uint8_t *p = os_map_private(4 * M2, M2);
+	uint64_t a;
+
+	(void)unused;
+	for (uint64_t i = 0; i < M2; i += PAGE_SIZE)
+		a = phys_publish(hw, p + i).v;
+	a -= M2 - PAGE_SIZE;
+	assert_int_equal(rmp_host_store_at(hw, p, false), 0);	/* no region yet */
+	assert_int_equal(assign(hw, a + 0x3000, GPA_AT, ASID, false), RMP_SUCCESS);
+	assert_int_equal(rmp_host_store_at(hw, p + 0x3123, false), 0x80000003);
+	assert_int_equal(rmp_host_store_at(hw, p + 0x3123, true), 0x80000007);
+	assert_int_equal(rmp_host_store_at(hw, p + 0x4000, false), 0);	/* its neighbour */
+	assert_int_equal(rmp_host_store_at(hw, &hw, false), 0);		/* no physical memory */
+	assert_int_equal(release(hw, a + 0x3000, false), RMP_SUCCESS);
+	assert_int_equal(rmp_host_store_at(hw, p + 0x3123, false), 0);
+	assert_int_equal(assign(hw, a + 0x3000, GPA_AT, ASID, false), RMP_SUCCESS);
+	phys_retire(hw, p, M2);
+	assert_int_equal(rmp_host_store_at(hw, p + 0x3123, false), 0);	/* other memory now */
+	os_unmap(p, 4 * M2);
+	no_machine(hw);
+	hw = a_machine((struct hw_config){ .vendor = HW_VENDOR_AMD, .phys_bits = 48,
+					   .phys_reduction = 5, .c_bit = 47 });
+	assert_int_equal(rmp_host_store_at(hw, &hw, false), 0);
+	no_machine(hw);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(dram), cmocka_unit_test(host_memory),
+		cmocka_unit_test(host_stores),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
