@@ -170,7 +170,6 @@ static void batch_is_done(struct vcpu *v)
 		ghcb_scratch_changed(v, entry_at(i), sizeof(uint16_t));
 	}
 	move_cursor(v, (uint16_t)end);
-	g->psc.batch = 0;
 }
 
 static int finish(struct vcpu *v, uint64_t result)

@@ -64,18 +64,26 @@ static void the_msr_protocol(void **unused)
 /* All four registers of a leaf; the register's number stays in the answer. */
 static void cpuid_by_the_msr(void **unused)
 {
-	struct kvm_cpuid_entry2 e = { .function = 0x40000010, .eax = 0x11111111, .ebx = 0x22222222,
-				      .ecx = 0x33333333, .edx = 0x44444444 };
+	struct kvm_cpuid_entry2 e[] = {
+		{ .function = 0x40000010, .eax = 0x11111111, .ebx = 0x22222222, .ecx = 0x33333333,
+		  .edx = 0x44444444 },
+		{ .function = 0x40000011, .flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX, .eax = 5 },
+		{ .function = 0x40000011, .flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX, .index = 1 },
+	};
 	struct a_guest g;
 
 	(void)unused;
 	a_guest_make(&g, 2, false);
-	assert_int_equal(vcpu_set_cpuid(g.v, &e, 1), 0);
+	assert_int_equal(vcpu_set_cpuid(g.v, e, ARRAY_SIZE(e)), 0);
 	for (uint64_t reg = 0; reg < 4; reg++) {
 		g.v->svm.ghcb_gpa = 0x4000001000000004 | reg << 30;
 		assert_int_equal(a_guest_exits(&g), 1);
 		assert_int_equal(g.v->svm.ghcb_gpa, (0x11111111 * (reg + 1)) << 32 | reg << 30 | 5);
 	}
+	g.v->state.gpr[X86_RCX] = 1;			/* of the request before */
+	g.v->svm.ghcb_gpa = 0x4000001100000004;
+	assert_int_equal(a_guest_exits(&g), 1);
+	assert_int_equal(g.v->svm.ghcb_gpa, 5ull << 32 | 5);
 	a_guest_free(&g);
 }
 
@@ -307,6 +315,7 @@ static void registers_come_and_go(void **unused)
 	gpr = g.v->state.gpr;
 	for (unsigned i = 0; i < X86_NR_GPRS; i++)
 		gpr[i] = 0x5555;
+	g.v->state.rip = 0x5555;
 	a_guest_asks(&g, SVM_EXIT_WBINVD, 0, 0);
 	a_guest_put(&g, GHCB_RCX, 0x77);
 	a_guest_put(&g, GHCB_CPL, 3);
@@ -315,6 +324,7 @@ static void registers_come_and_go(void **unused)
 	for (unsigned i = 0; i < X86_NR_GPRS; i++)
 		assert_int_equal(gpr[i], i == X86_RCX ? 0x77 : 0);
 	assert_int_equal(g.v->state.cpl, 3);
+	assert_int_equal(g.v->state.rip, 0);
 	assert_false(a_guest_finds(&g, GHCB_EXITCODE));
 	assert_true(a_guest_finds(&g, GHCB_EXITINFO1) && a_guest_finds(&g, GHCB_EXITINFO2));
 	assert_false(a_guest_finds(&g, GHCB_RAX));		/* not before the entry */
@@ -340,8 +350,10 @@ static void registers_come_and_go(void **unused)
 	a_guest_enters(&g);
 	a_guest_asks(&g, SVM_EXIT_WBINVD, 0, 0);
 	a_guest_put(&g, GHCB_XCR0, 7);
+	a_guest_put(&g, GHCB_RSI, 0x66);
 	assert_int_equal(a_guest_exits(&g), 1);
 	assert_int_equal(g.v->state.xcr0, 7);
+	assert_int_equal(gpr[X86_RSI], 0x66);
 	a_guest_enters(&g);
 	a_guest_free(&g);
 }
@@ -417,10 +429,9 @@ static void sipi_ends_a_hold(void **unused)
 		atomic32_or(&g.v->base.lapic->pending_events, LAPIC_EVENT_SIPI);
 		vcpu_accept_events(g.v);
 		assert_int_equal(g.v->mp_state, KVM_MP_STATE_RUNNABLE);
-		if (g.v->svm.ghcb_gpa == GHCB_AT)
-			assert_int_equal(a_guest_get(&g, GHCB_EXITINFO2), n ? 1 : 0);
-		else
-			assert_int_equal(g.v->svm.ghcb_gpa, 0x1007);
+		/* By the page, by the page, by the MSR. */
+		assert_int_equal(a_guest_get(&g, GHCB_EXITINFO2), n == 1);
+		assert_int_equal(g.v->svm.ghcb_gpa, n == 2 ? 0x1007 : GHCB_AT);
 		a_guest_enters(&g);
 		assert_int_equal(g.es.ghcb.hold, AP_HOLD_NONE);
 		a_guest_asks(&g, GHCB_AP_HLT_LOOP, 0, 0);
