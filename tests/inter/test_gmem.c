@@ -147,6 +147,58 @@ static void i2_faults_and_holes_at_every_step(void **unused)
 	}
 }
 
+static void nothing_more(void *arg, uint64_t n)
+{
+}
+
+/*
+ * MMU-I7 with private memory that comes by 2 MiB: one page becomes shared, and private
+ * again, at every step of a fault on its neighbour, and the reverse.
+ */
+static void i7_private_huge_pages_and_conversions(void **unused)
+{
+	for (int turn = 0; turn < 4; turn++) {
+		struct world *w = world_create(true);
+		struct conversion c = { .w = w, .n = 512, .attrs = PRIV };
+		struct access a;
+		struct gmem_file *file;
+		uint8_t level;
+
+		w->module.params.gmem_order = 9;
+		file = world_gmem(w, 512);
+		world_add_slot(w, 0, 0, 512, file);
+		do_conversion(&c);
+		world_fault_in(w, 0, 300, PFERR_WRITE | PFERR_PRIVATE_ACCESS);
+		(void)world_spte(w, 0, 77, &level);
+		assert_int_equal(level, PG_LEVEL_2M);
+		c = (struct conversion){ .w = w, .gfn = 77, .n = 1 };
+		if (turn & 2) {
+			do_conversion(&c);
+			world_fault_in(w, 0, 300, PFERR_WRITE | PFERR_PRIVATE_ACCESS);
+			(void)world_spte(w, 0, 300, &level);
+			assert_int_equal(level, PG_LEVEL_4K);
+			c.attrs = PRIV;
+		} else {
+			kvm_mmu_zap_gfn_range(&w->kvm, GFN(0), GFN(512));
+		}
+		a = private_access(w, 300);
+		INTER_THREAD(fault, do_access, &a);
+		INTER_THREAD(converter, do_conversion, &c);
+		world_sweep(w, turn & 1 ? fault : converter, turn & 1 ? converter : fault,
+			    nothing_more, NULL);
+		INTER_ALL(INTER_MAX_STEPS);
+		/* Once all of it is private it is mapped by 2M again. */
+		c = (struct conversion){ .w = w, .n = 512, .attrs = PRIV };
+		do_conversion(&c);
+		kvm_mmu_zap_gfn_range(&w->kvm, GFN(0), GFN(512));
+		world_fault_in(w, 0, 77, PFERR_WRITE | PFERR_PRIVATE_ACCESS);
+		(void)world_spte(w, 0, 300, &level);
+		assert_int_equal(level, PG_LEVEL_2M);
+		kvm_gmem_release(file);
+		world_destroy(w);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -155,6 +207,7 @@ int main(void)
 		cmocka_unit_test(b18_the_look_under_the_lock_decides),
 		cmocka_unit_test(b32_offsets_do_not_wrap),
 		cmocka_unit_test(i2_faults_and_holes_at_every_step),
+		cmocka_unit_test(i7_private_huge_pages_and_conversions),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
