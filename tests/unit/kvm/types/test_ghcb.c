@@ -350,9 +350,13 @@ static void registers_come_and_go(void **unused)
 	a_guest_enters(&g);
 	a_guest_asks(&g, SVM_EXIT_WBINVD, 0, 0);
 	a_guest_put(&g, GHCB_XCR0, 7);
+	a_guest_put(&g, GHCB_RAX, 0x62);
+	a_guest_put(&g, GHCB_RBX, 0x63);
+	a_guest_put(&g, GHCB_RDX, 0x64);
 	a_guest_put(&g, GHCB_RSI, 0x66);
 	assert_int_equal(a_guest_exits(&g), 1);
 	assert_int_equal(g.v->state.xcr0, 7);
+	assert_true(gpr[X86_RAX] == 0x62 && gpr[X86_RBX] == 0x63 && gpr[X86_RDX] == 0x64);
 	assert_int_equal(gpr[X86_RSI], 0x66);
 	a_guest_enters(&g);
 	a_guest_free(&g);

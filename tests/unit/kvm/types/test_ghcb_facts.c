@@ -507,12 +507,29 @@ static void nobody_to_ask(void **unused)
 	free_guest(&t);
 }
 
+/* Certificates that cannot be stored: nobody is asked for a report. */
+static void no_room_for_certificates(void **unused)
+{
+	struct row t = { .snp = true, .number = GHCB_EXT_GUEST_REQUEST };
+
+	(void)unused;
+	make_guest(&t);
+	usual(&t);
+	with_data(&t);
+	t.rax = MEMORY_END;
+	ask(&t);
+	assert_int_equal(t.r, -EIO);
+	assert_int_equal(t.nr_commands, 0);
+	free_guest(&t);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_row),
 		cmocka_unit_test(registration),
 		cmocka_unit_test(nobody_to_ask),
+		cmocka_unit_test(no_room_for_certificates),
 	};
 	int r;
 

@@ -147,6 +147,36 @@ static void nmis_of_the_old_state(void **unused)
 	end(&t);
 }
 
+/* Of the address the encryption bit is none of KVM's business, bits above the guest's width are. */
+static void addresses(void **unused)
+{
+	static const struct { uint64_t gpa; bool good; } rows[] = {
+		{ VMSA, true }, { VMSA | 1ull << 51, true }, { VMSA | 1ull << 50, false },
+		{ VMSA | 1ull << 47, true }, { VMSA | 1ull << 48, false }, { VMSA + 1, false },
+		{ 0x200000, false }, { 1ull << 47, false }, { 0x201000, true },
+	};
+	struct kvm_cpuid_entry2 e[] = {
+		{ .function = 0x80000000, .eax = 0x8000001f },
+		{ .function = 0x80000008, .eax = 0x3030 },
+		{ .function = 0x8000001f, .ebx = 51 },
+	};
+	struct guests t;
+
+	(void)unused;
+	make(&t, false);
+	assert_int_equal(vcpu_set_cpuid(t.g.v, e, ARRAY_SIZE(e)), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		a_guest_asks(&t.g, GHCB_AP_CREATION, (uint64_t)AP << 32 | GHCB_AP_CREATE, rows[i].gpa);
+		a_guest_put(&t.g, GHCB_RAX, t.g.sev.vmsa_features);
+		assert_int_equal(a_guest_exits(&t.g), 1);
+		assert_int_equal(a_guest_get(&t.g, GHCB_EXITINFO1), rows[i].good ? 0 : 2);
+		assert_int_equal(kvm_check_request(KVM_REQ_UPDATE_PROTECTED_GUEST_STATE, &t.ap->base),
+				 rows[i].good);
+		a_guest_enters(&t.g);
+	}
+	end(&t);
+}
+
 /* It may ask for itself. */
 static void oneself(void **unused)
 {
@@ -170,6 +200,7 @@ int main(void)
 		cmocka_unit_test(at_init),
 		cmocka_unit_test(init_of_a_guest_that_asked_for_nothing),
 		cmocka_unit_test(nmis_of_the_old_state),
+		cmocka_unit_test(addresses),
 		cmocka_unit_test(oneself),
 	};
 
