@@ -10,7 +10,7 @@
 #include "model/rmp/facts.h"
 
 #include "hw/psp/cert.h"
-#include "hw/psp/psp_priv.h"
+#include "hw/psp/psp_snp_priv.h"
 #include "hw/psp/snp_cpuid.h"
 #include "hw/psp/snp_message.h"
 
@@ -469,6 +469,15 @@ static void keys_depend_on_what_is_asked(void **unused)
 	assert_int_equal(ask_key(&g, 1, (struct key_request){ .vmpl = 1, .fields = 16,
 							       .svn = 1 }).status,
 			 PSP_INVALID_PARAM);
+	/* The owner's key counts, and which of the two it is. */
+	for (unsigned i = 0; i < 2; i++) {
+		struct snp_guest *inside = snp_guest_find(s.hw->psp, g.gctx);
+
+		inside->finish_flags = i ? PSP_SNP_FINISH_ID_BLOCK | PSP_SNP_FINISH_AUTHOR_KEY
+					 : PSP_SNP_FINISH_ID_BLOCK;
+		assert_false(same_key(chip, ask_key(&g, 1, q)));
+		inside->finish_flags = 0;
+	}
 	no_talker(&g);
 	other = a_talker(&s, 0);
 	assert_true(same_key(chip, ask_key(&other, 1, q)));
