@@ -159,7 +159,6 @@ static void vm_free(struct kvm *kvm)
 	.refuse_msr = sev_es_refuse_msr,				\
 	.move_enc_context_from = sev_move_enc_context_from,		\
 	.copy_enc_context_from = sev_copy_enc_context_from,		\
-	.gmem_prepare = snp_gmem_prepare,				\
 	.gmem_invalidate = snp_gmem_invalidate,				\
 	.max_mapping_level = snp_max_mapping_level,			\
 	.handle_rmp_fault = snp_handle_rmp_fault,			\
@@ -174,6 +173,7 @@ const struct vm_type_ops vm_type_default_amd = {
 	.vm_type = KVM_X86_DEFAULT_VM,
 	.pre_fault_at_once = true,
 	.zap_all_on_slot_change = true,
+	.gmem_prepare = vm_type_no_gmem_prepare,
 	SEV_OPS,
 };
 
@@ -184,6 +184,7 @@ const struct vm_type_ops vm_type_sw_protected_amd = {
 	.has_private_mem = true,
 	.pre_fault_at_once = true,
 	.zap_all_on_slot_change = false,
+	.gmem_prepare = vm_type_no_gmem_prepare,
 	SEV_OPS,
 };
 
@@ -192,6 +193,7 @@ const struct vm_type_ops vm_type_sev = {
 	.vm_type = KVM_X86_SEV_VM,
 	.pre_fault_at_once = true,
 	.zap_all_on_slot_change = false,
+	.gmem_prepare = vm_type_no_gmem_prepare,
 	SEV_OPS,
 };
 
@@ -201,6 +203,7 @@ const struct vm_type_ops vm_type_sev_es = {
 	.has_protected_state = true,
 	.pre_fault_at_once = true,
 	.zap_all_on_slot_change = false,
+	.gmem_prepare = vm_type_no_gmem_prepare,
 	SEV_OPS,
 };
 
@@ -211,5 +214,6 @@ const struct vm_type_ops vm_type_snp = {
 	.has_protected_state = true,
 	.pre_fault_at_once = false,
 	.zap_all_on_slot_change = false,
+	.gmem_prepare = snp_gmem_prepare,
 	SEV_OPS,
 };

@@ -45,8 +45,8 @@ MUST_CHECK hpa_t snp_alloc_firmware_page(struct kvm_module *module);
 void snp_free_firmware_page(struct kvm_module *module, hpa_t page);
 
 /*
- * guest_memfd's hooks (snp_memory.c, spec snp.md 5.2), of every VM type on AMD: with a
- * VM that is no SNP guest they do nothing.  prepare: at most one thread at a time for
+ * guest_memfd's hooks (snp_memory.c, spec snp.md 5.2): with a VM that is no SNP guest they
+ * do nothing.  prepare: at most one thread at a time for
  * the same 2 MiB; -ENOENT: not in the RMP, -EINVAL: RMPUPDATE refused.
  */
 MUST_CHECK int snp_gmem_prepare(struct kvm *kvm, hpa_t page, gfn_t gfn, uint8_t max_level);

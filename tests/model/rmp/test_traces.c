@@ -8,6 +8,7 @@
 
 #include <errno.h>
 
+#include "hw/insn/psp_snp.h"
 #include "hw/mem/machine.h"
 #include "hw/snp/guest.h"
 #include "kvm/mmu/tdp_mmu.h"
@@ -274,6 +275,32 @@ static void a_file_that_is_closed_late_gives_its_pages_back(void **unused)
 	an_snp_guest_end(&g);
 }
 
+/* B37: the page for answers is the firmware's from the first to the last, whatever it answers. */
+static void a_request_that_fails_leaves_its_pages(void **unused)
+{
+	struct psp_snp_guest_request cmd;
+	struct rmp_entry before, after;
+	struct an_snp_guest g;
+	struct kvm_sev *sev;
+	uint32_t error = 0;
+
+	(void)unused;
+	an_snp_guest_make(&g, 0, 0);
+	sev = to_kvm_sev(g.kvm);
+	before = an_snp_guest_entry(&g, sev->guest_response);
+	assert_true(before.assigned && before.immutable && !before.asid);
+	assert_false(an_snp_guest_entry(&g, sev->guest_request).assigned);
+	cmd = (struct psp_snp_guest_request){ .gctx = sev->guest_request.v,
+					      .request = sev->guest_request.v,
+					      .response = sev->guest_response.v };
+	assert_int_equal(sev_do_cmd(g.kvm, PSP_SNP_GUEST_REQUEST, &cmd, &error), -EIO);
+	assert_int_not_equal(error, 0);
+	after = an_snp_guest_entry(&g, sev->guest_response);
+	assert_true(after.assigned && after.immutable && !after.asid && after.gpa == before.gpa);
+	assert_int_equal(counted(&g, COUNTER_LEAKED_PAGES), 0);
+	an_snp_guest_end(&g);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -284,6 +311,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_validated_is_the_guests_business),
 		cmocka_unit_test(a_page_that_the_host_took_is_missed_for_ever),
 		cmocka_unit_test(a_file_that_is_closed_late_gives_its_pages_back),
+		cmocka_unit_test(a_request_that_fails_leaves_its_pages),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
