@@ -85,6 +85,9 @@ void snp_cpu_create(unsigned apic_id);
  */
 int snp_request(uint8_t type, const void *payload, size_t n, void *answer, size_t most);
 
+/* convert.c: 256 MiB there and back, with processor 1; 0: nothing was wrong. */
+int guest_convert(enum snp_size by);
+
 /* gcm.c: AES-256-GCM of whole messages, 12 bytes of IV; false: the tag is another. */
 void gcm_encrypt(const uint8_t key[32], const uint8_t iv[12], const void *aad, size_t nr_aad,
 		 uint8_t *text, size_t n, uint8_t tag[16]);

@@ -34,6 +34,7 @@
 	X(LOOKS,		"looks")				\
 	X(HW_FINDINGS,		"hw_findings")				\
 	X(RMP_FAULTS,		"rmp_faults")				\
+	X(RMP_FAULTS_IN_VAIN,	"rmp_faults_in_vain")			\
 	X(PSMASHES,		"psmashes")				\
 	X(NESTED_DEMOTIONS,	"nested_demotions")			\
 	X(LEAKED_PAGES,		"leaked_pages")				\

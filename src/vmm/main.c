@@ -31,6 +31,7 @@ static const struct option long_options[] = {
 	{ "policy", required_argument, NULL, 'p' },
 	{ "irqchip", no_argument, NULL, 'i' },
 	{ "hugepages", no_argument, NULL, 'H' },
+	{ "no-discard", no_argument, NULL, 'D' },
 	{ "measurement", no_argument, NULL, 'M' },
 	{ "json", no_argument, NULL, 'j' },
 	{ NULL, 0, NULL, 0 },
@@ -130,6 +131,7 @@ static void parse(struct vmm_options *o, int argc, char **argv)
 		case 'd': o->device = optarg; break;
 		case 'i': o->irqchip = true; break;
 		case 'H': o->hugepages = true; break;
+		case 'D': o->no_discard = true; break;
 		case 'M': o->measurement = true; break;
 		case 'j': o->json = true; break;
 		default: exit(VMM_EXIT_USAGE);

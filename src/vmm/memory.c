@@ -110,7 +110,7 @@ void vmm_memory_make_private(struct vmm *vmm)
 		vmm_die(VMM_EXIT_MACHINE, "KVM_SET_MEMORY_ATTRIBUTES: %s", vmm_errno_name(err));
 }
 
-/* The side that is no longer used is given back: its next use begins with zeros. */
+/* The side that is no longer used is given back (--no-discard: kept): its next use begins anew. */
 int vmm_memory_convert(struct vmm *vmm, uint64_t gpa, uint64_t size, bool to_private)
 {
 	const struct vmm_ram *ram = ram_of(vmm, gpa, size);
@@ -119,7 +119,7 @@ int vmm_memory_convert(struct vmm *vmm, uint64_t gpa, uint64_t size, bool to_pri
 	if (!vmm->options.type->private_memory || (gpa | size) % VMM_PAGE || !size)
 		return EINVAL;
 	err = set_attributes(vmm, gpa, size, to_private);
-	if (err || !ram)
+	if (err || !ram || vmm->options.no_discard)
 		return err;
 	if (to_private)
 		return madvise(ram->host + (gpa - ram->at.gpa), size, MADV_DONTNEED) ? errno : 0;

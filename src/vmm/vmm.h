@@ -46,7 +46,7 @@ struct vmm_options {
 	unsigned		 nr_vcpus;
 	uint32_t		 policy;	/* SEV policy; ES's bit is added */
 	const char		*device, *image;
-	bool			 json, measurement, irqchip, hugepages;
+	bool			 json, measurement, irqchip, hugepages, no_discard;
 };
 
 /* [gpa, gpa + size): whole pages. */

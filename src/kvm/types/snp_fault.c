@@ -110,6 +110,8 @@ void snp_handle_rmp_fault(struct kvm_vcpu *vcpu, gpa_t gpa, uint64_t error_code)
 	/* By 4K: another vCPU has split it meanwhile, or somebody worked on the entry. */
 	if (rmp.level != PG_LEVEL_4K && !demote(&f, &status))
 		rmp.level = PG_LEVEL_4K;
+	if (rmp.level == PG_LEVEL_4K)
+		counter_add(module->counters, COUNTER_RMP_FAULTS_IN_VAIN, 1);
 	TRACE(module->trace, kvm_rmp_fault, vcpu->id, gpa.v, f.page.v >> PAGE_SHIFT, error_code,
 	      rmp.level, (uint64_t)(int64_t)status);
 }
