@@ -75,6 +75,18 @@ def makefile_numbers(top):
     return v
 
 
+def led_to(top):
+    """Files of the tree that links of the selftests lead to and that are not here."""
+    missing = set()
+    for folder, _, names in os.walk(os.path.join(top, os.path.dirname(SELFTESTS))):
+        for path in (os.path.join(folder, n) for n in names):
+            if os.path.islink(path) and not os.path.exists(path):
+                to = os.path.relpath(os.path.join(folder, os.readlink(path)), top)
+                if not to.startswith("../"):
+                    missing.add(to)
+    return sorted(missing)
+
+
 class KernelTree:
     """A built set of selftests: programs (names), path(name), version."""
 
@@ -147,26 +159,38 @@ class KernelTree:
         began, part = time.time(), self.src + ".part"
         shutil.rmtree(part, ignore_errors=True)
         os.makedirs(part)
-        want = ["*/" + p for p in NEEDED + WELCOME]
-        r = subprocess.run(["tar", "-xaf", self.source, "-C", part, "--strip-components=1",
-                            "--anchored", "--wildcards", "--no-wildcards-match-slash", *want],
-                           stderr=subprocess.PIPE, text=True, check=False)
+        said = self._extract(part, NEEDED + WELCOME)
         if not os.path.isfile(os.path.join(part, SELFTESTS, "lib/kvm_util.c")):
-            raise NoTree("could not unpack %s:\n%s" % (self.source, r.stderr[-600:]))
+            raise NoTree("could not unpack %s:\n%s" % (self.source, said[-600:]))
+        more = led_to(part)
+        if more:
+            self._extract(part, more)
         os.rename(part, self.src)
         say("unpacked, %d s" % (time.time() - began))
+
+    def _extract(self, into, names):
+        """What tar has to say about it."""
+        return subprocess.run(["tar", "-xaf", self.source, "-C", into, "--strip-components=1",
+                               "--anchored", "--wildcards", "--no-wildcards-match-slash",
+                               *["*/" + n for n in names]],
+                              stderr=subprocess.PIPE, text=True, check=False).stderr
 
     def _copy(self):
         top = os.path.realpath(self.source)
         say("copying what is needed of %s to %s" % (top, self.src))
-        names = [os.path.relpath(p, top)
-                 for n in NEEDED + WELCOME for p in glob.glob(os.path.join(top, n))]
         os.makedirs(self.src, exist_ok=True)
+        self._copy_names(top, NEEDED + WELCOME)
+        self._copy_names(top, led_to(self.src))
+        if not os.path.isdir(os.path.join(self.src, SELFTESTS)):
+            raise NoTree("KSRC=%s has no %s" % (self.source, SELFTESTS))
+
+    def _copy_names(self, top, wanted):
+        names = [os.path.relpath(p, top) for n in wanted for p in glob.glob(os.path.join(top, n))]
+        if not names:
+            return
         with subprocess.Popen(["tar", "-C", top, "--exclude=*.o", "--exclude=*.d", "-cf", "-",
                                *names], stdout=subprocess.PIPE) as reader:
             subprocess.run(["tar", "-C", self.src, "-xf", "-"], stdin=reader.stdout, check=True)
-        if not os.path.isdir(os.path.join(self.src, SELFTESTS)):
-            raise NoTree("KSRC=%s has no %s" % (self.source, SELFTESTS))
 
     def _make(self, *args):
         with open(self.log, "ab") as log:
