@@ -273,6 +273,13 @@ struct PSP_BUFFER psp_dbg {
  * May block: call it without locks of rank HOST or above.  Any thread.
  */
 MUST_CHECK enum psp_status psp_command(struct hw *hw, enum psp_cmd cmd, void *buffer);
+/*
+ * @n commands of one kind, one after the other until one fails: as many calls of
+ * psp_command(), with one doorbell.  @buffers: theirs, packed; @done: how many have succeeded.
+ * What the next one (number @done) answered, or SUCCESS.
+ */
+MUST_CHECK enum psp_status psp_commands(struct hw *hw, enum psp_cmd cmd, void *buffers, unsigned n,
+					unsigned *done);
 
 /*
  * WBINVD was executed on every processor: what DF_FLUSH and the reuse of an

@@ -20,6 +20,8 @@ enum access { WHOLE, ONE_GUEST, ONE_SNP_GUEST };
 
 struct command {
 	enum psp_status	(*run)(struct psp *psp, void *buf);
+	/* Many of the first one's guest at once, NULL: only one by one; see psp_commands(). */
+	enum psp_status	(*run_many)(struct psp *psp, void *bufs, unsigned n, unsigned *done);
 	uint8_t		platform;	/* states in which it may run */
 	uint8_t		access;
 	uint16_t	size;		/* of its buffer; 0: none */
@@ -27,9 +29,9 @@ struct command {
 
 static const struct command commands[] = {
 #define CMD(name, fn, states, access, type) \
-	[name] = { fn, states, access, sizeof(struct type) }
+	[name] = { fn, NULL, states, access, sizeof(struct type) }
 #define BARE(name, fn, states) \
-	[name] = { fn, states, WHOLE, 0 }
+	[name] = { fn, NULL, states, WHOLE, 0 }
 	BARE(PSP_NOP, psp_do_nop, IN_ANY),
 	CMD(PSP_INIT, psp_do_init, IN_UNINIT, WHOLE, psp_init),
 	CMD(PSP_INIT_EX, psp_do_init_ex, IN_UNINIT, WHOLE, psp_init_ex),
@@ -88,8 +90,8 @@ static const struct command commands[] = {
 	CMD(PSP_SNP_GCTX_CREATE, psp_do_snp_gctx_create, IN_ANY, WHOLE, psp_snp_addr),
 	CMD(PSP_SNP_GUEST_REQUEST, psp_do_snp_guest_request, IN_ANY, WHOLE, psp_snp_guest_request),
 	CMD(PSP_SNP_LAUNCH_START, psp_do_snp_launch_start, IN_ANY, WHOLE, psp_snp_launch_start),
-	CMD(PSP_SNP_LAUNCH_UPDATE, psp_do_snp_launch_update, IN_ANY, ONE_SNP_GUEST,
-	    psp_snp_launch_update),
+	[PSP_SNP_LAUNCH_UPDATE] = { psp_do_snp_launch_update, snp_launch_update_many, IN_ANY,
+				    ONE_SNP_GUEST, sizeof(struct psp_snp_launch_update) },
 	CMD(PSP_SNP_LAUNCH_FINISH, psp_do_snp_launch_finish, IN_ANY, ONE_SNP_GUEST,
 	    psp_snp_launch_finish),
 	CMD(PSP_SNP_ACTIVATE_EX, psp_do_snp_activate_ex, IN_ANY, WHOLE, psp_snp_activate_ex),
@@ -153,60 +155,74 @@ static struct psp *psp_of(struct hw *hw)
 	return psp;
 }
 
-static enum psp_status run(struct psp *psp, const struct command *c, void *buf)
+struct call {
+	const struct command *c;
+	void		*bufs;		/* of @n commands */
+	unsigned	 n, done;
+};
+
+/* At least one of them, or it fails. */
+static enum psp_status run(struct psp *psp, struct call *k)
 {
-	return c->platform & 1u << psp->state ? c->run(psp, buf) : PSP_INVALID_PLATFORM_STATE;
+	enum psp_status st;
+
+	if (!(k->c->platform & 1u << psp->state))
+		return PSP_INVALID_PLATFORM_STATE;
+	if (k->n > 1 && k->c->run_many)
+		return k->c->run_many(psp, k->bufs, k->n, &k->done);
+	st = k->c->run(psp, k->bufs);
+	k->done = st == PSP_SUCCESS;
+	return st;
 }
 
-static enum psp_status run_whole(struct psp *psp, const struct command *c, void *buf)
+static enum psp_status run_whole(struct psp *psp, struct call *k)
 {
 	enum psp_status st;
 
 	write_lock(&psp->lock);
-	st = run(psp, c, buf);
+	st = run(psp, k);
 	write_unlock(&psp->lock);
 	return st;
 }
 
 /* @lock: of the guest that the command is about; NULL: there is none. */
-static enum psp_status run_with(struct psp *psp, const struct command *c, void *buf,
-				struct mutex *lock)
+static enum psp_status run_with(struct psp *psp, struct call *k, struct mutex *lock)
 {
 	enum psp_status st;
 
 	if (!lock)
-		return run(psp, c, buf);
+		return run(psp, k);
 	mutex_lock(lock);
-	st = run(psp, c, buf);
+	st = run(psp, k);
 	mutex_unlock(lock);
 	return st;
 }
 
 /* The handle, or the context page, is the first word of all these buffers. */
-static struct mutex *guest_lock(struct psp *psp, const struct command *c, const void *buf)
+static struct mutex *guest_lock(struct psp *psp, const struct call *k)
 {
 	uint64_t gctx;
 	uint32_t handle;
 
-	if (c->access == ONE_SNP_GUEST) {
+	if (k->c->access == ONE_SNP_GUEST) {
 		struct snp_guest *s;
 
-		memcpy(&gctx, buf, sizeof(gctx));
+		memcpy(&gctx, k->bufs, sizeof(gctx));
 		s = snp_guest_find(psp, gctx);
 		return s ? &s->lock : NULL;
 	}
-	memcpy(&handle, buf, sizeof(handle));
+	memcpy(&handle, k->bufs, sizeof(handle));
 	if (psp_guest_find(psp, handle))
 		return &psp_guest_find(psp, handle)->lock;
 	return NULL;
 }
 
-static enum psp_status run_for_guest(struct psp *psp, const struct command *c, void *buf)
+static enum psp_status run_for_guest(struct psp *psp, struct call *k)
 {
 	enum psp_status st;
 
 	read_lock(&psp->lock);
-	st = run_with(psp, c, buf, guest_lock(psp, c, buf));
+	st = run_with(psp, k, guest_lock(psp, k));
 	read_unlock(&psp->lock);
 	return st;
 }
@@ -216,17 +232,34 @@ static bool machine_has(const struct hw *hw, enum psp_cmd cmd)
 	return hw->config.c_bit && (cmd < PSP_SNP_INIT || hw->config.snp);
 }
 
-enum psp_status psp_command(struct hw *hw, enum psp_cmd cmd, void *buffer)
+enum psp_status psp_commands(struct hw *hw, enum psp_cmd cmd, void *buffers, unsigned n,
+			     unsigned *done)
 {
 	const struct command *c = (unsigned)cmd < ARRAY_SIZE(commands) ? &commands[cmd] : NULL;
+	enum psp_status st = PSP_SUCCESS;
 	struct psp *psp;
 
-	if (!machine_has(hw, cmd) || !c || !c->run || (c->size && !buffer))
+	*done = 0;
+	if (!machine_has(hw, cmd) || !c || !c->run || (c->size && !buffers))
 		return PSP_INVALID_COMMAND;
 	psp = psp_of(hw);
 	if (!psp)
 		return PSP_RESOURCE_LIMIT;
-	return c->access == WHOLE ? run_whole(psp, c, buffer) : run_for_guest(psp, c, buffer);
+	while (st == PSP_SUCCESS && *done < n) {
+		struct call k = { .c = c, .n = n - *done };
+
+		k.bufs = *done ? (uint8_t *)buffers + (size_t)*done * c->size : buffers;
+		st = c->access == WHOLE ? run_whole(psp, &k) : run_for_guest(psp, &k);
+		*done += k.done;
+	}
+	return st;
+}
+
+enum psp_status psp_command(struct hw *hw, enum psp_cmd cmd, void *buffer)
+{
+	unsigned done;
+
+	return psp_commands(hw, cmd, buffer, 1, &done);
 }
 
 void psp_wbinvd_done(struct hw *hw)

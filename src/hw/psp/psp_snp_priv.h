@@ -137,6 +137,9 @@ PSP_COMMAND(psp_do_snp_guest_status);
 /* snp_launch.c */
 PSP_COMMAND(psp_do_snp_launch_start);
 PSP_COMMAND(psp_do_snp_launch_update);
+/* The first of @n, and those behind it that can be done with it; how many were is in *@done. */
+MUST_CHECK enum psp_status snp_launch_update_many(struct psp *psp, void *bufs, unsigned n,
+						  unsigned *done);
 PSP_COMMAND(psp_do_snp_launch_finish);
 /* snp_request.c */
 PSP_COMMAND(psp_do_snp_guest_request);

@@ -9,6 +9,7 @@
 
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define POLICY_MINOR_HI		7
@@ -290,28 +291,168 @@ static bool update_is_well_formed(const struct psp_snp_launch_update *in)
 	       !in->reserved1 && !in->reserved2 && !in->reserved3;
 }
 
-PSP_COMMAND(psp_do_snp_launch_update)
+/* Everything but the page, its entry and the guest. */
+static struct update update_from(struct psp *psp, const struct psp_snp_launch_update *in)
 {
-	const struct psp_snp_launch_update *in = buf;
-	struct update u = {
+	return (struct update){
 		.psp = psp, .at = in->address, .large = in->page & PSP_SNP_UPDATE_2M,
 		.page = { .type = (uint8_t)FIELD_GET(PSP_SNP_UPDATE_TYPE, in->page),
 			  .imi = in->page & PSP_SNP_UPDATE_IMI,
 			  .vmpl_perms = { in->vmpl_perms[0], in->vmpl_perms[1],
 					  in->vmpl_perms[2] } },
 	};
+}
+
+static enum psp_status update_check(struct update *u)
+{
+	enum psp_status st;
+
+	u->entry = snp_page(u->psp->hw, HPA(u->at));
+	st = update_check_page(u);
+	return st == PSP_SUCCESS ? update_check_guest(u) : st;
+}
+
+PSP_COMMAND(psp_do_snp_launch_update)
+{
+	const struct psp_snp_launch_update *in = buf;
+	struct update u = update_from(psp, in);
 	enum psp_status st;
 
 	if (!update_is_well_formed(in))
 		return PSP_INVALID_PARAM;
 	st = snp_guest_of(psp, in->gctx, &u.g);
-	if (st != PSP_SUCCESS)
-		return st;
-	u.entry = snp_page(psp->hw, HPA(u.at));
-	st = update_check_page(&u);
 	if (st == PSP_SUCCESS)
-		st = update_check_guest(&u);
+		st = update_check(&u);
 	return st == PSP_SUCCESS ? update_run(&u) : st;
+}
+
+/*
+ * -- Many --
+ *
+ * Pages that differ in their address alone, in a row within 2 MiB, are encrypted
+ * at once, measured one after the other, and given to the guest.  When anything is
+ * not as it should be, nothing of that has been: each goes by itself.
+ */
+#define ROW_MAX		512u
+
+struct in_row {
+	struct rmp_entry  entry;
+	uint8_t		  ld[SNP_DIGEST_BYTES];	/* with this page */
+};
+
+struct row {
+	struct update	  u;
+	struct in_row	 *pages;	/* ROW_MAX */
+	unsigned	  nr, seen;
+};
+
+/* @in goes with @first, @i pages behind it. */
+static bool is_in_row(const struct psp_snp_launch_update *first,
+		      const struct psp_snp_launch_update *in, unsigned i)
+{
+	const uint64_t at = first->address + i * PAGE_SIZE;
+	struct psp_snp_launch_update like = *first;
+
+	like.address = at;
+	return !memcmp(&like, in, sizeof(like)) &&
+	       ALIGN_DOWN(at, ROW_MAX * PAGE_SIZE) == ALIGN_DOWN(first->address, ROW_MAX * PAGE_SIZE);
+}
+
+/* How many of @n are a row; each of them would be begun. */
+static unsigned row_of(struct row *r, struct psp *psp, const struct psp_snp_launch_update *in,
+		       unsigned n)
+{
+	r->u = update_from(psp, in);
+	if (r->u.page.type != PSP_SNP_NORMAL || r->u.page.imi || r->u.large ||
+	    !update_is_well_formed(in) || snp_guest_of(psp, in->gctx, &r->u.g) != PSP_SUCCESS)
+		return 0;
+	for (r->nr = 0; r->nr < n && is_in_row(in, &in[r->nr], r->nr); r->nr++) {
+		r->u.at = in[r->nr].address;
+		if (update_check(&r->u) != PSP_SUCCESS)
+			break;
+		r->pages[r->nr].entry = r->u.entry;
+	}
+	r->u.at = in->address;
+	return r->nr;
+}
+
+static void see_row(void *arg, const uint8_t *bytes, size_t len)
+{
+	struct row *r = arg;
+	struct update *u = &r->u;
+
+	for (size_t at = 0; at < len; at += PAGE_SIZE) {
+		struct in_row *page = &r->pages[r->seen++];
+
+		u->entry = page->entry;
+		u->failed = u->failed || !measure(u, 0, bytes + at);
+		memcpy(page->ld, u->ld, sizeof(page->ld));
+	}
+}
+
+/* False: all is as before. */
+static bool row_encrypt(struct row *r)
+{
+	struct update *u = &r->u;
+	const size_t size = r->nr * PAGE_SIZE;
+	const keyslot_t key = (keyslot_t)u->g->asid;
+
+	memcpy(u->ld, u->g->ld, sizeof(u->ld));
+	if (!view_encrypt_seen(u->psp->hw, HPA(u->at), size, key, see_row, r))
+		return false;
+	if (u->failed)
+		(void)!view_decrypt(u->psp->hw, HPA(u->at), size, key);
+	return !u->failed;
+}
+
+/* The pages are the guest's now, up to the first whose entry somebody has changed meanwhile. */
+static enum psp_status row_give(struct row *r, unsigned *done)
+{
+	const struct update *first = &r->u;
+	struct update u = *first;
+	enum psp_status st = PSP_SUCCESS;
+	unsigned i;
+
+	for (i = 0; i < r->nr; i++) {
+		u.at = first->at + i * PAGE_SIZE;
+		u.entry = r->pages[i].entry;
+		st = update_entry(&u);
+		if (st != PSP_SUCCESS)
+			break;
+	}
+	if (i < r->nr)
+		(void)!view_decrypt(u.psp->hw, HPA(u.at), (r->nr - i) * PAGE_SIZE,
+				    (keyslot_t)u.g->asid);
+	if (i)
+		memcpy(u.g->ld, r->pages[i - 1].ld, sizeof(u.g->ld));
+	*done = i;
+	return st;
+}
+
+static enum psp_status one_by_one(struct psp *psp, struct psp_snp_launch_update *in, unsigned n,
+				  unsigned *done)
+{
+	enum psp_status st = PSP_SUCCESS;
+
+	for (*done = 0; st == PSP_SUCCESS && *done < n; *done += st == PSP_SUCCESS)
+		st = psp_do_snp_launch_update(psp, &in[*done]);
+	return st;
+}
+
+enum psp_status snp_launch_update_many(struct psp *psp, void *bufs, unsigned n, unsigned *done)
+{
+	struct psp_snp_launch_update *in = bufs;
+	struct row r = { .pages = calloc(ROW_MAX, sizeof(*r.pages)) };
+	enum psp_status st;
+
+	if (!r.pages || row_of(&r, psp, in, n) < 2)
+		st = one_by_one(psp, in, 1, done);
+	else if (!row_encrypt(&r))
+		st = one_by_one(psp, in, r.nr, done);
+	else
+		st = row_give(&r, done);
+	free(r.pages);
+	return st;
 }
 
 /* -- SNP_LAUNCH_FINISH -- */
