@@ -406,50 +406,78 @@ int kvm_gmem_get_pfn(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn, h
 	return r;
 }
 
-/* invalidate_lock held: page @n of a launch that begins with @start. */
-static int populate_page(struct kvm *kvm, struct gmem_file *file, uint64_t index, gfn_t start,
-			 uint64_t n, kvm_gmem_fill fill, void *arg)
+struct population {
+	struct kvm		*kvm;
+	struct gmem_file	*file;
+	uint64_t		 index;		/* of the first page in the file */
+	gfn_t			 start;
+	const struct kvm_gmem_fill *fill;
+	void			*arg;
+};
+
+/* invalidate_lock held: page @n of a launch. */
+static int stage_page(const struct population *p, uint64_t n)
 {
-	gfn_t gfn = GFN(start.v + n);
-	struct gmem_page p;
-	hpa_t page;
-	int r = take_page(file, index, &p, &page);
+	gfn_t gfn = GFN(p->start.v + n);
+	struct gmem_page page;
+	hpa_t a;
+	int r = take_page(p->file, p->index + n, &page, &a);
 
 	if (r)
 		return r;
-	if (p.prepared)
+	if (page.prepared)
 		return -EEXIST;
-	if (!kvm_range_has_memory_attributes(kvm, gfn, GFN(gfn.v + 1), KVM_MEMORY_ATTRIBUTE_PRIVATE,
+	if (!kvm_range_has_memory_attributes(p->kvm, gfn, GFN(gfn.v + 1),
+					     KVM_MEMORY_ATTRIBUTE_PRIVATE,
 					     KVM_MEMORY_ATTRIBUTE_PRIVATE))
 		return -EINVAL;
-	r = fill(kvm, gfn, page, p.bytes, n, arg);
-	if (!r)
-		gmem_store_set_prepared(&file->store, index);
-	return r;
+	return p->fill->stage(p->kvm, gfn, a, page.bytes, n, p->arg);
 }
 
-int64_t kvm_gmem_populate(struct kvm *kvm, gfn_t start, uint64_t nr_pages, kvm_gmem_fill fill,
-			  void *arg)
+/* Pages from @n on, at most to @end and to the next 2 MiB; how many went. */
+static unsigned populate_batch(const struct population *p, uint64_t n, uint64_t end, int *r)
+{
+	uint64_t room = KVM_GMEM_BATCH - (p->index + n) % KVM_GMEM_BATCH;
+	unsigned staged = 0, most = (unsigned)MIN(room, end - n), done = 0;
+	int why = 0;
+
+	if (most == KVM_GMEM_BATCH)
+		gmem_store_expect(&p->file->store, p->index + n, most);
+	while (staged < most) {
+		*r = stage_page(p, n + staged);
+		if (*r)
+			break;
+		staged++;
+	}
+	if (staged)
+		done = p->fill->commit(p->kvm, staged, p->arg, &why);
+	if (done < staged)
+		*r = why;
+	for (unsigned i = 0; i < done; i++)
+		gmem_store_set_prepared(&p->file->store, p->index + n + i);
+	return done;
+}
+
+int64_t kvm_gmem_populate(struct kvm *kvm, gfn_t start, uint64_t nr_pages,
+			  const struct kvm_gmem_fill *fill, void *arg)
 {
 	struct kvm_memory_slot *slot = kvm_gfn_to_memslot(kvm, 0, start);
-	struct gmem_file *file;
-	uint64_t n = 0, index;
+	struct population p = { .kvm = kvm, .start = start, .fill = fill, .arg = arg };
+	uint64_t n = 0;
 	int r = 0;
 
 	lock_assert_held_mutex(&kvm->slots_lock);
 	if (!slot || !kvm_slot_can_be_private(slot))
 		return -EINVAL;
-	file = atomicptr_load_acquire(&slot->gmem.file);
-	if (!file)
+	p.file = atomicptr_load_acquire(&slot->gmem.file);
+	if (!p.file)
 		return -EFAULT;
-	index = start.v - slot->base_gfn.v + slot->gmem.pgoff;
+	p.index = start.v - slot->base_gfn.v + slot->gmem.pgoff;
 	nr_pages = MIN(nr_pages, slot->npages - (start.v - slot->base_gfn.v));
-	write_lock(&file->invalidate_lock);
-	while (n < nr_pages && !r) {
-		r = populate_page(kvm, file, index + n, start, n, fill, arg);
-		n += !r;
-	}
-	write_unlock(&file->invalidate_lock);
+	write_lock(&p.file->invalidate_lock);
+	while (n < nr_pages && !r)
+		n += populate_batch(&p, n, nr_pages, &r);
+	write_unlock(&p.file->invalidate_lock);
 	return n ? (int64_t)n : r;
 }
 

@@ -45,14 +45,26 @@ MUST_CHECK int kvm_gmem_get_pfn(struct kvm *kvm, struct kvm_memory_slot *slot, g
 				hpa_t *page, uint8_t *max_level);
 
 /*
- * The launch of a guest fills pages: @fill is given each one that is private and
- * not prepared, in order, with its bytes; then it counts as prepared.  The first
- * page that cannot be had ends it.  slots_lock held; the file's invalidate lock is
+ * How the launch of a guest fills a page: @stage makes its contents ready, @commit
+ * gives it to the guest, the @n staged ones at once (at most KVM_GMEM_BATCH, in a row in the
+ * file), in order.  @commit: how many of them went, and in *@r why no more;
+ * those behind are as if @stage had not been called.  @index counts from the first page on.
+ */
+#define KVM_GMEM_BATCH	512u
+
+struct kvm_gmem_fill {
+	int (*stage)(struct kvm *kvm, gfn_t gfn, hpa_t page, void *bytes, uint64_t index,
+		     void *arg);
+	unsigned (*commit)(struct kvm *kvm, unsigned n, void *arg, int *r);
+};
+
+/*
+ * Pages from @start on: @fill has each one that is private and not prepared, in
+ * order; then it counts as prepared.  The first page that cannot be had ends it.
+ * slots_lock held; the file's invalidate lock is
  * held meanwhile.  How many were filled (at most to the end of the slot), or what
  * the first one failed with: -EINVAL (no slot with a file, or not private),
  * -EFAULT (the file is closed), -ENOMEM, -EEXIST (prepared already), @fill's.
  */
-typedef int (*kvm_gmem_fill)(struct kvm *kvm, gfn_t gfn, hpa_t page, void *bytes, uint64_t index,
-			     void *arg);
 MUST_CHECK int64_t kvm_gmem_populate(struct kvm *kvm, gfn_t start, uint64_t nr_pages,
-				     kvm_gmem_fill fill, void *arg);
+				     const struct kvm_gmem_fill *fill, void *arg);

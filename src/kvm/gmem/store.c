@@ -248,6 +248,25 @@ static uint64_t mask_in_word(uint64_t w, uint64_t from, uint64_t to)
 	return (~0ull << lo) & (~0ull >> (64 - hi));
 }
 
+/* Pages [@from, @to) of the chunk. */
+static void expect_whole(const struct gmem_store *s, const struct gmem_chunk *c, uint64_t from,
+			 uint64_t to)
+{
+	from = ALIGN_UP(from, HUGE_PAGES);
+	to = ALIGN_DOWN(to, HUGE_PAGES);
+	if (from < to)
+		os_prefer_huge(bytes_of(s, c, from), (to - from) << PAGE_SHIFT);
+}
+
+void gmem_store_expect(struct gmem_store *s, uint64_t index, uint64_t n)
+{
+	struct gmem_chunk *c = chunk_of(s, index, true);
+	uint64_t from = index % s->chunk_pages;
+
+	if (c)
+		expect_whole(s, c, from, MIN(from + n, s->chunk_pages));
+}
+
 int gmem_store_allocate(struct gmem_store *s, uint64_t start, uint64_t end)
 {
 	struct gmem_chunk *c = chunk_of(s, start, true);
@@ -256,6 +275,7 @@ int gmem_store_allocate(struct gmem_store *s, uint64_t start, uint64_t end)
 
 	if (!c)
 		return -ENOMEM;
+	expect_whole(s, c, from, to);
 	r = os_populate(bytes_of(s, c, start), (end - start) << PAGE_SHIFT);
 	if (r)
 		return r;

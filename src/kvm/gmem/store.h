@@ -49,6 +49,9 @@ struct gmem_page {
 MUST_CHECK int gmem_store_page(struct gmem_store *s, uint64_t index, struct gmem_page *out);
 void gmem_store_set_prepared(struct gmem_store *s, uint64_t index);
 
+/* Pages [@index, @index + @n) are going to be used whole: where 2 MiB are, huge pages of the host. */
+void gmem_store_expect(struct gmem_store *s, uint64_t index, uint64_t n);
+
 /* Allocates [start, end), at most one chunk's worth, but for leaked pages.  -ENOMEM. */
 MUST_CHECK int gmem_store_allocate(struct gmem_store *s, uint64_t start, uint64_t end);
 

@@ -137,6 +137,9 @@ MUST_CHECK int sev_module_cmd(struct kvm_module *module, enum psp_cmd cmd, void 
 MUST_CHECK int sev_do_cmd(struct kvm *kvm, enum psp_cmd cmd, void *params, uint32_t *error);
 MUST_CHECK int sev_issue_cmd_fd(struct kvm *kvm, int fd, enum psp_cmd cmd, void *params,
 				uint32_t *error);
+/* @n of them, see psp_commands(). */
+MUST_CHECK int sev_issue_cmds_fd(struct kvm *kvm, int fd, enum psp_cmd cmd, void *params,
+				 unsigned n, unsigned *done, uint32_t *error);
 MUST_CHECK int sev_issue_cmd(struct kvm *kvm, enum psp_cmd cmd, void *params, uint32_t *error);
 /* The platform leaves UNINIT at the first guest. */
 MUST_CHECK int sev_platform_init(struct kvm_module *module, uint32_t *error);

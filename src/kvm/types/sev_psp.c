@@ -28,6 +28,18 @@ int sev_issue_cmd_fd(struct kvm *kvm, int fd, enum psp_cmd cmd, void *params, ui
 	return r ? r : sev_do_cmd(kvm, cmd, params, error);
 }
 
+int sev_issue_cmds_fd(struct kvm *kvm, int fd, enum psp_cmd cmd, void *params, unsigned n,
+		      unsigned *done, uint32_t *error)
+{
+	int r = kvm->module->check_sev_fd(kvm->module, fd);
+
+	*done = 0;
+	if (r)
+		return r;
+	*error = psp_commands(kvm->module->hw, cmd, params, n, done);
+	return *error == PSP_SUCCESS ? 0 : -EIO;
+}
+
 int sev_issue_cmd(struct kvm *kvm, enum psp_cmd cmd, void *params, uint32_t *error)
 {
 	return sev_issue_cmd_fd(kvm, to_kvm_sev(kvm)->fd, cmd, params, error);

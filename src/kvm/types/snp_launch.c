@@ -4,6 +4,7 @@
  * pages page by page, the vCPUs (spec snp.md 6.4).  kvm->lock is held.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -81,12 +82,19 @@ int snp_launch_start(struct kvm *kvm, struct kvm_sev_cmd *cmd)
 
 /* ---- pages of the guest ---- */
 
+struct staged {				/* for the firmware, not measured yet */
+	struct psp_snp_launch_update update[KVM_GMEM_BATCH];
+	void		*bytes[KVM_GMEM_BATCH];
+	unsigned	n;
+};
+
 struct fill {
 	uint64_t	uaddr;		/* of the first page; ZERO: not looked at */
 	uint8_t		type;
-	bool		fd_is_good;	/* said of @fd by an earlier page */
 	int		fd;
 	uint32_t	error;		/* the firmware's */
+	uint64_t	index;		/* of the first staged one */
+	struct staged	*staged;
 };
 
 /* What was not taken is the hypervisor's again, or nobody's any more. */
@@ -110,23 +118,19 @@ static void refused(struct kvm *kvm, const struct fill *f, hpa_t page, const voi
 		log_debug("SEV-SNP: the VMM's CPUID page cannot be written\n");
 }
 
-static int measure_page(struct kvm *kvm, struct fill *f, hpa_t page)
+static struct psp_snp_launch_update update_of(const struct kvm *kvm, const struct fill *f,
+					      hpa_t page)
 {
-	struct psp_snp_launch_update update = {
+	return (struct psp_snp_launch_update){
 		.gctx = to_kvm_sev(kvm)->snp_context.v,
 		.page = (uint32_t)f->type << 1,
 		.address = page.v,
 	};
-
-	int r = f->fd_is_good ? sev_do_cmd(kvm, PSP_SNP_LAUNCH_UPDATE, &update, &f->error)
-		: sev_issue_cmd_fd(kvm, f->fd, PSP_SNP_LAUNCH_UPDATE, &update, &f->error);
-
-	f->fd_is_good |= !r;
-	return r;
 }
 
-/* For kvm_gmem_populate(): the VMM's bytes, then the guest's, then the firmware's word. */
-static int fill_page(struct kvm *kvm, gfn_t gfn, hpa_t page, void *bytes, uint64_t index, void *arg)
+/* For kvm_gmem_populate(): the VMM's bytes, then the guest's. */
+static int stage_page(struct kvm *kvm, gfn_t gfn, hpa_t page, void *bytes, uint64_t index,
+		      void *arg)
 {
 	struct fill *f = arg;
 	bool has_source = f->type != KVM_SEV_SNP_PAGE_TYPE_ZERO;
@@ -146,10 +150,35 @@ static int fill_page(struct kvm *kvm, gfn_t gfn, hpa_t page, void *bytes, uint64
 			     to_kvm_sev(kvm)->asid, true);
 	if (r)
 		return r;
-	r = measure_page(kvm, f, page);
-	if (r)
-		refused(kvm, f, page, bytes, uaddr);
-	return r;
+	if (!f->staged->n)
+		f->index = index;
+	f->staged->update[f->staged->n] = update_of(kvm, f, page);
+	f->staged->bytes[f->staged->n++] = bytes;
+	return 0;
+}
+
+/* Nobody has heard of it, but for us. */
+static void unstage(struct kvm *kvm, hpa_t page, void *bytes)
+{
+	if (take_back(kvm, page))
+		memset(bytes, 0, PAGE_SIZE);
+}
+
+/* The firmware's word on all of them. */
+static unsigned commit_pages(struct kvm *kvm, unsigned n, void *arg, int *r)
+{
+	struct fill *f = arg;
+	struct staged *s = f->staged;
+	unsigned done;
+
+	*r = sev_issue_cmds_fd(kvm, f->fd, PSP_SNP_LAUNCH_UPDATE, s->update, n, &done, &f->error);
+	if (*r)
+		refused(kvm, f, HPA(s->update[done].address), s->bytes[done],
+			f->uaddr + ((f->index + done) << PAGE_SHIFT));
+	for (unsigned i = done + 1; i < n; i++)
+		unstage(kvm, HPA(s->update[i].address), s->bytes[i]);
+	s->n = 0;
+	return done;
 }
 
 static bool update_is_good(const struct kvm_sev_snp_launch_update *p)
@@ -165,12 +194,17 @@ static bool update_is_good(const struct kvm_sev_snp_launch_update *p)
 static int update_pages(struct kvm *kvm, struct kvm_sev_cmd *cmd,
 			struct kvm_sev_snp_launch_update *p)
 {
+	static const struct kvm_gmem_fill how = { .stage = stage_page, .commit = commit_pages };
 	struct fill f = { .uaddr = p->uaddr, .type = p->type, .fd = (int)cmd->sev_fd };
 	int64_t done;
 
 	if (!kvm_slot_can_be_private(kvm_gfn_to_memslot(kvm, 0, GFN(p->gfn_start))))
 		return -EINVAL;
-	done = kvm_gmem_populate(kvm, GFN(p->gfn_start), p->len >> PAGE_SHIFT, fill_page, &f);
+	f.staged = calloc(1, sizeof(*f.staged));
+	if (!f.staged)
+		return -ENOMEM;
+	done = kvm_gmem_populate(kvm, GFN(p->gfn_start), p->len >> PAGE_SHIFT, &how, &f);
+	free(f.staged);
 	if (done == -EEXIST)
 		snp_say_launched_before(kvm, GFN(p->gfn_start));
 	if (done < 0) {
@@ -206,8 +240,9 @@ int snp_launch_update(struct kvm *kvm, struct kvm_sev_cmd *cmd)
 /* vcpu->mutex is held. */
 static int update_vmsa(struct kvm *kvm, struct kvm_vcpu *vcpu, struct kvm_sev_cmd *cmd)
 {
-	struct fill f = { .type = PSP_SNP_VMSA, .fd = (int)cmd->sev_fd, .error = cmd->error };
+	const struct fill f = { .type = PSP_SNP_VMSA };
 	hpa_t page = to_sev_vcpu(vcpu)->vmsa;
+	struct psp_snp_launch_update update = update_of(kvm, &f, page);
 	int r = sev_es_sync_vmsa(vcpu);
 
 	if (!r)
@@ -215,8 +250,7 @@ static int update_vmsa(struct kvm *kvm, struct kvm_vcpu *vcpu, struct kvm_sev_cm
 				     to_kvm_sev(kvm)->asid, true);
 	if (r)
 		return r;
-	r = measure_page(kvm, &f, page);
-	cmd->error = f.error;
+	r = sev_issue_cmd_fd(kvm, (int)cmd->sev_fd, PSP_SNP_LAUNCH_UPDATE, &update, &cmd->error);
 	if (!r)
 		vcpu->guest_state_protected = true;
 	else if (!take_back(kvm, page))

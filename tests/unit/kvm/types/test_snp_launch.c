@@ -29,6 +29,23 @@ enum psp_status __wrap_psp_command(struct hw *hw, enum psp_cmd cmd, void *buffer
 	return __real_psp_command(hw, cmd, buffer);
 }
 
+enum psp_status __real_psp_commands(struct hw *hw, enum psp_cmd cmd, void *buffers, unsigned n,
+				    unsigned *done);
+enum psp_status __wrap_psp_commands(struct hw *hw, enum psp_cmd cmd, void *buffers, unsigned n,
+				    unsigned *done);
+enum psp_status __wrap_psp_commands(struct hw *hw, enum psp_cmd cmd, void *buffers, unsigned n,
+				    unsigned *done)
+{
+	unsigned good = psp.after > psp.nr[cmd] ? psp.after - psp.nr[cmd] : 0;
+	enum psp_status st;
+
+	st = __real_psp_commands(hw, cmd, buffers, psp.cmd == cmd ? MIN(n, good) : n, done);
+	if (st == PSP_SUCCESS && *done < n)
+		st = PSP_HWERROR_PLATFORM;
+	psp.nr[cmd] += *done + (st != PSP_SUCCESS);
+	return st;
+}
+
 /* Every descriptor number is /dev/sev. */
 static int any_fd(struct kvm_module *module, int fd)
 {
@@ -227,6 +244,9 @@ static void test_refused(void **state)
 	psp.after = psp.nr[PSP_SNP_LAUNCH_UPDATE] + 2;
 	assert_int_equal(update(&g, 1, 5, &error, &left), 0);
 	assert_int_equal(left, 3);
+	assert_true(an_snp_guest_entry(&g, raw_page(&g, 2)).validated);
+	for (uint64_t i = 3; i < 6; i++)
+		assert_false(an_snp_guest_entry(&g, raw_page(&g, i)).assigned);
 	psp.cmd = PSP_NOP;
 	assert_int_equal(update(&g, 3, 3, &error, &left), 0);
 	assert_int_equal(left, 0);
