@@ -138,8 +138,9 @@ int os_populate(void *p, size_t size)
 {
 	if (!advise(p, size, MADV_POPULATE_WRITE))
 		return 0;
-	if (errno != EINVAL)
+	if (errno == ENOMEM)
 		return -ENOMEM;
+	/* A kernel that does not know it, or pages that a userfault waits for: a touch of each. */
 	for (size_t at = 0; at < size; at += PAGE_SIZE) {
 		if (!os_prefault((char *)p + at, true))
 			return -ENOMEM;

@@ -267,6 +267,25 @@ void gmem_store_expect(struct gmem_store *s, uint64_t index, uint64_t n)
 		expect_whole(s, c, from, MIN(from + n, s->chunk_pages));
 }
 
+/* What is allocated already may be in a key's view: not to be touched. */
+static int populate_missing(const struct gmem_store *s, const struct gmem_chunk *c, uint64_t from,
+			    uint64_t to)
+{
+	int r = 0;
+
+	while (!r && from < to) {
+		uint64_t n = 0;
+
+		while (from + n < to && !has(s, c, ALLOCATED, from + n) &&
+		       !has(s, c, LEAKED, from + n))
+			n++;
+		if (n)
+			r = os_populate(bytes_of(s, c, from), n << PAGE_SHIFT);
+		from += n + 1;
+	}
+	return r;
+}
+
 int gmem_store_allocate(struct gmem_store *s, uint64_t start, uint64_t end)
 {
 	struct gmem_chunk *c = chunk_of(s, start, true);
@@ -276,7 +295,7 @@ int gmem_store_allocate(struct gmem_store *s, uint64_t start, uint64_t end)
 	if (!c)
 		return -ENOMEM;
 	expect_whole(s, c, from, to);
-	r = os_populate(bytes_of(s, c, start), (end - start) << PAGE_SHIFT);
+	r = populate_missing(s, c, from, to);
 	if (r)
 		return r;
 	for (uint64_t at = ALIGN_UP(from, HUGE_PAGES); at + HUGE_PAGES <= to; at += HUGE_PAGES)

@@ -251,6 +251,8 @@ static void test_refused(void **state)
 	assert_int_equal(update(&g, 3, 3, &error, &left), 0);
 	assert_int_equal(left, 0);
 	assert_int_equal(finish(g.kvm, &error), 0);
+	/* Memory that the guest's key has in view is there. */
+	assert_int_equal(kvm_gmem_fallocate(g.gmem, 1, 1 << PAGE_SHIFT, 5 << PAGE_SHIFT), 0);
 	assert_true(atomic64_load(&g.module.sev->nr_leaked) == 0);
 	an_snp_guest_end(&g);
 }
