@@ -222,9 +222,11 @@ static void try(struct walker *w, const struct walk_case *k, uint64_t linear)
 	if (!row)
 		return;
 	r = touch(&w->g, linear, a);
-	if (result_fits(w, row, r))
+	if (result_fits(w, row, r) &&
+	    (r != MMU_OK || a != MMU_WRITE || tlb_data(&w->g.m->tlb, linear, 1, MMU_WRITE)))
 		return;
-	snprintf(got, sizeof(got), "by walk: %d %#llx", r, (unsigned long long)w->g.fault.info);
+	snprintf(got, sizeof(got), "by walk, or not kept: %d %#llx", r,
+		 (unsigned long long)w->g.fault.info);
 	facts_wrong(w->f, &c, row, got);
 }
 
@@ -284,6 +286,11 @@ static void check_pair(struct walker *w, struct walk_case *k, unsigned m, unsign
 		try(w, k, at);
 		k->access = pair[1];
 		k->vmpl = second ? "allow" : "deny";
+		try(w, k, at);
+		if (reads)
+			continue;
+		k->access = "write";
+		k->vmpl = "allow";
 		try(w, k, at);
 	}
 }

@@ -109,6 +109,9 @@ static void twice(void **unused)
 			    "PVALIDATE validated it");
 	d = pvalidate(hw, AT, GPA_AT, false, false);
 	assert_true(!d.eax && !d.no_change && !entry_at(hw, AT).validated);
+	d = pvalidate(hw, AT, GPA_AT, false, true);
+	assert_true(!d.eax && !d.no_change);
+	assert_int_equal(hw_nr_findings(hw), 2);	/* the same page again is no second one */
 	no_machine(hw);
 }
 
@@ -134,6 +137,12 @@ static void two_pages_of_one_gpa(void **unused)
 	assert_string_equal(f.text, "PVALIDATE makes page 0x40000 a second one of gfn 0x12000: "
 			    "page 0x40005: gfn 0x12000 of ASID 5, 4K, validated; "
 			    "RMPUPDATE assigned it (ASID 5, 4K), PVALIDATE validated it");
+	/* Where owners or GPAs share a place in the table. */
+	assert_int_equal(assign(hw, AT + 0x7000, GPA_AT + (65536ull << PAGE_SHIFT), ASID, false),
+			 RMP_SUCCESS);
+	assert_int_equal(pvalidate(hw, AT + 0x7000, GPA_AT + (65536ull << PAGE_SHIFT), false, true).eax,
+			 RMP_SUCCESS);
+	assert_int_equal(hw_nr_findings(hw), 1);
 	no_machine(hw);
 }
 
