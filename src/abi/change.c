@@ -9,6 +9,7 @@
 #include "hw/insn/view.h"
 #include "os/maps.h"
 #include "os/uaccess.h"
+#include "trace/counters.h"
 
 static struct kvm_host_map *map_of(const struct abi *abi)
 {
@@ -102,6 +103,16 @@ void abi_change_end(struct abi_change *c, bool gone)
 	if (c->inner.module)
 		kvm_host_change_end(&c->inner, gone && !c->is_too_much);
 	free(c->many);
+}
+
+uint64_t abi_looks(struct abi *abi)
+{
+	return map_of(abi) ? counter_read(abi->module.counters, COUNTER_LOOKS) : 0;
+}
+
+bool abi_looked_since(struct abi *abi, uint64_t looks)
+{
+	return abi_looks(abi) != looks;
 }
 
 bool abi_has_slots(const struct abi *abi)

@@ -40,6 +40,15 @@ void abi_change_behind(struct abi *abi, struct abi_change *c, const void *at, si
 void abi_change_end(struct abi_change *c, bool gone);
 
 /*
+ * Between the call and its end a look may have put a hidden page back, as ciphertext, where the
+ * call has just taken it away.  True: pages were looked at since abi_looks() said
+ * @looks; then the call is made once more, in a bracket of its own, before which no
+ * hidden page is left.  So what the call promises holds when it returns.
+ */
+uint64_t abi_looks(struct abi *abi);
+bool abi_looked_since(struct abi *abi, uint64_t looks);
+
+/*
  * -- Pages that are hidden while a guest's key has them (hw/insn/view.h) --
  *
  * abi_touched: an instruction has faulted at @at, with SIGSEGV or SIGBUS: true

@@ -306,10 +306,13 @@ int softcvm_munmap(struct softcvm *s, void *at, size_t length)
 	return r;
 }
 
-int softcvm_madvise(struct softcvm *s, void *at, size_t length, int advice)
+/* True: once more (abi_looks). */
+static bool advise(struct softcvm *s, void *at, size_t length, int advice, int *r)
 {
+	bool gone = advice == MADV_DONTNEED || advice == MADV_REMOVE;
 	struct abi_change c;
-	int r, error;
+	uint64_t looks;
+	int error;
 
 	if (advice == MADV_REMOVE)
 		abi_change_behind(s->abi, &c, at, length);
@@ -317,10 +320,20 @@ int softcvm_madvise(struct softcvm *s, void *at, size_t length, int advice)
 		abi_change_range(s->abi, &c, at, length);
 	if (advice == MADV_DONTNEED)
 		abi_show_shared(s->abi, at, length);
-	r = madvise(at, length, advice);
+	looks = abi_looks(s->abi);
+	*r = madvise(at, length, advice);
 	error = errno;
-	abi_change_end(&c, !r && (advice == MADV_DONTNEED || advice == MADV_REMOVE));
+	abi_change_end(&c, !*r && gone);
 	errno = error;
+	return !*r && gone && abi_looked_since(s->abi, looks);
+}
+
+int softcvm_madvise(struct softcvm *s, void *at, size_t length, int advice)
+{
+	int r;
+
+	if (advise(s, at, length, advice, &r))
+		(void)advise(s, at, length, advice, &r);
 	return r;
 }
 

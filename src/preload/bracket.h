@@ -19,6 +19,7 @@ struct bracket {
 	struct front_frame frame;
 	struct abi_change  change;
 	bool		   is_on;
+	uint64_t	   looks;	/* bracket_to_call() */
 };
 
 /* True: the caller begins a change of its machine and ends in bracket_end(). */
@@ -37,8 +38,16 @@ static inline void bracket_begin(struct bracket *b, const void *at, size_t size)
 		abi_change_range(front_machine(), &b->change, at, size);
 }
 
+/* The real call comes next, and may take pages away. */
+static inline void bracket_to_call(struct bracket *b)
+{
+	b->looks = b->is_on ? abi_looks(front_machine()) : 0;
+}
+
 /* @gone: the call has taken pages away, not only changed how they may be used. */
 void bracket_end(struct bracket *b, bool gone);
+/* The same after bracket_to_call().  True: @gone, but it is to be done all over again (abi_looks). */
+MUST_CHECK bool bracket_end_or_again(struct bracket *b, bool gone);
 
 /* Files: before bytes from @offset on cease to be what they were. */
 void bracket_begin_file(struct bracket *b, int fd, off64_t offset, off64_t length);

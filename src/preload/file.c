@@ -365,10 +365,14 @@ EXPORT int name(int fd, int mode, type offset, type length)		\
 		return (int)front_answer(r);				\
 	if (replaced <= 0)						\
 		return real()->name(fd, mode, offset, length);		\
-	bracket_begin_file(&b, fd, offset, replaced);			\
-	r = real()->name(fd, mode, offset, length);			\
-	bracket_end(&b, !r);						\
-	return r;							\
+	/* Once more only where that changes nothing else. */		\
+	for (unsigned again = 0;; again++) {				\
+		bracket_begin_file(&b, fd, offset, replaced);		\
+		bracket_to_call(&b);					\
+		r = real()->name(fd, mode, offset, length);		\
+		if (!bracket_end_or_again(&b, !r) || replaced != length || again) \
+			return r;					\
+	}								\
 }
 
 /* Answers an errno.  Where fallocate is not supported libc writes zeros, which ours refuse. */

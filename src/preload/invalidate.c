@@ -44,6 +44,12 @@ void bracket_end(struct bracket *b, bool gone)
 	errno = saved;
 }
 
+bool bracket_end_or_again(struct bracket *b, bool gone)
+{
+	bracket_end(b, gone);
+	return unlikely(b->is_on) && gone && abi_looked_since(front_machine(), b->looks);
+}
+
 EXPORT int munmap(void *at, size_t size)
 {
 	struct bracket b;
@@ -100,14 +106,11 @@ static enum advice kind_of(int advice)
 	}
 }
 
-EXPORT int madvise(void *at, size_t size, int advice)
+/* True: once more. */
+static bool advise(void *at, size_t size, int advice, enum advice kind, int *r)
 {
-	enum advice kind = kind_of(advice);
 	struct bracket b;
-	int r;
 
-	if (kind == ADVICE_KEEPS)
-		return real()->madvise(at, size, advice);
 	if (bracket_enter(&b)) {
 		if (kind == ADVICE_TAKES_FROM_FILE)
 			abi_change_behind(front_machine(), &b.change, at, size);
@@ -116,8 +119,20 @@ EXPORT int madvise(void *at, size_t size, int advice)
 		if (kind == ADVICE_TAKES)
 			abi_show_shared(front_machine(), at, size);
 	}
-	r = real()->madvise(at, size, advice);
-	bracket_end(&b, !r && kind != ADVICE_CHANGES);
+	bracket_to_call(&b);
+	*r = real()->madvise(at, size, advice);
+	return bracket_end_or_again(&b, !*r && kind != ADVICE_CHANGES);
+}
+
+EXPORT int madvise(void *at, size_t size, int advice)
+{
+	enum advice kind = kind_of(advice);
+	int r;
+
+	if (kind == ADVICE_KEEPS)
+		return real()->madvise(at, size, advice);
+	if (advise(at, size, advice, kind, &r))
+		(void)advise(at, size, advice, kind, &r);
 	return r;
 }
 

@@ -191,10 +191,56 @@ static void each_page_is_measured_once(void)
 	}
 }
 
+/* ---- what is gone stays gone, while somebody looks ---- */
+
+#define LOOKED_AT	4u			/* pages */
+
+static void *look(void *unused)
+{
+	volatile const uint8_t *at = memory.at;
+
+	for (unsigned i = 0; !__atomic_load_n(&memory.stop, __ATOMIC_RELAXED); i++)
+		(void)at[i % LOOKED_AT * PAGE];
+	return unused;
+}
+
+static void take_back(void)
+{
+	if (memory.fd < 0)
+		need(!madvise(memory.at, LOOKED_AT * PAGE, MADV_DONTNEED), "MADV_DONTNEED");
+	else
+		need(!fallocate(memory.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+				LOOKED_AT * PAGE), "FALLOC_FL_PUNCH_HOLE");
+}
+
+/* A look at a page that a guest's key has gives ciphertext before the call, and never after it. */
+static void no_ciphertext_afterwards(unsigned long times)
+{
+	struct guest g = make();
+	unsigned long wrong = 0;
+	pthread_t thread;
+
+	need(!vm_region(g.vm, 0, 0, 0, SIZE, memory.at), "a memory slot");
+	memory.stop = 0;
+	need(!pthread_create(&thread, NULL, look, NULL), "a thread");
+	for (unsigned long i = 0; i < times; i++) {
+		memset(memory.at, 0x55, LOOKED_AT * PAGE);
+		if (!update(&g, 0, LOOKED_AT * PAGE))
+			break;
+		take_back();
+		for (unsigned page = 0; page < LOOKED_AT; page++)
+			wrong += !!memory.at[page * PAGE] || !!memory.at[page * PAGE + 1];
+	}
+	end_punching(thread);
+	check(&c, !wrong, "%lu pages had something after they were taken back", wrong);
+	end(&g);
+}
+
 static void run(unsigned long calls)
 {
 	no_call_fails(calls);
 	each_page_is_measured_once();
+	no_ciphertext_afterwards(calls * 3);
 }
 
 int main(int argc, char **argv)

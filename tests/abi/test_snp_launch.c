@@ -9,6 +9,8 @@
  * that the digest was right, and nobody need sign anything.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -159,6 +161,17 @@ static void terminate(const struct snp_guest *g)
 	      "the guest ends: %s, exit %u", errno_name(-r), g->run->exit_reason);
 }
 
+/* fallocate finds launched pages there, and makes anew what has gone. */
+static void allocates(const struct snp_guest *g)
+{
+	check(&c, !fallocate(g->gmem, FALLOC_FL_KEEP_SIZE, 0, SNP_SIZE), "fallocate of all");
+	check(&c, !memcmp(guest_reads(g, TEXT, true), text, PAGE), "nothing has changed by that");
+	check(&c, !fallocate(g->gmem, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, UNMEASURED, PAGE) &&
+		  !fallocate(g->gmem, FALLOC_FL_KEEP_SIZE, 0, SNP_SIZE),
+	      "fallocate of a hole between launched pages");
+	check(&c, !memcmp(guest_reads(g, TEXT, true), text, PAGE), "nor by that");
+}
+
 static void launched(struct snp_guest *g)
 {
 	uint8_t digest[48];
@@ -176,6 +189,7 @@ static void run(void)
 	launched(&g);
 	snp_run(&g);
 	contents(&g);
+	allocates(&g);
 	terminate(&g);
 	snp_end(&g);
 	launched(&g);

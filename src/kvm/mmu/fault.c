@@ -39,6 +39,7 @@ static void walk_to_last(struct kvm_vcpu *vcpu, gfn_t gfn, struct tdp_iter *last
 {
 	struct tdp_iter it;
 
+	*last = (struct tdp_iter){ .level = PG_LEVEL_4K };	/* nothing is there */
 	for_each_tdp_pte(it, vcpu->kvm, vcpu->mmu.root_sp, gfn, GFN(gfn.v + 1))
 		*last = it;
 }
