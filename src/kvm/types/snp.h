@@ -4,7 +4,7 @@
  * driver's firmware pages; docs/design/snp.md.
  *
  * Any thread; no leaf lock held, not inside RCU.  RMP_FAIL_OVERLAP and
- * RMP_FAIL_INUSE pass, and are tried again in here.
+ * RMP_FAIL_INUSE pass, and are tried again in here, PSMASH's for 100 ms.
  */
 #pragma once
 #include "hw/insn/rmp.h"
@@ -28,7 +28,10 @@ MUST_CHECK int snp_lookup_rmp(struct kvm_module *module, hpa_t page, struct snp_
 MUST_CHECK int rmp_make_private(struct kvm_module *module, hpa_t page, uint64_t gpa, uint8_t level,
 				unsigned asid, bool immutable);
 MUST_CHECK int rmp_make_shared(struct kvm_module *module, hpa_t page, uint8_t level);
-/* PSMASH of the 2 MiB that @page lies in: what the processor answered, never FAIL_INUSE. */
+/*
+ * PSMASH of the 2 MiB that @page lies in: what the processor answered.  RMP_FAIL_INUSE
+ * remains where a vCPU runs with a VMSA among them, which is the guest's to end.
+ */
 MUST_CHECK enum rmp_status snp_psmash(struct kvm_module *module, hpa_t page);
 
 /* SNP_PAGE_RECLAIM, then to the hypervisor.  -EIO; the page must then be leaked. */

@@ -58,15 +58,20 @@ int snp_gmem_prepare(struct kvm *kvm, hpa_t page, gfn_t gfn, uint8_t max_level)
 static uint64_t release(struct kvm *kvm, hpa_t at, hpa_t end)
 {
 	struct kvm_module *module = kvm->module;
+	enum rmp_status st;
 	struct snp_rmp rmp;
 
 	if (snp_lookup_rmp(module, at, &rmp) || !rmp.assigned)
 		return PAGE_SIZE;
 	if (rmp.level == PG_LEVEL_2M && IS_ALIGNED(at.v, SIZE_2M) && end.v - at.v >= SIZE_2M)
 		return rmp_make_shared(module, at, PG_LEVEL_2M) ? 0 : SIZE_2M;
-	/* If it fails, RMPUPDATE will say so. */
-	if (rmp.level == PG_LEVEL_2M && snp_psmash(module, at) != RMP_SUCCESS)
+	st = rmp.level == PG_LEVEL_2M ? snp_psmash(module, at) : RMP_SUCCESS;
+	if (st != RMP_SUCCESS)
 		say(kvm, SNP_WARN_PUNCH, "PSMASH does not split what loses a page", at);
+	/* Of 4K it would find an overlap that does not pass. */
+	if (st == RMP_FAIL_INUSE)
+		return 0;
+	/* If it fails, RMPUPDATE will say so. */
 	return rmp_make_shared(module, at, PG_LEVEL_4K) ? 0 : PAGE_SIZE;
 }
 

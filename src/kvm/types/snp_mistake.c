@@ -44,10 +44,10 @@ void snp_say_launched_before(struct kvm *kvm, gfn_t gfn)
 		 "[firmware ABI 8.17]", (unsigned long long)gfn.v, text);
 }
 
-/* The first page of the range that is not as it was to be. */
-static gfn_t first_wrong(struct kvm *kvm, gfn_t gfn, bool is_private)
+/* The first page of [@gfn, @end) that is not as it was to be, or @end. */
+static gfn_t first_wrong(struct kvm *kvm, gfn_t gfn, gfn_t end, bool is_private)
 {
-	while (kvm_mem_is_private(kvm, gfn) == is_private)
+	while (gfn.v < end.v && kvm_mem_is_private(kvm, gfn) == is_private)
 		gfn.v++;
 	return gfn;
 }
@@ -69,7 +69,7 @@ void snp_check_converted(struct kvm_vcpu *vcpu)
 					    to_private ? KVM_MEMORY_ATTRIBUTE_PRIVATE : 0) ||
 	    !ratelimit_ok(&kvm->module->sev->rmp_warned[SNP_WARN_NOT_CONVERTED], "SEV-SNP"))
 		return;
-	gfn = first_wrong(kvm, start, to_private);
+	gfn = first_wrong(kvm, start, GFN(start.v + npages), to_private);
 	if (gfn.v >= start.v + npages)
 		return;			/* converted in the meantime */
 	describe(kvm, gfn, text, sizeof(text));

@@ -9,8 +9,12 @@
 #include "hw/insn/phys.h"
 #include "hw/insn/psp_snp.h"
 #include "kvm/types/snp.h"
+#include "os/clock.h"
 #include "os/process.h"
 #include "trace/counters.h"
+
+/* Whoever changes an entry is soon done; a vCPU may run on with a VMSA in the 2 MiB. */
+#define PSMASH_WAIT_NS	100000000ull
 
 static hpa_t head_of(hpa_t page)
 {
@@ -85,9 +89,11 @@ int rmp_make_shared(struct kvm_module *module, hpa_t page, uint8_t level)
 
 enum rmp_status snp_psmash(struct kvm_module *module, hpa_t page)
 {
+	uint64_t since = os_monotonic_ns();
 	enum rmp_status st;
 
-	while ((st = psmash(module->hw, head_of(page))) == RMP_FAIL_INUSE)
+	while ((st = psmash(module->hw, head_of(page))) == RMP_FAIL_INUSE &&
+	       os_monotonic_ns() - since < PSMASH_WAIT_NS)
 		os_yield();
 	if (st == RMP_SUCCESS)
 		counter_add(module->counters, COUNTER_PSMASHES, 1);

@@ -30,6 +30,7 @@ static struct record {
 	gfn_t	 gfn;		/* that the hook is about */
 	int	 psmash[2];	/* what it answers, in turn; 0: what the machine says */
 	bool	 smash_first;	/* and yet somebody else has split it */
+	bool	 in_use;	/* RMP_FAIL_INUSE, for as long as it is asked */
 	unsigned nr_psmash;
 	bool	 refuse_update;
 	bool	 uncovered;	/* the machine has no entry */
@@ -48,8 +49,11 @@ enum rmp_status __wrap_psmash(struct hw *hw, hpa_t page)
 {
 	int answer = rec.nr_psmash < ARRAY_SIZE(rec.psmash) ? rec.psmash[rec.nr_psmash] : 0;
 
+	if (!rec.in_use || !rec.nr_psmash)
+		record("psmash");
 	rec.nr_psmash++;
-	record("psmash");
+	if (rec.in_use)
+		return RMP_FAIL_INUSE;
 	if (answer && rec.smash_first)
 		assert_int_equal(__real_psmash(hw, page), RMP_SUCCESS);
 	return answer ? (enum rmp_status)answer : __real_psmash(hw, page);
@@ -449,10 +453,40 @@ static void every_row(void **unused)
 	assert_int_equal(done, facts.nr_rows);
 }
 
+/* A guest can make a VMSA of 2 MiB, and run with a page of it for as long as it likes. */
+static void in_use_for_ever(void **unused)
+{
+	struct an_snp_guest g;
+	uint8_t level;
+	hpa_t page;
+	int idx;
+
+	(void)unused;
+	begin();
+	an_snp_guest_make(&g, 9, 0);
+	page = an_snp_guest_page(&g, AT, &level);
+	rec.text[0] = 0;
+	rec.in_use = true;
+	idx = srcu_read_lock(&g.kvm->srcu);
+	__real_snp_handle_rmp_fault(&g.v->base, GPA(rec.gfn.v << PAGE_SHIFT), ENC_RMP);
+	srcu_read_unlock(&g.kvm->srcu, idx);
+	assert_string_equal(rec.text, "psmash, warning, zap gfn..gfn+511");
+	assert_true(rec.nr_psmash > 2);
+	rec.text[0] = 0;
+	rec.nr_psmash = 0;
+	assert_int_equal(snp_gmem_invalidate(g.kvm, page, HPA(page.v + PAGE_SIZE)).v, page.v);
+	assert_string_equal(rec.text, "psmash, warning");
+	assert_int_equal(counter_read(g.module.counters, COUNTER_LEAKED_PAGES), 1);
+	rec.in_use = false;
+	assert_int_equal(snp_gmem_invalidate(g.kvm, page, HPA(page.v + PAGE_SIZE)).v,
+			 page.v + PAGE_SIZE);
+	an_snp_guest_end(&g);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_row),
+		cmocka_unit_test(every_row), cmocka_unit_test(in_use_for_ever),
 	};
 	int r;
 
