@@ -104,7 +104,7 @@ static int set_param(struct parser *p, const char *value)
 
 static int set_phys_bits(struct parser *p, const char *value)
 {
-	unsigned n;
+	unsigned n = 0;
 	int r = number(p, "phys-bits", value, 36, 52, &n);
 
 	if (!r) {
@@ -116,7 +116,7 @@ static int set_phys_bits(struct parser *p, const char *value)
 
 static int set_phys_reduction(struct parser *p, const char *value)
 {
-	unsigned n;
+	unsigned n = 0;
 	int r = number(p, "phys-reduction", value, 0, 16, &n);
 
 	if (!r) {
@@ -128,7 +128,7 @@ static int set_phys_reduction(struct parser *p, const char *value)
 
 static int set_c_bit(struct parser *p, const char *value)
 {
-	unsigned n;
+	unsigned n = 0;
 	int r = number(p, "c-bit", value, 0, 63, &n);
 
 	if (!r) {
@@ -180,7 +180,7 @@ static int set_trace_file(struct parser *p, const char *value)
 
 static int set_audit(struct parser *p, const char *value)
 {
-	unsigned n;
+	unsigned n = 0;
 	int r = number(p, "audit", value, 0, 1, &n);
 
 	if (!r)
@@ -190,7 +190,7 @@ static int set_audit(struct parser *p, const char *value)
 
 static int set_findings(struct parser *p, const char *value)
 {
-	unsigned n;
+	unsigned n = 0;
 	int r = number(p, "findings", value, 0, 1, &n);
 
 	if (!r)
@@ -200,7 +200,7 @@ static int set_findings(struct parser *p, const char *value)
 
 static int set_host_cpuid(struct parser *p, const char *value)
 {
-	unsigned n;
+	unsigned n = 0;
 	int r = number(p, "host-cpuid", value, 0, 1, &n);
 
 	if (!r)
