@@ -9,6 +9,7 @@
 #include "a_snp.h"
 
 #include "hw/psp/psp_snp_priv.h"
+#include "sync/crowd.h"
 
 #include <stdlib.h>
 
@@ -223,6 +224,63 @@ static void whatever_is_wrong(void **unused)
 		}
 }
 
+/* ---- an entry that changes under the firmware's hands ---- */
+
+#define TAKEN	70u			/* a page of the first row */
+
+struct theft {
+	struct twin	*t;
+	unsigned	 delay, done;
+	enum psp_status	 st;
+};
+
+static void launch_or_steal(void *arg, unsigned who)
+{
+	struct theft *theft = arg;
+	struct twin *t = theft->t;
+
+	if (!who) {
+		theft->st = psp_commands(t->s.hw, PSP_SNP_LAUNCH_UPDATE, t->u, PAGES, &theft->done);
+		return;
+	}
+	for (volatile unsigned i = 0; i < theft->delay; i++)
+		;
+	(void)!snp_firmware_reclaim(t->s.hw, HPA(t->at + TAKEN * PAGE_SIZE), false);
+}
+
+/* Whenever it happens: what has been done is what that many commands do, or all was done before. */
+static void stolen_after(unsigned delay, unsigned *stolen)
+{
+	struct twin *one = a_twin(), *many = a_twin();
+	struct theft theft = { .t = many, .delay = delay };
+	unsigned done;
+
+	crowd_run(2, launch_or_steal, &theft);
+	if (theft.st == PSP_SUCCESS) {
+		assert_int_equal(theft.done, PAGES);
+	} else {
+		assert_int_equal(theft.st, PSP_INVALID_PAGE_STATE);
+		assert_int_equal(theft.done, TAKEN);
+		(*stolen)++;
+		assert_int_equal(snp_firmware_reclaim(one->s.hw, HPA(one->at + TAKEN * PAGE_SIZE),
+						      false), SNP_MOVED);
+	}
+	(void)one_by_one(one, &done);
+	assert_same(one, many);
+	no_twin(one);
+	no_twin(many);
+}
+
+static void an_entry_is_taken(void **unused)
+{
+	unsigned stolen = 0;
+
+	(void)unused;
+	for (unsigned i = 0; i < 24; i++)
+		stolen_after(i * 20000, &stolen);
+	print_message("taken in time: %u of 24\n", stolen);
+}
+
 /* Of no commands at all nothing is asked; others go one by one. */
 static void other_commands(void **unused)
 {
@@ -246,7 +304,8 @@ static void other_commands(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(whatever_is_wrong), cmocka_unit_test(other_commands),
+		cmocka_unit_test(whatever_is_wrong), cmocka_unit_test(an_entry_is_taken),
+		cmocka_unit_test(other_commands),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
