@@ -235,6 +235,17 @@ struct rmp_done snp_rmpquery(struct hw *hw, const struct rmp_target *t, uint64_t
 	return out;
 }
 
+/* VMRUN and #VMEXIT have no way to say that they came at the wrong moment. */
+static bool lock_in_turn(struct hw *hw, hpa_t page, struct rmp_locked *l)
+{
+	enum rmp_lock got;
+
+	while ((got = rmp_lock(hw->frames.rmp, page, false, true, l)) == RMP_LOCK_SAME ||
+	       got == RMP_LOCK_OTHER)
+		sync_relax();
+	return got == RMP_LOCKED;
+}
+
 enum rmp_vmrun snp_vmsa_take(struct hw *hw, hpa_t page, uint16_t asid)
 {
 	enum rmp_vmrun r = RMP_VMRUN_INVALID;
@@ -243,7 +254,7 @@ enum rmp_vmrun snp_vmsa_take(struct hw *hw, hpa_t page, uint16_t asid)
 	struct rmp_page p;
 
 	if (!hw->frames.rmp || !rmp_covers(hw->frames.rmp, page) ||
-	    rmp_lock(hw->frames.rmp, page, false, true, &l) != RMP_LOCKED)
+	    !lock_in_turn(hw, page, &l))
 		return r;
 	p = rmp_page_of(&l);
 	r = rmp_check_structure(&p, RMP_SNP_VMSA_PAGE, asid);
@@ -263,8 +274,8 @@ void snp_vmsa_give(struct hw *hw, hpa_t page)
 	struct rmp_words w;
 	struct rmp_locked l;
 
-	while (rmp_lock(hw->frames.rmp, page, false, true, &l) != RMP_LOCKED)
-		sync_relax();
+	if (!lock_in_turn(hw, page, &l))
+		return;				/* no entry: it was never taken */
 	w = rmp_load(&l, l.page);
 	w.lo &= ~RMP_IN_USE;
 	rmp_store(&l, l.page, w);

@@ -200,6 +200,8 @@ static void hold_or_wait(void *arg, unsigned who)
 			sync_relax();
 		if (who == 1)
 			BUG_ON(snp_firmware_reclaim(h->hw, HPA(AT), false) != SNP_MOVED);
+		else if (who == 2)
+			BUG_ON(snp_vmsa_take(h->hw, HPA(AT + 0x2000), ASID) != RMP_VMRUN_PASS);
 		else
 			snp_vmsa_give(h->hw, HPA(AT + 0x1000));
 		return;
@@ -210,6 +212,15 @@ static void hold_or_wait(void *arg, unsigned who)
 	rmp_unlock(&l);
 }
 
+static void make_vmsa(struct hw *hw, uint64_t a, uint64_t gpa)
+{
+	struct rmp_target t = target(a, gpa, false);
+
+	assert_int_equal(assign(hw, a, gpa, ASID, false), RMP_SUCCESS);
+	assert_int_equal(pvalidate(hw, a, gpa, false, true).eax, RMP_SUCCESS);
+	assert_int_equal(snp_rmpadjust(hw, &t, 0, 0x10001).eax, RMP_SUCCESS);
+}
+
 static void it_waits_for_its_turn(void **unused)
 {
 	struct hw *hw = an_rmp();
@@ -217,14 +228,14 @@ static void it_waits_for_its_turn(void **unused)
 	(void)unused;
 	for (unsigned all = 0; all < 2; all++) {
 		struct held h = { .hw = hw, .all = all };
-		struct rmp_target t = target(AT + 0x1000, GPA_AT, false);
 
-		assert_int_equal(assign(hw, t.hpa.v, GPA_AT, ASID, false), RMP_SUCCESS);
-		assert_int_equal(pvalidate(hw, t.hpa.v, GPA_AT, false, true).eax, RMP_SUCCESS);
-		assert_int_equal(snp_rmpadjust(hw, &t, 0, 0x10001).eax, RMP_SUCCESS);
-		assert_int_equal(snp_vmsa_take(hw, t.hpa, ASID), RMP_VMRUN_PASS);
-		crowd_run(3, hold_or_wait, &h);
-		assert_false(entry_at(hw, t.hpa.v).in_use);
+		make_vmsa(hw, AT + 0x1000, GPA_AT);
+		make_vmsa(hw, AT + 0x2000, GPA_AT + 0x1000);
+		assert_int_equal(snp_vmsa_take(hw, HPA(AT + 0x1000), ASID), RMP_VMRUN_PASS);
+		crowd_run(4, hold_or_wait, &h);
+		assert_false(entry_at(hw, AT + 0x1000).in_use);
+		assert_true(entry_at(hw, AT + 0x2000).in_use);
+		snp_vmsa_give(hw, HPA(AT + 0x2000));
 	}
 	no_machine(hw);
 }
