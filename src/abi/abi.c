@@ -48,6 +48,7 @@ static int create_machine(struct abi *abi)
 		.abi = abi->config.kernel_abi,
 		.params = abi->config.params,
 		.sw_separate = abi->config.sw_separate,
+		.host_map_short_term = abi->config.host_map_short_term,
 		.audit = KVM_AUDIT || abi->config.audit,
 	};
 	int r;

@@ -26,6 +26,7 @@ struct abi_config {
 	unsigned		kernel_abi;	/* KERNEL_ABI() */
 	struct kvm_params	params;
 	bool			audit;		/* VMs, whatever the build says */
+	bool			host_map_short_term;	/* kvm/host/map.h */
 	bool			sw_separate;	/* SW_PROTECTED VMs have separate tables */
 	struct trace_config	trace;		/* its file's name outlives the machine */
 	struct counters		*counters;	/* the caller's, outlive the machine; NULL: its own */

@@ -35,7 +35,7 @@ struct request {
 /* Options that go to the library as they are. */
 static const char *const passed_on[] = {
 	"cpu", "kernel-abi", "param", "phys-bits", "phys-reduction", "c-bit", "cpus",
-	"sw-protected",
+	"sw-protected", "host-map",
 };
 
 static int add_line(struct request *r, const char *key, const char *value)

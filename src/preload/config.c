@@ -151,6 +151,14 @@ static int set_sw_protected(struct parser *p, const char *value)
 	return refuse(p, "sw-protected: '%s' is neither interleaved nor separate", value);
 }
 
+static int set_host_map(struct parser *p, const char *value)
+{
+	p->out->abi.host_map_short_term = !strcmp(value, "short-term");
+	if (p->out->abi.host_map_short_term || !strcmp(value, "upstream"))
+		return 0;
+	return refuse(p, "host-map: '%s' is neither upstream nor short-term", value);
+}
+
 static int set_stats(struct parser *p, const char *value)
 {
 	if (*value != '/')
@@ -220,6 +228,7 @@ static const struct {
 	{ "c-bit", set_c_bit },
 	{ "cpus", set_cpus },
 	{ "sw-protected", set_sw_protected },
+	{ "host-map", set_host_map },
 	{ "stats", set_stats },
 	{ "audit", set_audit },
 	{ "findings", set_findings },

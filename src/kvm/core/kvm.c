@@ -38,9 +38,12 @@ int kvm_core_init(struct kvm *kvm, struct kvm_module *module, void (*destroy)(st
 	r = srcu_init(&kvm->srcu);
 	if (r)
 		goto out_rwlock;
-	r = kvm_memslots_create(kvm);
+	r = module->host_map_short_term ? srcu_init(&kvm->host_maps) : 0;
 	if (r)
 		goto out_srcu;
+	r = kvm_memslots_create(kvm);
+	if (r)
+		goto out_host_maps;
 	r = kvm_attributes_create(kvm);
 	if (r)
 		goto out_memslots;
@@ -49,6 +52,8 @@ int kvm_core_init(struct kvm *kvm, struct kvm_module *module, void (*destroy)(st
 
 out_memslots:
 	kvm_memslots_destroy(kvm);
+out_host_maps:
+	srcu_fini(&kvm->host_maps);
 out_srcu:
 	srcu_fini(&kvm->srcu);
 out_rwlock:
@@ -68,6 +73,7 @@ void kvm_core_fini(struct kvm *kvm)
 		free(kvm->vcpu_chunks[i]);
 	kvm_attributes_destroy(kvm);
 	kvm_memslots_destroy(kvm);
+	srcu_fini(&kvm->host_maps);
 	srcu_fini(&kvm->srcu);
 	rwlock_fini(&kvm->mmu_lock);
 	counters_destroy(kvm->stat);

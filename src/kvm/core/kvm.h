@@ -115,6 +115,7 @@ struct kvm {
 	struct mutex		 slots_lock;	/* RANK_SLOTS */
 	struct rwlock		 mmu_lock;	/* RANK_MMU */
 	struct srcu		 srcu;		/* memslots, vCPUs in host mode */
+	struct srcu		 host_maps;	/* short-term maps (kvm/host/map.h); else unused */
 
 	atomic32_t		 users;		/* [a] VM, vCPU, gmem, stats files */
 	atomic32_t		 dead;		/* [a] kvm_vm_bugged(): all ioctls EIO */
@@ -195,6 +196,7 @@ struct kvm_vcpu {
 	struct lapic	*lapic;		/* [c] NULL: not in the kernel */
 	struct kvm_run	*run;		/* [c] shared with the VMM: read once, check */
 	int		 srcu_idx;	/* [v] */
+	unsigned	 nr_short_maps;	/* [v] sections of kvm->host_maps that are open */
 	uint32_t	 tag;		/* [c] its ASID or VPID */
 	struct kvm_mmu	 mmu;		/* [v] */
 	atomic32_t	 audit_wanted;	/* [a] of its TLB, before it next enters */

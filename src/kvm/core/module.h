@@ -52,6 +52,7 @@ struct kvm_module {
 	struct kvm_params	 params;
 	bool			 sw_separate;		/* SW_PROTECTED has separate tables */
 	uint32_t		 vm_types;		/* bitmap of what may be created */
+	bool			 host_map_short_term;	/* kvm/host/map.h; before any VM */
 	bool			 audit;			/* of VMs, after each change of memory */
 	bool			 enable_mmio_caching;	/* params.mmio_caching and possible */
 	uint8_t			 maxphyaddr;		/* of the host, reduced */

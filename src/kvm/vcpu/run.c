@@ -8,6 +8,7 @@
 
 #include "hw/insn/cpu.h"
 #include "kvm/core/request.h"
+#include "kvm/host/map.h"
 #include "kvm/mmu/audit.h"
 #include "kvm/core/vm_type_ops.h"
 #include "kvm/mmu/mmu.h"
@@ -147,6 +148,7 @@ static int enter_guest(struct vcpu *v)
 		audit_tlb(v, cpu);
 	if (unlikely(vcpu_is_es(v)))
 		kvm->ops->before_entry(b);
+	kvm_vcpu_assert_no_short_map(b);
 
 	srcu_read_unlock(&kvm->srcu, v->base.srcu_idx);
 	if (!may_enter(v)) {
@@ -341,6 +343,7 @@ int vcpu_run(struct vcpu *v)
 	v->base.srcu_idx = srcu_read_lock(&kvm->srcu);
 	vcpu_loaded(v);
 	r = run_locked(v);
+	kvm_vcpu_assert_no_short_map(&v->base);
 	vcpu_sync_to_run(v);
 	save_to_run(v);
 	KVM_VCPU_COUNT(&v->base, fpu_reload);

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * map.h - a guest's page under the host's hand for longer than one access:
+ * spec kvm.md 7.2 and 7.5, docs/design/host-access.md.
+ *
+ *	upstream	a pointer to the shared backing.  Conversions do not wait; the map
+ *			then is of memory that the guest will not look at.
+ *	short-term	(the proposal of 2021, no kernel's behaviour) a section of
+ *			kvm->host_maps, and only of what is shared.  When
+ *			KVM_SET_MEMORY_ATTRIBUTES has returned, no map of before is left.
+ *
+ * Which: module->host_map_short_term.
+ */
+#pragma once
+#include "base/log.h"
+#include "kvm/host/access.h"
+
+/* Of zeros: nothing is mapped.  On the vCPU's thread. */
+struct kvm_guest_map {
+	void	*host;		/* the page, NULL: none; go by kvm_map_read() and kvm_map_write() */
+	gfn_t	 gfn;
+	int	 section;	/* short-term: of kvm->host_maps */
+};
+
+/*
+ * The page @gfn of address space 0, for reading and writing.  The vCPU's mutex and SRCU
+ * are held.  -EINVAL: no slot, a read-only one, no host memory for writing;
+ * -EFAULT, short-term only: the page is private.  May block on host memory.
+ *
+ * Short-term: ends before the vCPU enters and before it returns to user space
+ * (kvm_vcpu_assert_no_short_map()); inside, no lock that a conversion takes.
+ */
+MUST_CHECK int kvm_vcpu_map(struct kvm_vcpu *vcpu, gfn_t gfn, struct kvm_guest_map *map);
+/* @dirty: what the slot now there logs.  Of what is not mapped: nothing. */
+void kvm_vcpu_unmap(struct kvm_vcpu *vcpu, struct kvm_guest_map *map, bool dirty);
+
+/*
+ * [@at, @at + @len) of the page.  -EFAULT: the VMM has unmapped it meanwhile, or by
+ * the RMP it is a guest's; also when nothing is mapped.
+ */
+MUST_CHECK int kvm_map_read(const struct kvm_guest_map *map, size_t at, void *data, size_t len);
+MUST_CHECK int kvm_map_write(const struct kvm_vcpu *vcpu, const struct kvm_guest_map *map,
+			     size_t at, const void *data, size_t len);
+
+/* The vCPU enters, or leaves KVM_RUN: the VMM may now be the one who converts. */
+static inline void kvm_vcpu_assert_no_short_map(const struct kvm_vcpu *vcpu)
+{
+	BUG_ON(vcpu->nr_short_maps);
+}
+
+/*
+ * Attributes have changed, and nested entries of the old ones are gone: waits until who
+ * mapped a page before has unmapped it.  slots_lock held, no mmu_lock, in no map.
+ */
+static inline void kvm_wait_for_short_maps(struct kvm *kvm)
+{
+	if (unlikely(kvm->module->host_map_short_term))
+		srcu_synchronize(&kvm->host_maps);
+}
