@@ -80,6 +80,7 @@ struct vm {
 };
 
 static struct vm *now;
+static bool is_short_term;		/* the page is mapped for each use, not for all of the exit */
 
 static void see(uint64_t what)
 {
@@ -233,11 +234,13 @@ static void exits(void *arg)
 			see_page_state_change(b->run);
 		else
 			see_io(v);
+		kvm_vcpu_assert_no_short_map(b);
 		CORO_STEP();
 		r = v->complete(v);
 	}
 	see((uint64_t)r);
 	sev_es_before_entry(b);
+	kvm_vcpu_assert_no_short_map(b);
 	srcu_read_unlock(&b->kvm->srcu, b->srcu_idx);
 }
 
@@ -270,6 +273,8 @@ static struct vm *create(unsigned version)
 	v->svm = (struct svm_control){ .np_control = SVM_NP_SEV | SVM_NP_SEV_ES,
 				       .ghcb_gpa = P(PAGE_GFN) };
 	v->pio_data = calloc(1, PAGE_SIZE);
+	if (is_short_term)
+		world_map_short_term(w);
 	world_add_slot(w, 0, PAGE_GFN, 2, NULL);
 	m->page = world_memory_of(w, 0);
 	m->outside = m->page + PAGE_SIZE;
@@ -324,7 +329,7 @@ static void is_one_of_both(void *arg, uint64_t n)
 			 (unsigned long long)n);
 }
 
-static void run_case(const struct a_case *c)
+static void run_in_mode(const struct a_case *c)
 {
 	struct expected e = { .c = c };
 	struct vm *m;
@@ -340,6 +345,14 @@ static void run_case(const struct a_case *c)
 	world_sweep(m->w, kvm, guest, is_one_of_both, &e);
 	INTER_ALL(INTER_MAX_STEPS);
 	destroy(m);
+}
+
+static void run_case(const struct a_case *c)
+{
+	is_short_term = false;
+	run_in_mode(c);
+	is_short_term = true;
+	run_in_mode(c);
 }
 
 static void ghcb1_a_request_is_of_one_moment(void **unused)

@@ -187,6 +187,12 @@ struct world *world_create_snp(uint32_t gmem_order)
 	return w;
 }
 
+void world_map_short_term(struct world *w)
+{
+	assert_int_equal(srcu_init(&w->kvm.host_maps), 0);
+	w->module.host_map_short_term = true;
+}
+
 void world_destroy(struct world *w)
 {
 	const char *wrong;

@@ -40,6 +40,8 @@ struct world *world_create_separate(void);
 /* An SNP guest as far as its memory goes, with ASID WORLD_ASID; no encryption, no firmware. */
 #define WORLD_ASID	3
 struct world *world_create_snp(uint32_t gmem_order);
+/* From now on as with --host-map=short-term. */
+void world_map_short_term(struct world *w);
 void world_destroy(struct world *w);
 /* Without cmocka, for where no system call may be made. */
 struct world *world_make(bool private_mem);

@@ -2,8 +2,9 @@
 /*
  * sev_ghcb.c - VMGEXIT: what a SEV-ES guest asks of KVM.  GHCB specification 4.
  *
- * The page is "mapped" from the exit until the next entry: registers go back
- * only then, SW_EXITINFO1 and 2 at once.
+ * A request lasts from the exit to the next entry: registers go back only then,
+ * SW_EXITINFO1 and 2 at once.  The page is mapped as long, short-term maps
+ * for each use.
  */
 #include "kvm/types/sev_ghcb.h"
 
@@ -11,7 +12,7 @@
 #include <string.h>
 
 #include "kvm/core/request.h"
-#include "kvm/host/access.h"
+#include "kvm/host/map.h"
 #include "kvm/types/sev_vcpu.h"
 #include "kvm/vcpu/backend.h"
 #include "kvm/vcpu/exits.h"
@@ -23,18 +24,35 @@ static void mark(struct sev_ghcb *g, enum ghcb_offset field)
 	g->valid[field / 8 / 64] |= BIT(field / 8 % 64);
 }
 
-/* Memory that has gone meanwhile takes the answer with it. */
-static void put(struct kvm_vcpu *vcpu, unsigned at, const void *data, size_t len)
+/* The page again, where maps do not outlive a use. */
+static int map_again(struct kvm_vcpu *vcpu)
 {
-	const struct sev_ghcb *g = &to_sev_vcpu(vcpu)->ghcb;
+	struct sev_ghcb *g = &to_sev_vcpu(vcpu)->ghcb;
 
-	if (kvm_write_guest(vcpu->kvm, GPA(g->gpa.v + at), data, len))
-		return;
+	if (likely(!vcpu->kvm->module->host_map_short_term))
+		return 0;
+	return kvm_vcpu_map(vcpu, gpa_to_gfn(g->gpa), &g->map);
+}
+
+static void used(struct kvm_vcpu *vcpu, bool dirty)
+{
+	if (unlikely(vcpu->kvm->module->host_map_short_term))
+		kvm_vcpu_unmap(vcpu, &to_sev_vcpu(vcpu)->ghcb.map, dirty);
+}
+
+/* A page that has gone meanwhile, short-term also one that is private now, takes the answer with it. */
+void ghcb_put(struct kvm_vcpu *vcpu, unsigned at, const void *data, size_t len)
+{
+	int r = map_again(vcpu);
+
+	if (!r)
+		r = kvm_map_write(vcpu, &to_sev_vcpu(vcpu)->ghcb.map, at, data, len);
+	used(vcpu, !r);
 }
 
 static void put_valid(struct kvm_vcpu *vcpu)
 {
-	put(vcpu, GHCB_VALID, to_sev_vcpu(vcpu)->ghcb.valid, sizeof(uint64_t) * 2);
+	ghcb_put(vcpu, GHCB_VALID, to_sev_vcpu(vcpu)->ghcb.valid, sizeof(uint64_t) * 2);
 }
 
 void ghcb_answer(struct kvm_vcpu *vcpu, uint64_t info1, uint64_t info2)
@@ -47,7 +65,7 @@ void ghcb_answer(struct kvm_vcpu *vcpu, uint64_t info1, uint64_t info2)
 	mark(g, GHCB_EXITINFO2);
 	g->info[0] = info1;
 	g->info[1] = info2;
-	put(vcpu, GHCB_EXITINFO1, info, sizeof(info));
+	ghcb_put(vcpu, GHCB_EXITINFO1, info, sizeof(info));
 	put_valid(vcpu);
 }
 
@@ -63,9 +81,13 @@ static bool map(struct kvm_vcpu *vcpu, gpa_t gpa)
 	struct sev_ghcb *g = &to_sev_vcpu(vcpu)->ghcb;
 
 	SYNC_POINT(ghcb_before_copy);
-	if (!kvm_guest_is_writable(vcpu->kvm, gpa, PAGE_SIZE) ||
-	    kvm_read_guest(vcpu->kvm, gpa, g->copy.bytes, PAGE_SIZE))
+	if (kvm_vcpu_map(vcpu, gpa_to_gfn(gpa), &g->map))
 		return false;
+	if (kvm_map_read(&g->map, 0, g->copy.bytes, PAGE_SIZE)) {
+		kvm_vcpu_unmap(vcpu, &g->map, false);
+		return false;
+	}
+	used(vcpu, false);
 	SYNC_POINT(ghcb_copied);
 	g->is_mapped = true;
 	g->gpa = gpa;
@@ -216,8 +238,8 @@ static void put_registers(struct kvm_vcpu *vcpu)
 	struct sev_ghcb *g = &to_sev_vcpu(vcpu)->ghcb;
 
 	static_assert(GHCB_RDX == GHCB_RCX + 8 && GHCB_RBX == GHCB_RCX + 16, "side by side");
-	put(vcpu, GHCB_RAX, &gpr[X86_RAX], sizeof(gpr[X86_RAX]));
-	put(vcpu, GHCB_RCX, three, sizeof(three));
+	ghcb_put(vcpu, GHCB_RAX, &gpr[X86_RAX], sizeof(gpr[X86_RAX]));
+	ghcb_put(vcpu, GHCB_RCX, three, sizeof(three));
 	mark(g, GHCB_RAX);
 	mark(g, GHCB_RCX);
 	mark(g, GHCB_RDX);
@@ -241,6 +263,7 @@ void sev_es_before_entry(struct kvm_vcpu *vcpu)
 		   g->info[0], g->info[1]);
 	put_registers(vcpu);
 	ghcb_drop_scratch(g);
+	kvm_vcpu_unmap(vcpu, &g->map, true);
 	g->is_mapped = false;
 }
 

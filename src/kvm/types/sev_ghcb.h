@@ -14,6 +14,7 @@
 #include "base/addr.h"
 #include "base/macros.h"
 #include "base/page.h"
+#include "kvm/host/map.h"
 
 struct kvm_vcpu;
 struct vcpu;
@@ -118,7 +119,8 @@ struct ghcb_psc {
 
 /* [v] all of it. */
 struct sev_ghcb {
-	bool		 is_mapped;	/* from the exit to the next entry */
+	bool		 is_mapped;	/* a request, from the exit to the next entry */
+	struct kvm_guest_map map;	/* upstream: as long; short-term: none between uses */
 	gpa_t		 gpa;
 	gpa_t		 registered;	/* SNP: where its pages are, 0: nowhere yet */
 	uint64_t	 info[2];	/* SW_EXITINFO1 and 2 that the guest finds */
@@ -138,6 +140,8 @@ int ghcb_terminate(struct vcpu *v);
 /* A vCPU that the MSR holds is let go. */
 void ghcb_msr_sipi(struct vcpu *v);
 
+/* @len bytes at @at of the page of the request under way; what is there no more gets none. */
+void ghcb_put(struct kvm_vcpu *vcpu, unsigned at, const void *data, size_t len);
 /* SW_EXITINFO1 and 2, as the guest finds them. */
 void ghcb_answer(struct kvm_vcpu *vcpu, uint64_t info1, uint64_t info2);
 /* The answer "no".  1. */

@@ -92,8 +92,8 @@ void ghcb_scratch_changed(struct vcpu *v, uint32_t at, uint32_t len)
 {
 	const struct ghcb_scratch *s = &ghcb_of(v)->scratch;
 
-	if (!s->is_outside && kvm_write_guest(v->base.kvm, GPA(s->gpa.v + at), s->data + at, len))
-		return;
+	if (!s->is_outside)
+		ghcb_put(&v->base, (unsigned)(s->gpa.v & ~PAGE_MASK) + at, s->data + at, len);
 }
 
 /* Devices in the kernel: 8 bytes at a time, until one is not theirs. */

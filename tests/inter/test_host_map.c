@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * test_host_map.c - a page under the host's hand while another thread makes it private.
+ *
+ * HOST-1 (--host-map=short-term): when KVM_SET_MEMORY_ATTRIBUTES has returned nobody has
+ * mapped a page that it made private, for reading or for writing, and nobody can.
+ * Upstream it does not wait: the map is of the shared backing, which the guest does not see.
+ */
+#include "world.h"
+
+#include <errno.h>
+
+#include "kvm/core/attr.h"
+#include "kvm/host/map.h"
+
+#define PAGE	5
+#define UNDER_WAY 1		/* conversion.r before it returns */
+
+struct use {
+	struct world	*w;
+	struct conversion c;
+	bool		 writes;
+	bool		 was_private;	/* mapped when the conversion had returned */
+	int		 r;
+};
+
+static void look(struct use *u)
+{
+	u->was_private |= u->c.r != UNDER_WAY;
+}
+
+/* What KVM does with a page between two steps of a vCPU. */
+static void uses(void *arg)
+{
+	struct use *u = arg;
+	struct kvm *kvm = &u->w->kvm;
+	struct kvm_vcpu *vcpu = &u->w->vcpus[0]->base;
+	struct kvm_guest_map map;
+	char data[8] = "by kvm";
+
+	vcpu->srcu_idx = srcu_read_lock(&kvm->srcu);
+	u->r = kvm_vcpu_map(vcpu, GFN(PAGE), &map);
+	if (!u->r) {
+		look(u);
+		SYNC_POINT(test_has_mapped);
+		u->r = u->writes ? kvm_map_write(vcpu, &map, 0, data, sizeof(data))
+				 : kvm_map_read(&map, 0, data, sizeof(data));
+		look(u);
+		kvm_vcpu_unmap(vcpu, &map, u->writes);
+	}
+	kvm_vcpu_assert_no_short_map(vcpu);
+	srcu_read_unlock(&kvm->srcu, vcpu->srcu_idx);
+}
+
+/* In the arena: a sweep puts it back too. */
+static struct use *create(bool short_term, bool writes)
+{
+	struct world *w = world_create(true);
+	struct use *u = calloc(1, sizeof(*u));
+
+	assert_non_null(u);
+	if (short_term)
+		world_map_short_term(w);
+	world_add_slot(w, 0, 0, 16, NULL);
+	world_fault_in(w, 1, PAGE, PFERR_WRITE);
+	*u = (struct use){ .w = w, .writes = writes };
+	u->c = (struct conversion){ .w = w, .gfn = 4, .n = 4, .attrs = PRIV, .r = UNDER_WAY };
+	return u;
+}
+
+static void destroy(struct use *u)
+{
+	struct world *w = u->w;
+
+	free(u);
+	world_destroy(w);
+}
+
+static void nobody_had_it(void *arg, uint64_t n)
+{
+	struct use *u = arg;
+
+	assert_int_equal(u->c.r, 0);
+	assert_true(u->r == 0 || u->r == -EFAULT);
+	if (u->was_private)
+		fail_msg("step %llu: mapped, and the conversion had returned", (unsigned long long)n);
+}
+
+static void host1_no_map_outlives_a_conversion(void **unused)
+{
+	(void)unused;
+	for (int turn = 0; turn < 4; turn++) {
+		struct use *u = create(true, turn & 2);
+
+		INTER_THREAD(mapper, uses, u);
+		INTER_THREAD(converter, do_conversion, &u->c);
+		world_sweep(u->w, turn & 1 ? mapper : converter, turn & 1 ? converter : mapper,
+			    nobody_had_it, u);
+		INTER_ALL(INTER_MAX_STEPS);
+		destroy(u);
+	}
+}
+
+/* It waits with everything done: only for those who came before. */
+static void host1_it_waits_and_goes_on(void **unused)
+{
+	(void)unused;
+	for (int writes = 0; writes < 2; writes++) {
+		struct use *u = create(true, writes), later = *u;
+
+		INTER_THREAD(mapper, uses, u);
+		INTER_THREAD(converter, do_conversion, &u->c);
+		INTER_TO(mapper, test_has_mapped);
+		(void)INTER_TRY(converter);
+		assert_int_equal(u->c.r, UNDER_WAY);
+		assert_true(kvm_mem_is_private(&u->w->kvm, GFN(PAGE)));
+		assert_false(world_is_mapped_anywhere(u->w, PAGE));
+		INTER_END(mapper);
+		INTER_END(converter);
+		assert_int_equal(u->r, 0);
+		assert_int_equal(u->c.r, 0);
+		assert_false(u->was_private);
+		INTER_THREAD(next, uses, &later);
+		INTER_END(next);
+		assert_int_equal(later.r, -EFAULT);
+		destroy(u);
+	}
+}
+
+static void upstream_it_does_not_wait(void **unused)
+{
+	struct use *u = create(false, true), later = *u;
+
+	(void)unused;
+	INTER_THREAD(mapper, uses, u);
+	INTER_THREAD(converter, do_conversion, &u->c);
+	INTER_TO(mapper, test_has_mapped);
+	INTER_END(converter);
+	assert_int_equal(u->c.r, 0);
+	assert_true(kvm_mem_is_private(&u->w->kvm, GFN(PAGE)));
+	assert_false(world_is_mapped_anywhere(u->w, PAGE));
+	INTER_END(mapper);
+	assert_int_equal(u->r, 0);
+	assert_true(u->was_private);
+	assert_string_equal((char *)world_memory_of(u->w, 0) + P(PAGE), "by kvm");
+	/* Nor does it keep anybody from mapping. */
+	INTER_THREAD(next, uses, &later);
+	INTER_END(next);
+	assert_int_equal(later.r, 0);
+	destroy(u);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(host1_no_map_outlives_a_conversion),
+		cmocka_unit_test(host1_it_waits_and_goes_on),
+		cmocka_unit_test(upstream_it_does_not_wait),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
