@@ -83,7 +83,7 @@ static struct world *make_on(const struct hw_config *machine, const struct vm_ty
 	kvm->vm_type = ops->vm_type;
 	kvm->has_private_mem = ops->has_private_mem;
 	kvm->nr_address_spaces = ops->has_private_mem ? 1 : 2;
-	kvm->pre_fault_allowed = true;
+	atomic32_store(&kvm->pre_fault_allowed, 1);
 	if (kvm_core_init(kvm, &w->module, last_put) || kvm_mmu_init_vm(kvm) || ops->vm_init(kvm))
 		return NULL;
 	mutex_lock(&kvm->lock);

@@ -44,8 +44,8 @@ MUST_CHECK enum rmp_status snp_rmpquery_operands(uint64_t rdx, uint8_t vmpl);
 MUST_CHECK struct rmp_done snp_rmpquery(struct hw *hw, const struct rmp_target *t, uint64_t rdx);
 
 /*
- * VMRUN takes the VMSA and #VMEXIT gives it back, each when the 2 MiB is its to lock; meanwhile RMPUPDATE of the
- * page fails and accesses to it fault (15.36.12).
+ * VMRUN takes the VMSA and #VMEXIT gives it back, each when the 2 MiB is its to
+ * lock; meanwhile RMPUPDATE of the page fails and accesses to it fault (15.36.12).
  */
 MUST_CHECK enum rmp_vmrun snp_vmsa_take(struct hw *hw, hpa_t page, uint16_t asid);
 void snp_vmsa_give(struct hw *hw, hpa_t page);

@@ -106,7 +106,7 @@ struct kvm {
 	uint32_t		 vm_type;	/* [c] KVM_X86_*_VM */
 	bool			 has_private_mem;	/* [c] */
 	bool			 has_protected_state;	/* [c] */
-	bool			 pre_fault_allowed;
+	atomic32_t		 pre_fault_allowed;	/* [a] an SNP guest's launch ends while others ask */
 	int			 owner_pid;	/* [c] the "mm" that may use it */
 	int			 creator;	/* [c] thread that made it, as statistics name it */
 	unsigned		 nr_address_spaces;	/* [c] 1 or 2 */

@@ -294,7 +294,7 @@ static int finish_with(struct kvm *kvm, struct kvm_sev_cmd *cmd,
 	memcpy(finish.host_data, p->host_data, sizeof(finish.host_data));
 	r = sev_issue_cmd(kvm, PSP_SNP_LAUNCH_FINISH, &finish, &cmd->error);
 	if (!r)
-		kvm->pre_fault_allowed = true;
+		atomic32_store_release(&kvm->pre_fault_allowed, 1);
 	return r;
 }
 

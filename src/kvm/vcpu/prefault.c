@@ -36,7 +36,7 @@ static int prefault_one(struct vcpu *v, gpa_t gpa)
 	uint64_t ec;
 	int r;
 
-	if (!kvm->pre_fault_allowed)
+	if (!atomic32_load_acquire(&kvm->pre_fault_allowed))
 		return -EOPNOTSUPP;
 	/* The attribute says which half is meant. */
 	if (kvm_gfn_is_alias(kvm, gpa_to_gfn(gpa)) && kvm->module->abi > KERNEL_ABI_6_12)

@@ -141,7 +141,7 @@ static void set_type(struct kvm *kvm, const struct vm_type_ops *ops)
 	kvm->vm_type = ops->vm_type;
 	kvm->has_private_mem = ops->has_private_mem;
 	kvm->has_protected_state = ops->has_protected_state;
-	kvm->pre_fault_allowed = ops->pre_fault_at_once;
+	atomic32_store(&kvm->pre_fault_allowed, ops->pre_fault_at_once);
 	kvm->nr_address_spaces = ops->has_private_mem ? 1 : KVM_MAX_ADDRESS_SPACES;
 	kvm->owner_pid = os_pid();
 	kvm->creator = os_tid();

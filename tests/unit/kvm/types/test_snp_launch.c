@@ -194,7 +194,7 @@ static void test_pages_of_a_vm(void **state)
 	assert_true(e.assigned && e.vmsa && e.validated && !e.immutable);
 	assert_int_equal(e.asid, sev->asid);
 	assert_true(e.gpa == SNP_VMSA_GPA);
-	assert_true(g.kvm->pre_fault_allowed);
+	assert_true(atomic32_load(&g.kvm->pre_fault_allowed));
 	kvm_put(g.kvm);
 	kvm_gmem_release(g.gmem);
 	kvm_put(g.kvm);
