@@ -64,7 +64,7 @@ static long in_mappings(const struct snp_guest *g, const struct needle *n)
 static int in_child(const struct needle *n)
 {
 	pid_t pid = fork();
-	int status;
+	int status = 0;
 
 	if (!pid)
 		_exit((scan_process(n) ? 1 : 0) | (scan_descriptors(n) ? 2 : 0));
