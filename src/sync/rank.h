@@ -26,6 +26,9 @@ enum lock_rank {
 	RANK_IOAPIC,		/* the I/O APIC				spin   */
 	RANK_PIC,		/* the two 8259s			spin   */
 	RANK_APIC_MAP,		/* kvm->irq: making the APIC map	mutex  */
+	RANK_GPC_REFRESH,	/* a long-term map is looked up		mutex  */
+	RANK_GPC_LIST,		/* a VM's long-term maps			mutex  */
+	RANK_GPC,		/* one of them				rwlock */
 	RANK_GMEM,		/* a guest_memfd's invalidate lock	rwlock */
 	RANK_GMEM_PREPARE,	/* pages of it become a guest's		mutex  */
 	RANK_PSP,		/* the secure processor's mailbox	rwlock */

@@ -22,6 +22,8 @@ int kvm_core_init(struct kvm *kvm, struct kvm_module *module, void (*destroy)(st
 	kvm->destroy = destroy;
 	mutex_init(&kvm->lock, "kvm->lock", RANK_VM);
 	mutex_init(&kvm->slots_lock, "kvm->slots_lock", RANK_SLOTS);
+	mutex_init(&kvm->gpc_lock, "kvm->gpc_lock", RANK_GPC_LIST);
+	list_init(&kvm->gpcs);
 	spin_init(&kvm->mn.lock, "kvm->mn.lock", RANK_LEAF);
 	waitq_init(&kvm->mn.drained);
 	spin_init(&kvm->mmu.pages_lock, "kvm->mmu.pages_lock", RANK_TDP_PAGES);
@@ -60,6 +62,7 @@ out_rwlock:
 	rwlock_fini(&kvm->mmu_lock);
 out_mutex:
 	counters_destroy(kvm->stat);
+	mutex_fini(&kvm->gpc_lock);
 	mutex_fini(&kvm->slots_lock);
 	mutex_fini(&kvm->lock);
 	return r;
@@ -77,6 +80,7 @@ void kvm_core_fini(struct kvm *kvm)
 	srcu_fini(&kvm->srcu);
 	rwlock_fini(&kvm->mmu_lock);
 	counters_destroy(kvm->stat);
+	mutex_fini(&kvm->gpc_lock);
 	mutex_fini(&kvm->slots_lock);
 	mutex_fini(&kvm->lock);
 }

@@ -124,6 +124,8 @@ struct kvm {
 	struct kvm_attributes	*attributes;	/* [S] kvm/core/attr.c */
 	struct kvm_invalidation	 inv;		/* [m] */
 	struct kvm_mn		 mn;
+	struct mutex		 gpc_lock;	/* RANK_GPC_LIST */
+	struct list		 gpcs;		/* [gpc_lock] active ones, kvm/host/pfncache.h */
 	struct kvm_mmu_vm	 mmu;
 	struct kvm		*next_vm;	/* kvm/core/host_map.h */
 	uint64_t		 birth;		/* number in that list; 0: not in it */

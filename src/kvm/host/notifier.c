@@ -6,6 +6,7 @@
 #include "kvm/core/memslot.h"
 #include "kvm/core/request.h"
 #include "kvm/core/vm_type_ops.h"
+#include "kvm/host/pfncache.h"
 #include "kvm/mmu/mmu.h"
 #include "sync/wait.h"
 
@@ -98,6 +99,9 @@ NO_LOCK_ANALYSIS static void vm_begin(struct kvm *kvm, const struct kvm_host_cha
 	for (size_t i = 0; TRACE_IS_ON(kvm->module->trace) && i < c->nr; i++)
 		TRACE(kvm->module->trace, kvm_unmap_hva_range, c->ranges[i].start, c->ranges[i].end);
 	kvm_memslots_block(kvm);
+	/* After the count, which a refresh looks at; before mmu_lock. */
+	for (size_t i = 0; i < c->nr; i++)
+		kvm_gpc_invalidate(kvm, c->ranges[i].start, c->ranges[i].end);
 	idx = srcu_read_lock(&kvm->srcu);
 	while (part_next(&it, &part)) {
 		if (!begun) {

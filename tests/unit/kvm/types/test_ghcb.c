@@ -6,6 +6,7 @@
 
 #include <errno.h>
 
+#include "kvm/core/attr.h"
 #include "kvm/vcpu/irq.h"
 
 #define BUFFER		(GHCB_AT + GHCB_BUFFER)
@@ -377,6 +378,53 @@ static void without_a_page_the_guest_goes_on(void **unused)
 	a_guest_free(&g);
 }
 
+/* Where the page is now, or was at the exit; docs/facts/host-map.tsv. */
+static void answers_go_where_the_page_is_mapped(void **unused)
+{
+	static const struct {
+		bool	 short_term, is_private;
+		uint32_t flags;
+		bool	 arrives;
+	} rows[] = {
+		{ false, false, 0, true }, { true, false, 0, true },
+		{ false, true, 0, true }, { true, true, 0, false },
+		{ false, false, KVM_MEMSLOT_INVALID, true }, { true, false, KVM_MEMSLOT_INVALID, false },
+	};
+	const gfn_t at = GFN(GHCB_AT >> PAGE_SHIFT), end = GFN(at.v + 1);
+
+	(void)unused;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct a_guest g;
+		struct kvm *kvm;
+
+		a_guest_make(&g, 2, false);
+		kvm = g.a.kvm;
+		kvm->module->host_map_short_term = rows[i].short_term;
+		assert_int_equal(srcu_init(&kvm->host_maps), 0);
+		a_guest_asks(&g, SVM_EXIT_WBINVD, 0, 0);
+		assert_int_equal(a_guest_exits(&g), 1);
+		kvm_vcpu_assert_no_short_map(&g.v->base);
+		/* To user space and back. */
+		srcu_read_unlock(&kvm->srcu, g.v->base.srcu_idx);
+		mutex_lock(&kvm->slots_lock);
+		if (rows[i].is_private) {
+			assert_int_equal(kvm_attributes_prepare(kvm, at, end,
+								KVM_MEMORY_ATTRIBUTE_PRIVATE), 0);
+			kvm_attributes_store(kvm, at, end, KVM_MEMORY_ATTRIBUTE_PRIVATE);
+		}
+		mutex_unlock(&kvm->slots_lock);
+		g.v->base.srcu_idx = srcu_read_lock(&kvm->srcu);
+		g.slot.flags = rows[i].flags;
+		g.v->state.gpr[X86_RAX] = 0x1234;
+		a_guest_enters(&g);
+		kvm_vcpu_assert_no_short_map(&g.v->base);
+		assert_null(g.es.ghcb.map.host);
+		assert_int_equal(a_guest_get(&g, GHCB_RAX), rows[i].arrives ? 0x1234 : 0);
+		g.slot.flags = 0;
+		a_guest_free(&g);
+	}
+}
+
 /* #GP of RDMSR and WRMSR is the guest's handler's to raise. */
 static void a_refused_msr_is_an_exception_in_the_answer(void **unused)
 {
@@ -507,6 +555,7 @@ int main(void)
 		cmocka_unit_test(strings_go_out_in_pages),
 		cmocka_unit_test(registers_come_and_go),
 		cmocka_unit_test(without_a_page_the_guest_goes_on),
+		cmocka_unit_test(answers_go_where_the_page_is_mapped),
 		cmocka_unit_test(a_refused_msr_is_an_exception_in_the_answer),
 		cmocka_unit_test(the_jump_table),
 		cmocka_unit_test(sipi_ends_a_hold),

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "kvm/host/pfncache.h"
+
+#include <errno.h>
+
+#include "hw/insn/phys.h"
+#include "hw/insn/rmp.h"
+#include "hw/insn/view.h"
+#include "kvm/mmu/mmu.h"
+#include "os/uaccess.h"
+#include "sync/wait.h"
+
+int kvm_gpc_init(struct gfn_to_pfn_cache *gpc, struct kvm *kvm)
+{
+	*gpc = (struct gfn_to_pfn_cache){ .kvm = kvm, .page = HPA_INVALID };
+	mutex_init(&gpc->refresh_lock, "gpc->refresh_lock", RANK_GPC_REFRESH);
+	return rwlock_init(&gpc->lock, "gpc->lock", RANK_GPC);
+}
+
+void kvm_gpc_fini(struct gfn_to_pfn_cache *gpc)
+{
+	rwlock_fini(&gpc->lock);
+	mutex_fini(&gpc->refresh_lock);
+}
+
+static bool fits(gpa_t gpa, size_t len)
+{
+	return (gpa.v & ~PAGE_MASK) + len <= PAGE_SIZE;
+}
+
+bool kvm_gpc_check(const struct gfn_to_pfn_cache *gpc, size_t len)
+{
+	return gpc->active && gpc->generation == kvm_memslots_generation(gpc->kvm, 0) &&
+	       gpc->hva.v && fits(gpc->gpa, len) && gpc->valid;
+}
+
+static char *address(const struct gfn_to_pfn_cache *gpc)
+{
+	return (char *)(uintptr_t)gpc->hva.v + (gpc->gpa.v & ~PAGE_MASK);
+}
+
+int kvm_gpc_read(const struct gfn_to_pfn_cache *gpc, size_t at, void *data, size_t len)
+{
+	return os_copy_from(data, address(gpc) + at, len) ? -EFAULT : 0;
+}
+
+int kvm_gpc_write(const struct gfn_to_pfn_cache *gpc, size_t at, const void *data, size_t len)
+{
+	if (unlikely(rmp_host_store_at(gpc->kvm->module->hw, address(gpc) + at, false)))
+		return -EFAULT;
+	return os_copy_to(address(gpc) + at, data, len) ? -EFAULT : 0;
+}
+
+void kvm_gpc_mark_dirty(const struct gfn_to_pfn_cache *gpc)
+{
+	kvm_mark_page_dirty_in_slot(gpc->slot, gpa_to_gfn(gpc->gpa));
+}
+
+static bool is_changing(struct kvm *kvm)
+{
+	bool is;
+
+	spin_lock(&kvm->mn.lock);
+	is = kvm->mn.active_invalidate_count;
+	spin_unlock(&kvm->mn.lock);
+	return is;
+}
+
+/*
+ * A change that has told this cache before it was valid: it is still under way, or has
+ * ended and moved the sequence.  In this order: the sequence moves first.
+ */
+static bool was_disturbed(struct kvm *kvm, uint64_t seq)
+{
+	return is_changing(kvm) || kvm_mmu_invalidate_snapshot(kvm) != seq;
+}
+
+/* Always for writing.  HPA_INVALID: there is no such page. */
+static hpa_t find_page(struct kvm *kvm, hva_t hva)
+{
+	void *host = (void *)(uintptr_t)hva.v;
+
+	if (!view_is_hidden(kvm->module->hw, host) && !os_prefault(host, true))
+		return HPA_INVALID;
+	return phys_publish(kvm->module->hw, host);
+}
+
+/* gpc->lock is dropped meanwhile, for the host may have to be waited for. */
+NO_LOCK_ANALYSIS static int look_up(struct gfn_to_pfn_cache *gpc)
+{
+	struct kvm *kvm = gpc->kvm;
+	hva_t hva = gpc->hva;
+	uint64_t seq;
+	hpa_t page;
+
+	/* The new gpa with the old page is never seen. */
+	gpc->valid = false;
+	do {
+		write_unlock(&gpc->lock);
+		waitq_wait(&kvm->mn.drained, !is_changing(kvm));
+		seq = kvm_mmu_invalidate_snapshot(kvm);
+		page = find_page(kvm, hva);
+		SYNC_POINT(gpc_looked_up);
+		write_lock(&gpc->lock);
+	} while (hpa_is_valid(page) && was_disturbed(kvm, seq));
+	gpc->page = page;
+	gpc->valid = hpa_is_valid(page);
+	return gpc->valid ? 0 : -EFAULT;
+}
+
+/* The slot again, if it may be another one.  False: there is none. */
+static bool find_address(struct gfn_to_pfn_cache *gpc, gpa_t gpa)
+{
+	uint64_t generation = kvm_memslots_generation(gpc->kvm, 0);
+	gfn_t gfn = gpa_to_gfn(gpa);
+
+	if (gpc->gpa.v == gpa.v && gpc->generation == generation && gpc->hva.v)
+		return true;
+	gpc->gpa = gpa;
+	gpc->generation = generation;
+	gpc->slot = kvm_gfn_to_memslot(gpc->kvm, 0, gfn);
+	if (gpc->slot && (gpc->slot->flags & (KVM_MEMSLOT_INVALID | KVM_MEM_READONLY)))
+		gpc->slot = NULL;
+	gpc->hva = gpc->slot ? kvm_slot_hva(gpc->slot, gfn) : HVA(0);
+	return gpc->slot;
+}
+
+/* refresh_lock held. */
+static int refresh(struct gfn_to_pfn_cache *gpc, gpa_t gpa)
+{
+	hva_t old;
+	int r = 0;
+
+	write_lock(&gpc->lock);
+	old = gpc->hva;
+	if (!gpc->active) {
+		r = -EINVAL;
+	} else if (!find_address(gpc, gpa)) {
+		gpc->valid = false;
+		gpc->page = HPA_INVALID;
+		r = -EFAULT;
+	} else if (!gpc->valid || gpc->hva.v != old.v) {
+		r = look_up(gpc);
+	}
+	write_unlock(&gpc->lock);
+	return r;
+}
+
+int kvm_gpc_refresh(struct gfn_to_pfn_cache *gpc, size_t len)
+{
+	int r;
+
+	mutex_lock(&gpc->refresh_lock);
+	r = fits(gpc->gpa, len) ? refresh(gpc, gpc->gpa) : -EINVAL;
+	mutex_unlock(&gpc->refresh_lock);
+	return r;
+}
+
+/* On the list first: what is looked up must be within reach of a change. */
+static void make_active(struct gfn_to_pfn_cache *gpc)
+{
+	struct kvm *kvm = gpc->kvm;
+
+	mutex_lock(&kvm->gpc_lock);
+	list_add_tail(&kvm->gpcs, &gpc->link);
+	mutex_unlock(&kvm->gpc_lock);
+	write_lock(&gpc->lock);
+	gpc->active = true;
+	write_unlock(&gpc->lock);
+}
+
+int kvm_gpc_activate(struct gfn_to_pfn_cache *gpc, gpa_t gpa, size_t len)
+{
+	int r;
+
+	if (!fits(gpa, len))
+		return -EINVAL;
+	mutex_lock(&gpc->refresh_lock);
+	if (!gpc->active)
+		make_active(gpc);
+	r = refresh(gpc, gpa);
+	mutex_unlock(&gpc->refresh_lock);
+	return r;
+}
+
+void kvm_gpc_deactivate(struct gfn_to_pfn_cache *gpc)
+{
+	struct kvm *kvm = gpc->kvm;
+
+	mutex_lock(&gpc->refresh_lock);
+	if (gpc->active) {
+		write_lock(&gpc->lock);
+		gpc->active = gpc->valid = false;
+		gpc->page = HPA_INVALID;
+		write_unlock(&gpc->lock);
+		mutex_lock(&kvm->gpc_lock);
+		list_del(&gpc->link);
+		mutex_unlock(&kvm->gpc_lock);
+	}
+	mutex_unlock(&gpc->refresh_lock);
+}
+
+void kvm_gpc_invalidate(struct kvm *kvm, uint64_t start, uint64_t end)
+{
+	mutex_lock(&kvm->gpc_lock);
+	for (struct list *l = kvm->gpcs.next; l != &kvm->gpcs; l = l->next) {
+		struct gfn_to_pfn_cache *gpc = list_entry(l, struct gfn_to_pfn_cache, link);
+
+		write_lock(&gpc->lock);
+		if (gpc->hva.v < end && gpc->hva.v + PAGE_SIZE > start)
+			gpc->valid = false;
+		write_unlock(&gpc->lock);
+	}
+	mutex_unlock(&kvm->gpc_lock);
+}
