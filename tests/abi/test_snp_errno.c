@@ -19,9 +19,10 @@
 
 enum column { IOCTL, STATE, ARGUMENT, ERRNO, FIRMWARE, AFTER, SOURCE, CONFIDENCE, NR_COLUMNS };
 
-static const char *const state_names[] = {
+static const char *const state_names[NR_SNP_STATES + 1] = {
 	[AT_CREATED] = "created", [AT_INIT] = "init", [AT_STARTED] = "started",
 	[AT_RUNNING] = "running", [AT_SEV] = "not-snp", [AT_SEV_ES] = "not-snp",
+	[NR_SNP_STATES] = "without SEV",
 };
 
 static struct checks c;
