@@ -4,18 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "hw/insn/rmp.h"
+#include "kvm/host/backing.h"
 #include "os/uaccess.h"
-
-/* The slot that may be used for a host access to @gfn; NULL: -EFAULT. */
-static struct kvm_memory_slot *usable_slot(struct kvm *kvm, gfn_t gfn, bool write)
-{
-	struct kvm_memory_slot *slot = kvm_gfn_to_memslot(kvm, 0, gfn);
-
-	if (!slot || (slot->flags & KVM_MEMSLOT_INVALID))
-		return NULL;
-	return write && (slot->flags & KVM_MEM_READONLY) ? NULL : slot;
-}
 
 /* Bytes of @len at @gpa that lie in its page. */
 static size_t in_page(gpa_t gpa, size_t len)
@@ -25,19 +15,14 @@ static size_t in_page(gpa_t gpa, size_t len)
 	return MIN(room, len);
 }
 
-static void *host_address(const struct kvm_memory_slot *slot, gpa_t gpa)
-{
-	return (void *)(uintptr_t)(kvm_slot_hva(slot, gpa_to_gfn(gpa)).v + (gpa.v & ~PAGE_MASK));
-}
-
 int kvm_read_guest(struct kvm *kvm, gpa_t gpa, void *data, size_t len)
 {
 	gpa = kvm_addr_without_alias(kvm, gpa);
 	while (len) {
-		struct kvm_memory_slot *slot = usable_slot(kvm, gpa_to_gfn(gpa), false);
+		struct kvm_memory_slot *slot = backing_slot(kvm, gpa_to_gfn(gpa), false);
 		size_t n = in_page(gpa, len);
 
-		if (!slot || os_copy_from(data, host_address(slot, gpa), n))
+		if (!slot || os_copy_from(data, backing_address(slot, gpa), n))
 			return -EFAULT;
 		data = (char *)data + n;
 		gpa.v += n;
@@ -46,28 +31,19 @@ int kvm_read_guest(struct kvm *kvm, gpa_t gpa, void *data, size_t len)
 	return 0;
 }
 
-/*
- * What the RMP says is a guest's the processor does not let the host write: #PF in
- * the middle of the copy, which ends there.  Nothing of the page changes, nor its owner.
- */
-static bool may_store(struct kvm *kvm, const void *to)
-{
-	return likely(!rmp_host_store_at(kvm->module->hw, to, false));
-}
-
 /* @data NULL: zeros. */
 static int write_guest(struct kvm *kvm, gpa_t gpa, const void *data, size_t len)
 {
 	gpa = kvm_addr_without_alias(kvm, gpa);
 	while (len) {
 		gfn_t gfn = gpa_to_gfn(gpa);
-		struct kvm_memory_slot *slot = usable_slot(kvm, gfn, true);
+		struct kvm_memory_slot *slot = backing_slot(kvm, gfn, true);
 		size_t n = in_page(gpa, len);
 
-		if (!slot || !may_store(kvm, host_address(slot, gpa)))
+		if (!slot || !backing_may_store(kvm, backing_address(slot, gpa)))
 			return -EFAULT;
-		if (data ? os_copy_to(host_address(slot, gpa), data, n)
-			 : os_clear(host_address(slot, gpa), n))
+		if (data ? os_copy_to(backing_address(slot, gpa), data, n)
+			 : os_clear(backing_address(slot, gpa), n))
 			return -EFAULT;
 		kvm_mark_page_dirty_in_slot(slot, gfn);
 		data = data ? (const char *)data + n : NULL;
@@ -94,7 +70,7 @@ bool kvm_guest_is_writable(struct kvm *kvm, gpa_t gpa, size_t len)
 	if (last < gpa.v)
 		return false;
 	for (gfn_t gfn = gpa_to_gfn(gpa); gfn.v <= last >> PAGE_SHIFT; gfn.v++) {
-		if (!usable_slot(kvm, gfn, true))
+		if (!backing_slot(kvm, gfn, true))
 			return false;
 	}
 	return true;
@@ -124,11 +100,11 @@ int kvm_cmpxchg_guest(struct kvm *kvm, gpa_t gpa, void *old, const void *new, un
 	int r;
 
 	gpa = kvm_addr_without_alias(kvm, gpa);
-	slot = usable_slot(kvm, gpa_to_gfn(gpa), true);
+	slot = backing_slot(kvm, gpa_to_gfn(gpa), true);
 	if (!slot)
 		return -EFAULT;
-	p = host_address(slot, gpa);
-	if (!may_store(kvm, p))
+	p = backing_address(slot, gpa);
+	if (!backing_may_store(kvm, p))
 		return -EFAULT;
 	r = size == 1 ? cas8(p, old, new) : size == 2 ? cas16(p, old, new) :
 	    size == 4 ? cas32(p, old, new) : cas64(p, old, new);

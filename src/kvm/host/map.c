@@ -3,22 +3,17 @@
 
 #include <errno.h>
 
-#include "hw/insn/rmp.h"
-#include "hw/insn/view.h"
 #include "kvm/core/attr.h"
+#include "kvm/host/backing.h"
 #include "os/uaccess.h"
 
 /* What the kernel's gfn_to_pfn() finds: it always asks for a page that may be written. */
 static void *find_page(struct kvm *kvm, gfn_t gfn)
 {
-	struct kvm_memory_slot *slot = kvm_gfn_to_memslot(kvm, 0, gfn);
-	void *host;
+	struct kvm_memory_slot *slot = backing_slot(kvm, gfn, true);
+	void *host = slot ? backing_address(slot, GPA(gfn.v << PAGE_SHIFT)) : NULL;
 
-	if (!slot || (slot->flags & (KVM_MEMSLOT_INVALID | KVM_MEM_READONLY)))
-		return NULL;
-	host = (void *)(uintptr_t)kvm_slot_hva(slot, gfn).v;
-	/* What a guest's key has is there, and a touch would be a look. */
-	return view_is_hidden(kvm->module->hw, host) || os_prefault(host, true) ? host : NULL;
+	return host && backing_prefault(kvm, host) ? host : NULL;
 }
 
 /* The attribute is asked inside: who changes it then waits for us, or we see the change. */
@@ -81,7 +76,7 @@ int kvm_map_write(const struct kvm_vcpu *vcpu, const struct kvm_guest_map *map, 
 	char *to = (char *)map->host + at;
 
 	BUG_ON(at + len > PAGE_SIZE);
-	if (!map->host || unlikely(rmp_host_store_at(vcpu->kvm->module->hw, to, false)))
+	if (!map->host || !backing_may_store(vcpu->kvm, to))
 		return -EFAULT;
 	return os_copy_to(to, data, len) ? -EFAULT : 0;
 }

@@ -4,8 +4,7 @@
 #include <errno.h>
 
 #include "hw/insn/phys.h"
-#include "hw/insn/rmp.h"
-#include "hw/insn/view.h"
+#include "kvm/host/backing.h"
 #include "kvm/mmu/mmu.h"
 #include "os/uaccess.h"
 #include "sync/wait.h"
@@ -46,7 +45,7 @@ int kvm_gpc_read(const struct gfn_to_pfn_cache *gpc, size_t at, void *data, size
 
 int kvm_gpc_write(const struct gfn_to_pfn_cache *gpc, size_t at, const void *data, size_t len)
 {
-	if (unlikely(rmp_host_store_at(gpc->kvm->module->hw, address(gpc) + at, false)))
+	if (!backing_may_store(gpc->kvm, address(gpc) + at))
 		return -EFAULT;
 	return os_copy_to(address(gpc) + at, data, len) ? -EFAULT : 0;
 }
@@ -80,7 +79,7 @@ static hpa_t find_page(struct kvm *kvm, hva_t hva)
 {
 	void *host = (void *)(uintptr_t)hva.v;
 
-	if (!view_is_hidden(kvm->module->hw, host) && !os_prefault(host, true))
+	if (!backing_prefault(kvm, host))
 		return HPA_INVALID;
 	return phys_publish(kvm->module->hw, host);
 }
@@ -118,9 +117,7 @@ static bool find_address(struct gfn_to_pfn_cache *gpc, gpa_t gpa)
 		return true;
 	gpc->gpa = gpa;
 	gpc->generation = generation;
-	gpc->slot = kvm_gfn_to_memslot(gpc->kvm, 0, gfn);
-	if (gpc->slot && (gpc->slot->flags & (KVM_MEMSLOT_INVALID | KVM_MEM_READONLY)))
-		gpc->slot = NULL;
+	gpc->slot = backing_slot(gpc->kvm, gfn, true);
 	gpc->hva = gpc->slot ? kvm_slot_hva(gpc->slot, gfn) : HVA(0);
 	return gpc->slot;
 }
