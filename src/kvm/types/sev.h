@@ -56,7 +56,6 @@ struct sev_module {
 	struct mutex	 mirror_lock;
 	void		*tmr;		/* [c] the firmware's, with ES; the kernel may not touch it */
 	hpa_t		 tmr_page;	/* [c] */
-	atomic64_t	 nr_leaked;	/* [a] pages that did not come back: snp_leak_pages() */
 	struct ratelimit rmp_warned[NR_SNP_WARNINGS];	/* [a] */
 };
 
@@ -163,6 +162,13 @@ int sev_guest_status(struct kvm *kvm, struct kvm_sev_cmd *cmd);
 int sev_attestation_report(struct kvm *kvm, struct kvm_sev_cmd *cmd);
 int sev_dbg_decrypt(struct kvm *kvm, struct kvm_sev_cmd *cmd);
 int sev_dbg_encrypt(struct kvm *kvm, struct kvm_sev_cmd *cmd);
+/*
+ * @update, with vcpu->mutex held, for each vCPU in the order of their indexes, which is
+ * the digest's, until one fails.  -EBUSY: one is being made.
+ */
+MUST_CHECK int sev_launch_vcpus(struct kvm *kvm, struct kvm_sev_cmd *cmd,
+				int (*update)(struct kvm *kvm, struct kvm_vcpu *vcpu,
+					      struct kvm_sev_cmd *cmd));
 int snp_launch_start(struct kvm *kvm, struct kvm_sev_cmd *cmd);
 int snp_launch_update(struct kvm *kvm, struct kvm_sev_cmd *cmd);
 int snp_launch_finish(struct kvm *kvm, struct kvm_sev_cmd *cmd);

@@ -123,7 +123,7 @@ int sev_launch_update_data(struct kvm *kvm, struct kvm_sev_cmd *cmd)
 }
 
 /* vcpu->mutex is held. */
-static int update_vmsa(struct kvm *kvm, struct kvm_vcpu *vcpu, uint32_t *error)
+static int update_vmsa(struct kvm *kvm, struct kvm_vcpu *vcpu, struct kvm_sev_cmd *cmd)
 {
 	struct psp_guest_range range = { .handle = to_kvm_sev(kvm)->handle };
 	int r = sev_es_sync_vmsa(vcpu);
@@ -132,29 +132,33 @@ static int update_vmsa(struct kvm *kvm, struct kvm_vcpu *vcpu, uint32_t *error)
 		return r;
 	range.address = to_vcpu(vcpu)->svm.vmsa_pa.v;
 	range.length = PSP_VMSA_LEN;
-	r = sev_issue_cmd(kvm, PSP_LAUNCH_UPDATE_VMSA, &range, error);
+	r = sev_issue_cmd(kvm, PSP_LAUNCH_UPDATE_VMSA, &range, &cmd->error);
 	if (!r)
 		vcpu->guest_state_protected = true;
 	return r;
 }
 
-int sev_launch_update_vmsa(struct kvm *kvm, struct kvm_sev_cmd *cmd)
+int sev_launch_vcpus(struct kvm *kvm, struct kvm_sev_cmd *cmd,
+		     int (*update)(struct kvm *kvm, struct kvm_vcpu *vcpu, struct kvm_sev_cmd *cmd))
 {
 	unsigned nr = atomic32_load_acquire(&kvm->nr_vcpus);
 	int r = 0;
 
-	if (!sev_es_guest(kvm))
-		return -ENOTTY;
 	if (atomic32_load(&kvm->created_vcpus) != nr)
 		return -EBUSY;
 	for (unsigned i = 0; i < nr && !r; i++) {
 		struct kvm_vcpu *vcpu = kvm_get_vcpu(kvm, i);
 
 		mutex_lock(&vcpu->mutex);
-		r = update_vmsa(kvm, vcpu, &cmd->error);
+		r = update(kvm, vcpu, cmd);
 		mutex_unlock(&vcpu->mutex);
 	}
 	return r;
+}
+
+int sev_launch_update_vmsa(struct kvm *kvm, struct kvm_sev_cmd *cmd)
+{
+	return sev_es_guest(kvm) ? sev_launch_vcpus(kvm, cmd, update_vmsa) : -ENOTTY;
 }
 
 /*

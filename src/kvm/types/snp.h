@@ -36,8 +36,8 @@ MUST_CHECK enum rmp_status snp_psmash(struct kvm_module *module, hpa_t page);
 
 /* SNP_PAGE_RECLAIM, then to the hypervisor.  -EIO; the page must then be leaked. */
 MUST_CHECK int snp_page_reclaim(struct kvm_module *module, hpa_t page);
-/* @nr pages from @page on are lost for ever: counted and said once for each call. */
-void snp_leak_pages(struct kvm_module *module, hpa_t page, uint64_t nr);
+/* @page is lost for ever: counted (leaked_pages) and said. */
+void snp_leak_page(struct kvm_module *module, hpa_t page);
 /* The same of one page that phys_page_alloc() gave. */
 void snp_lose_page(struct kvm_module *module, hpa_t page);
 

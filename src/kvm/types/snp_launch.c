@@ -103,7 +103,7 @@ static bool take_back(struct kvm *kvm, hpa_t page)
 	if (!snp_page_reclaim(kvm->module, page))
 		return true;
 	kvm_vm_bugged(kvm, "a page of a launch does not come back from the firmware");
-	snp_leak_pages(kvm->module, page, 1);
+	snp_leak_page(kvm->module, page);
 	return false;
 }
 
@@ -258,24 +258,6 @@ static int update_vmsa(struct kvm *kvm, struct kvm_vcpu *vcpu, struct kvm_sev_cm
 	return r;
 }
 
-/* In the order of their indexes: that is the digest's. */
-static int update_vmsas(struct kvm *kvm, struct kvm_sev_cmd *cmd)
-{
-	unsigned nr = atomic32_load_acquire(&kvm->nr_vcpus);
-	int r = 0;
-
-	if (atomic32_load(&kvm->created_vcpus) != nr)
-		return -EBUSY;
-	for (unsigned i = 0; i < nr && !r; i++) {
-		struct kvm_vcpu *vcpu = kvm_get_vcpu(kvm, i);
-
-		mutex_lock(&vcpu->mutex);
-		r = update_vmsa(kvm, vcpu, cmd);
-		mutex_unlock(&vcpu->mutex);
-	}
-	return r;
-}
-
 /* The firmware reads the two blobs while the command runs. */
 static int finish_with(struct kvm *kvm, struct kvm_sev_cmd *cmd,
 		       const struct kvm_sev_snp_launch_finish *p, const struct sev_buffer *id_block,
@@ -312,7 +294,7 @@ int snp_launch_finish(struct kvm *kvm, struct kvm_sev_cmd *cmd)
 		return -EFAULT;
 	if (p.flags)
 		return -EINVAL;
-	r = update_vmsas(kvm, cmd);
+	r = sev_launch_vcpus(kvm, cmd, update_vmsa);
 	if (!r && p.id_block_en)
 		r = sev_buffer_from_user(kvm->module, p.id_block_uaddr, KVM_SEV_SNP_ID_BLOCK_SIZE,
 					 &id_block);

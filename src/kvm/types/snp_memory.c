@@ -84,7 +84,7 @@ hpa_t snp_gmem_invalidate(struct kvm *kvm, hpa_t start, hpa_t end)
 
 		SYNC_POINT(snp_page_released);
 		if (!done) {
-			snp_leak_pages(kvm->module, start, 1);
+			snp_leak_page(kvm->module, start);
 			return start;
 		}
 		start.v += done;

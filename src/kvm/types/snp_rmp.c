@@ -114,21 +114,20 @@ int snp_page_reclaim(struct kvm_module *module, hpa_t page)
 	return rmp_make_shared(module, page, PG_LEVEL_4K) ? -EIO : 0;
 }
 
-void snp_leak_pages(struct kvm_module *module, hpa_t page, uint64_t nr)
+void snp_leak_page(struct kvm_module *module, hpa_t page)
 {
 	char text[SNP_RMP_TEXT];
 
-	atomic64_add(&module->sev->nr_leaked, nr);
-	counter_add(module->counters, COUNTER_LEAKED_PAGES, nr);
+	counter_add(module->counters, COUNTER_LEAKED_PAGES, 1);
 	peek_rmp_text(module->hw, page, text, sizeof(text));
-	log_warn("SEV-SNP: %llu pages never come back, from 0x%llx on: %s [APM vol. 2 15.36.5]",
-		 (unsigned long long)nr, (unsigned long long)page.v, text);
+	log_warn("SEV-SNP: page 0x%llx never comes back: %s [APM vol. 2 15.36.5]",
+		 (unsigned long long)page.v, text);
 }
 
 void snp_lose_page(struct kvm_module *module, hpa_t page)
 {
 	atomic64_add(&module->nr_lost, 1);
-	snp_leak_pages(module, page, 1);
+	snp_leak_page(module, page);
 }
 
 hpa_t snp_safe_alloc_page(struct kvm_module *module)

@@ -202,7 +202,7 @@ static void test_pages_of_a_vm(void **state)
 	g.gmem = NULL;
 	assert_true(!peek_rmp(hw, vmsa, &e) || !e.assigned);
 	assert_true(!peek_rmp(hw, context, &e) || !e.assigned);
-	assert_true(atomic64_load(&g.module.sev->nr_leaked) == 0);
+	assert_true(counter_read(g.module.counters, COUNTER_LEAKED_PAGES) == 0);
 	/* Once when the module was loaded, once of the VM. */
 	assert_int_equal(psp.nr[PSP_SNP_DECOMMISSION], 1);
 	vm_types_unload(&g.module);
@@ -253,7 +253,7 @@ static void test_refused(void **state)
 	assert_int_equal(finish(g.kvm, &error), 0);
 	/* Memory that the guest's key has in view is there. */
 	assert_int_equal(kvm_gmem_fallocate(g.gmem, 1, 1 << PAGE_SHIFT, 5 << PAGE_SHIFT), 0);
-	assert_true(atomic64_load(&g.module.sev->nr_leaked) == 0);
+	assert_true(counter_read(g.module.counters, COUNTER_LEAKED_PAGES) == 0);
 	an_snp_guest_end(&g);
 }
 
@@ -276,7 +276,7 @@ static void test_kept(void **state)
 	assert_int_equal(update(&g, 1, 1, &error, &left), -EIO);
 	to_kvm_sev(g.kvm)->asid--;
 	assert_int_equal(error, PSP_INVALID_PAGE_OWNER);
-	assert_true(atomic64_load(&g.module.sev->nr_leaked) == 1);
+	assert_true(counter_read(g.module.counters, COUNTER_LEAKED_PAGES) == 1);
 	assert_true(atomic32_load(&g.kvm->dead));
 	psp.cmd = PSP_NOP;
 	assert_int_equal(snp_page_reclaim(&g.module, page), 0);
