@@ -427,9 +427,7 @@ static int stage_page(const struct population *p, uint64_t n)
 		return r;
 	if (page.prepared)
 		return -EEXIST;
-	if (!kvm_range_has_memory_attributes(p->kvm, gfn, GFN(gfn.v + 1),
-					     KVM_MEMORY_ATTRIBUTE_PRIVATE,
-					     KVM_MEMORY_ATTRIBUTE_PRIVATE))
+	if (!kvm_mem_is_private(p->kvm, gfn))
 		return -EINVAL;
 	return p->fill->stage(p->kvm, gfn, a, page.bytes, n, p->arg);
 }
@@ -467,12 +465,12 @@ int64_t kvm_gmem_populate(struct kvm *kvm, gfn_t start, uint64_t nr_pages,
 	int r = 0;
 
 	lock_assert_held_mutex(&kvm->slots_lock);
-	if (!slot || !kvm_slot_can_be_private(slot))
+	if (!kvm_slot_can_be_private(slot))
 		return -EINVAL;
 	p.file = atomicptr_load_acquire(&slot->gmem.file);
 	if (!p.file)
 		return -EFAULT;
-	p.index = start.v - slot->base_gfn.v + slot->gmem.pgoff;
+	p.index = page_of(slot, start);
 	nr_pages = MIN(nr_pages, slot->npages - (start.v - slot->base_gfn.v));
 	write_lock(&p.file->invalidate_lock);
 	while (n < nr_pages && !r)

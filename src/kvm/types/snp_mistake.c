@@ -23,7 +23,7 @@ static void describe(struct kvm *kvm, gfn_t gfn, char *to, size_t size)
 	hpa_t page;
 
 	*to = 0;
-	if (slot && kvm_slot_can_be_private(slot))
+	if (kvm_slot_can_be_private(slot))
 		bytes = kvm_gmem_private_bytes(slot, gfn, &level);
 	page = bytes ? phys_publish(kvm->module->hw, bytes) : HPA_INVALID;
 	if (!hpa_is_valid(page))

@@ -85,8 +85,10 @@ static int ask_vmm(struct vcpu *v, const struct page_range *p, int (*complete)(s
 
 static int complete_msr(struct vcpu *v)
 {
-	v->svm.ghcb_gpa = v->base.run->hypercall.ret ? MSR_PSC_RESP_ERROR : MSR_PSC_RESP;
-	if (!v->base.run->hypercall.ret)
+	bool is_done = !v->base.run->hypercall.ret;
+
+	v->svm.ghcb_gpa = is_done ? MSR_PSC_RESP : MSR_PSC_RESP_ERROR;
+	if (is_done)
 		snp_check_converted(&v->base);
 	return 1;
 }
