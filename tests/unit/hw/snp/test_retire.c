@@ -42,7 +42,7 @@ static void dram(void **unused)
 static void host_memory(void **unused)
 {
 	struct hw *hw = an_rmp();
-	uint8_t *p = os_map_private(4 * M2, M2);
+	uint8_t *p = os_map_private(4 * M2, 4 * M2);
 	struct rmp_past past[RMP_HISTORY];
 	uint64_t a;
 
@@ -76,7 +76,7 @@ static void host_memory(void **unused)
 static void host_stores(void **unused)
 {
 	struct hw *hw = an_rmp();
-	uint8_t *p = os_map_private(4 * M2, M2);
+	uint8_t *p = os_map_private(4 * M2, 4 * M2);
 	uint64_t a;
 
 	(void)unused;
