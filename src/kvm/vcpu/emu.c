@@ -287,8 +287,8 @@ enum x86_cas emu_cas(struct x86_exec *x, uint64_t lin, void *old, const void *ne
 
 	if (n <= 8 && is_one_page(e, lin, n, &gpa)) {
 		r = kvm_cmpxchg_guest(e->v->base.kvm, gpa, old, new, n);
-		if (r >= 0)
-			return r ? X86_CAS_WON : X86_CAS_LOST;
+		if (r == KVM_CMPXCHG_DONE || r == KVM_CMPXCHG_LOST)
+			return r == KVM_CMPXCHG_DONE ? X86_CAS_WON : X86_CAS_LOST;
 	}
 	return x->why == X86_WHY_NONE && emu_write(x, lin, new, n) ? X86_CAS_WON : X86_CAS_STOP;
 }

@@ -30,8 +30,8 @@ static bool take_preempted(struct vcpu *v)
 
 	do {
 		r = kvm_cmpxchg_guest(v->base.kvm, STEAL(v, preempted), &old, &none, sizeof(old));
-	} while (!r);
-	if (r < 0)
+	} while (r == KVM_CMPXCHG_LOST);
+	if (r != KVM_CMPXCHG_DONE)
 		return false;
 	if ((old & KVM_VCPU_FLUSH_TLB) && vcpu_pv_has(v, KVM_FEATURE_PV_TLB_FLUSH))
 		kvm_make_request(KVM_REQ_TLB_FLUSH, &v->base);

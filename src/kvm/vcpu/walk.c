@@ -146,7 +146,7 @@ static bool set_accessed_dirty(struct walk *w, const struct mode *m)
 		if (leaf && (w->access & WALK_WRITE))
 			new |= PTE_D;
 		if (new != old &&
-		    !kvm_cmpxchg_guest(kvm, w->at[i], &old, &new, m->entry_size))
+		    kvm_cmpxchg_guest(kvm, w->at[i], &old, &new, m->entry_size) == KVM_CMPXCHG_LOST)
 			return false;
 	}
 	return true;
