@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "kvm_user.h"
+#include "long_mode.h"
 
 #define PML4	0x1000UL
 #define PDPT	0x2000UL
@@ -28,49 +29,15 @@ void flat_guest_map_gib(struct flat_guest *g, unsigned n)
 	((uint64_t *)(g->low + PDPT))[n] = (uint64_t)n << 30 | 0x83;
 }
 
-static struct kvm_segment flat(uint16_t selector, uint8_t type, bool code)
-{
-	return (struct kvm_segment){
-		.limit = 0xffffffff,
-		.selector = selector,
-		.type = type,
-		.present = 1,
-		.s = 1,
-		.g = 1,
-		.l = code,
-		.db = !code,
-	};
-}
-
-static void long_mode(int vcpu)
-{
-	struct kvm_sregs s;
-
-	need(!ioctl(vcpu, KVM_GET_SREGS, &s), "KVM_GET_SREGS");
-	s.cs = flat(8, 11, true);
-	s.ds = s.es = s.fs = s.gs = s.ss = flat(16, 3, false);
-	s.idt.limit = 0;
-	s.cr0 = 0x80000031;
-	s.cr3 = PML4;
-	s.cr4 = 0x620;			/* PAE, OSFXSR, OSXMMEXCPT */
-	s.efer = 0xd00;
-	need(!ioctl(vcpu, KVM_SET_SREGS, &s), "KVM_SET_SREGS");
-}
-
 /* Gives the vCPU all that is supported; true when that is an AMD processor. */
 static bool give_cpuid(int kvm, int vcpu)
 {
-	static struct {
-		struct kvm_cpuid2 head;
-		struct kvm_cpuid_entry2 entries[256];
-	} cpuid;
+	struct kvm_cpuid2 *cpuid = kvm_supported_cpuid(kvm);
 
-	cpuid.head.nent = 256;
-	need(!ioctl(kvm, KVM_GET_SUPPORTED_CPUID, &cpuid), "KVM_GET_SUPPORTED_CPUID");
-	need(!ioctl(vcpu, KVM_SET_CPUID2, &cpuid), "KVM_SET_CPUID2");
-	for (unsigned int i = 0; i < cpuid.head.nent; i++) {
-		if (cpuid.entries[i].function == 0)
-			return cpuid.entries[i].ebx == 0x68747541;	/* "Auth" */
+	need(!ioctl(vcpu, KVM_SET_CPUID2, cpuid), "KVM_SET_CPUID2");
+	for (unsigned int i = 0; i < cpuid->nent; i++) {
+		if (cpuid->entries[i].function == 0)
+			return cpuid->entries[i].ebx == 0x68747541;	/* "Auth" */
 	}
 	return false;
 }
@@ -91,7 +58,7 @@ void flat_guest_make(struct flat_guest *g, unsigned long type, bool irqchip, con
 	need(g->vcpu >= 0, "KVM_CREATE_VCPU");
 	g->run = vcpu_map(g->kvm, g->vcpu);
 	g->amd = give_cpuid(g->kvm, g->vcpu);
-	long_mode(g->vcpu);
+	vcpu_long_mode(g->vcpu, PML4, false);
 }
 
 void flat_guest_free(struct flat_guest *g)

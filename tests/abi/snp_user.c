@@ -7,11 +7,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define PML4		(SNP_IMAGE)
-#define PDPT		(SNP_IMAGE + PAGE)
-#define PD_PRIVATE	(SNP_IMAGE + 2 * PAGE)
-#define PD_SHARED	(SNP_IMAGE + 3 * PAGE)
-
 /* RBX: the mailbox: RSI, RDI, RCX of a copy; a negative RCX: RSI goes to the GHCB MSR, whose answer is the fourth. */
 __asm__(".pushsection .rodata\n"
 	"snp_code:	hlt\n"
@@ -43,31 +38,15 @@ static void must(const struct snp_guest *g, uint32_t id, void *data)
 	need(!r, "SEV command %u: %s, firmware %u", id, errno_name(-r), error);
 }
 
-static uint64_t find_c_bit(int kvm, struct kvm_cpuid2 *cpuid)
-{
-	need(!kvm_ioctlp(kvm, KVM_GET_SUPPORTED_CPUID, cpuid), "KVM_GET_SUPPORTED_CPUID");
-	for (unsigned i = 0; i < cpuid->nent; i++) {
-		if (cpuid->entries[i].function == 0x8000001f)
-			return 1ULL << (cpuid->entries[i].ebx & 0x3f);
-	}
-	return 0;
-}
-
-struct cpuid {
-	struct kvm_cpuid2 head;
-	struct kvm_cpuid_entry2 entries[256];
-};
-
 void snp_make(struct snp_guest *g)
 {
 	struct kvm_sev_init init = { 0 };
-	struct cpuid cpuid = { .head.nent = 256 };
 	long gmem;
 
 	*g = (struct snp_guest){ .kvm = kvm_open(), .sev = open("/dev/sev", O_RDWR | O_CLOEXEC),
 				 .vcpu = -1 };
 	need(g->sev >= 0, "/dev/sev: %s", strerror(errno));
-	g->c_bit = find_c_bit(g->kvm, &cpuid.head);
+	g->c_bit = kvm_c_bit(g->kvm);
 	need(g->c_bit, "no memory encryption");
 	g->vm = vm_make(g->kvm, KVM_X86_SNP_VM);
 	must(g, KVM_SEV_INIT2, &init);
@@ -78,34 +57,16 @@ void snp_make(struct snp_guest *g)
 	need(!vm_region_gmem(g->vm, 0, 0, SNP_SIZE, g->memory, g->gmem, 0), "a memory slot");
 }
 
-static void set_registers(const struct snp_guest *g)
-{
-	struct kvm_regs regs = { .rip = SNP_CODE, .rbx = SNP_SHARED + SNP_MAILBOX, .rflags = 2 };
-	struct kvm_sregs s;
-
-	need(!kvm_ioctlp(g->vcpu, KVM_GET_SREGS, &s), "KVM_GET_SREGS");
-	s.cr0 = 0x80000011;
-	s.cr3 = PML4;
-	s.cr4 = 0x20;
-	s.efer = 0x500;
-	s.cs = (struct kvm_segment){ .limit = ~0u, .selector = 8, .type = 11, .present = 1, .s = 1,
-				     .l = 1, .g = 1 };
-	s.ds = s.es = s.ss = (struct kvm_segment){ .limit = ~0u, .selector = 16, .type = 3,
-						   .present = 1, .s = 1, .db = 1, .g = 1 };
-	need(!kvm_ioctlp(g->vcpu, KVM_SET_SREGS, &s), "KVM_SET_SREGS");
-	need(!kvm_ioctlp(g->vcpu, KVM_SET_REGS, &regs), "KVM_SET_REGS");
-}
-
 void snp_add_vcpu(struct snp_guest *g)
 {
-	struct cpuid cpuid = { .head.nent = 256 };
+	struct kvm_regs regs = { .rip = SNP_CODE, .rbx = SNP_SHARED + SNP_MAILBOX, .rflags = 2 };
 
 	g->vcpu = (int)kvm_ioctl(g->vm, KVM_CREATE_VCPU, 0);
 	need(g->vcpu >= 0, "KVM_CREATE_VCPU");
 	g->run = vcpu_map(g->kvm, g->vcpu);
-	find_c_bit(g->kvm, &cpuid.head);
-	need(!kvm_ioctlp(g->vcpu, KVM_SET_CPUID2, &cpuid), "KVM_SET_CPUID2");
-	set_registers(g);
+	need(!kvm_ioctlp(g->vcpu, KVM_SET_CPUID2, kvm_supported_cpuid(g->kvm)), "KVM_SET_CPUID2");
+	vcpu_long_mode(g->vcpu, SNP_IMAGE, true);
+	need(!kvm_ioctlp(g->vcpu, KVM_SET_REGS, &regs), "KVM_SET_REGS");
 }
 
 void snp_end(struct snp_guest *g)
@@ -141,18 +102,8 @@ void snp_put(const struct snp_guest *g, uint64_t gpa, const void *from, uint64_t
 
 void snp_image(const struct snp_guest *g, uint8_t image[SNP_IMAGE_END - SNP_IMAGE])
 {
-	uint64_t *pml4 = (void *)(image + PML4 - SNP_IMAGE), *pdpt = (void *)(image + PDPT - SNP_IMAGE);
-	uint64_t *on = (void *)(image + PD_PRIVATE - SNP_IMAGE);
-	uint64_t *off = (void *)(image + PD_SHARED - SNP_IMAGE);
-
 	memset(image, 0, SNP_IMAGE_END - SNP_IMAGE);
-	pml4[0] = PDPT | g->c_bit | 3;
-	pdpt[0] = PD_PRIVATE | g->c_bit | 3;
-	pdpt[1] = PD_SHARED | g->c_bit | 3;
-	for (uint64_t i = 0; i < SNP_SIZE >> 21; i++) {
-		on[i] = i << 21 | g->c_bit | 0x83;
-		off[i] = i << 21 | 0x83;
-	}
+	sev_tables(image, SNP_IMAGE, SNP_SIZE, g->c_bit);
 	memcpy(image + SNP_CODE - SNP_IMAGE, snp_code, (size_t)(snp_code_end - snp_code));
 }
 

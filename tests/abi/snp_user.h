@@ -13,14 +13,15 @@
 #include <stdint.h>
 
 #include "kvm_user.h"
+#include "long_mode.h"
 
 #define SNP_SIZE	(4UL << 20)
 #define SNP_IMAGE	0x1000UL
-#define SNP_CODE	0x5000UL
+#define SNP_CODE	(SNP_IMAGE + SEV_TABLES)
 #define SNP_IMAGE_END	0x6000UL
 #define SNP_MAILBOX	0x200000UL	/* shared; so is the page behind it */
 #define SNP_BUFFER	(SNP_MAILBOX + PAGE)
-#define SNP_SHARED	(1UL << 30)	/* linear addresses without the C-bit */
+#define SNP_SHARED	SEV_SHARED
 #define SNP_POLICY	0x30000ULL
 
 struct snp_guest {

@@ -19,19 +19,17 @@
 #include <unistd.h>
 
 #include "kvm_user.h"
+#include "long_mode.h"
 
 #define SIZE		(4UL << 20)
-#define PML4		0x1000UL
-#define PDPT		0x2000UL
-#define PD_PRIVATE	0x3000UL
-#define PD_SHARED	0x4000UL
-#define CODE		0x5000UL
+#define TABLES		0x1000UL
+#define CODE		(TABLES + SEV_TABLES)
 #define IMAGE_END	0x6000UL
 #define MAILBOX		0x200000UL	/* of the guest without the C-bit: its own 2 MiB */
 #define BUFFER		(MAILBOX + PAGE)
 #define SECRET		0x100000UL
 #define OTHER		0x110000UL
-#define SHARED		(1UL << 30)	/* linear addresses without the C-bit */
+#define SHARED		SEV_SHARED
 #define BLOCK		16UL
 #define WALL_CLOCK_NEW	0x4b564d00
 
@@ -60,53 +58,17 @@ static void sev(const struct guest *g, uint32_t id, void *data)
 	need(!r, "SEV command %u: %ld, firmware error %u", id, r, cmd.error);
 }
 
-static void put_tables(const struct guest *g)
-{
-	uint64_t *pml4 = (void *)(g->memory + PML4), *pdpt = (void *)(g->memory + PDPT);
-	uint64_t *on = (void *)(g->memory + PD_PRIVATE), *off = (void *)(g->memory + PD_SHARED);
-
-	pml4[0] = PDPT | g->c_bit | 3;
-	pdpt[0] = PD_PRIVATE | g->c_bit | 3;
-	pdpt[1] = PD_SHARED | g->c_bit | 3;
-	for (uint64_t i = 0; i < SIZE >> 21; i++) {
-		on[i] = i << 21 | g->c_bit | 0x83;
-		off[i] = i << 21 | 0x83;
-	}
-	memcpy(g->memory + CODE, looks_code, (size_t)(looks_end - looks_code));
-}
-
 /* The guest's processor is the one that KVM offers, and so is the C-bit. */
-static void set_cpuid(struct guest *g)
-{
-	struct {
-		struct kvm_cpuid2 head;
-		struct kvm_cpuid_entry2 entries[256];
-	} cpuid = { .head.nent = 256 };
-
-	need(!kvm_ioctlp(g->kvm, KVM_GET_SUPPORTED_CPUID, &cpuid), "KVM_GET_SUPPORTED_CPUID");
-	need(!kvm_ioctlp(g->vcpu, KVM_SET_CPUID2, &cpuid), "KVM_SET_CPUID2");
-	for (unsigned i = 0; i < cpuid.head.nent; i++) {
-		if (cpuid.entries[i].function == 0x8000001f)
-			g->c_bit = 1ULL << (cpuid.entries[i].ebx & 0x3f);
-	}
-	need(g->c_bit, "no memory encryption");
-}
-
-static void set_registers(const struct guest *g)
+static void prepare(struct guest *g)
 {
 	struct kvm_regs regs = { .rip = CODE, .rbx = SHARED + MAILBOX, .rflags = 2 };
-	struct kvm_sregs s;
 
-	need(!kvm_ioctlp(g->vcpu, KVM_GET_SREGS, &s), "KVM_GET_SREGS");
-	s.cr0 = 0x80000011;
-	s.cr3 = PML4;
-	s.cr4 = 0x20;
-	s.efer = 0x500;
-	s.cs = (struct kvm_segment){ .limit = ~0u, .selector = 8, .type = 11, .present = 1, .s = 1,
-				     .l = 1, .g = 1 };
-	s.ds = s.es = s.ss = (struct kvm_segment){ .limit = ~0u, .selector = 16, .type = 3,
-						   .present = 1, .s = 1, .db = 1, .g = 1 };
-	need(!kvm_ioctlp(g->vcpu, KVM_SET_SREGS, &s), "KVM_SET_SREGS");
+	g->c_bit = kvm_c_bit(g->kvm);
+	need(g->c_bit, "no memory encryption");
+	need(!kvm_ioctlp(g->vcpu, KVM_SET_CPUID2, kvm_supported_cpuid(g->kvm)), "KVM_SET_CPUID2");
+	sev_tables(g->memory + TABLES, TABLES, SIZE, g->c_bit);
+	memcpy(g->memory + CODE, looks_code, (size_t)(looks_end - looks_code));
+	vcpu_long_mode(g->vcpu, TABLES, true);
 	need(!kvm_ioctlp(g->vcpu, KVM_SET_REGS, &regs), "KVM_SET_REGS");
 }
 
@@ -114,7 +76,7 @@ static void launch(const struct guest *g)
 {
 	struct kvm_sev_launch_start start = { .policy = g->es ? 4 : 0 };
 	struct kvm_sev_launch_update_data image = {
-		.uaddr = (uintptr_t)g->memory + PML4, .len = IMAGE_END - PML4,
+		.uaddr = (uintptr_t)g->memory + TABLES, .len = IMAGE_END - TABLES,
 	};
 	uint8_t blob[64];
 	struct kvm_sev_launch_measure measure = { .uaddr = (uintptr_t)blob, .len = sizeof(blob) };
@@ -143,9 +105,7 @@ static void make(struct guest *g, bool es, int file)
 	need(!vm_region(g->vm, 0, 0, 0, SIZE, g->memory), "a memory slot");
 	g->vcpu = (int)kvm_ioctl(g->vm, KVM_CREATE_VCPU, 0);
 	g->run = vcpu_map(g->kvm, g->vcpu);
-	set_cpuid(g);
-	put_tables(g);
-	set_registers(g);
+	prepare(g);
 	launch(g);
 	need(!kvm_ioctl(g->vcpu, KVM_RUN, 0) && g->run->exit_reason == KVM_EXIT_HLT,
 	     "the guest halts: exit %u", g->run->exit_reason);
