@@ -17,21 +17,14 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <unistd.h>
-
-#include <softcvm/uapi/kvm_sev.h>
-#include <softcvm/uapi/kvm_since_6_1.h>
 
 #include "bench/report.h"
+#include "bench/sev_guest.h"
 #include "tests/abi/kvm_user.h"
+#include "tests/abi/long_mode.h"
 
-#define MIB		(1ull << 20)
 #define RAM		(128 * MIB)
-#define LAUNCHED	0x10000u	/* tables and code: what the launch measures */
-#define TABLES		0x1000u		/* PML4, PDPT, private PD, shared PD */
-#define CODE		0x8000u
 #define GHCB		0x200000u	/* shared */
-#define SHARED		0x40000000u	/* all of memory again, without C-bit */
 #define DATA		0x800000u
 #define DATA_SIZE	(1u << 20)
 #define CONVERTED	0x2000000u	/* 64 MiB */
@@ -48,11 +41,6 @@ enum mark { MARK_READY = 0x20, MARK_TOUCH, MARK_VALIDATED, MARK_FAILED = 0x2f };
 
 /* Registers from the VMM: RSI and RDX what to touch, R10, R11, R12, R13 what to validate: where,
  * step, how often, size. */
-#define GHCB_OUT(port)								\
-	"movl $0x7b, 0x390(%rdi); movl $0, 0x394(%rdi)\n"			\
-	"movl $(" port " << 16 | 0x210), 0x398(%rdi); movl $0, 0x39c(%rdi)\n"	\
-	"movq $0, 0x3a0(%rdi); mov %rax, 0x1f8(%rdi)\n"				\
-	"movq $0, 0x308(%rdi); mov %r8, 0x3f0(%rdi); mov %r9, 0x3f8(%rdi); rep; vmmcall\n"
 
 __asm__(".pushsection .rodata\n"
 	"snp_code:\n"
@@ -96,79 +84,23 @@ __asm__(".pushsection .rodata\n"
 	"snp_end: .popsection\n");
 extern const char snp_code[], plain[], snp[], snp_end[];
 
-struct guest {
-	unsigned long	type;
-	int		kvm, vm, vcpu, sev, gmem;
-	struct kvm_run	*run;
-	uint8_t		*ram;
-};
-
 /* What the guest validates in a round. */
 struct validated { uint64_t step, count, is_2m; };
-
-static struct {
-	struct kvm_cpuid2 head;
-	struct kvm_cpuid_entry2 entries[256];
-} cpuid;
 
 static bool is_snp(const struct guest *g)
 {
 	return g->type == KVM_X86_SNP_VM;
 }
 
-static void command(const struct guest *g, uint32_t id, void *data)
-{
-	struct kvm_sev_cmd cmd = { .id = id, .data = (uintptr_t)data, .sev_fd = (uint32_t)g->sev };
-
-	need(!ioctl(g->vm, KVM_MEMORY_ENCRYPT_OP, &cmd), "SEV command %u: firmware %u", id, cmd.error);
-}
-
-static uint64_t c_bit(void)
-{
-	for (unsigned i = 0; i < cpuid.head.nent; i++)
-		if (cpuid.entries[i].function == 0x8000001f)
-			return 1ull << (cpuid.entries[i].ebx & 63);
-	cannot("this /dev/kvm has no SEV");
-}
-
-static void make_tables(struct guest *g)
-{
-	uint64_t *t = (uint64_t *)(g->ram + TABLES);
-	uint64_t c = is_snp(g) ? c_bit() : 0;
-
-	t[0] = (TABLES + 0x1000) | 0x23;
-	t[512] = (TABLES + 0x2000) | 0x23;
-	t[513] = (TABLES + 0x3000) | 0x23;
-	for (uint64_t i = 0; i < 512; i++) {
-		t[1024 + i] = i << 21 | 0xe3 | (i << 21 < RAM ? c : 0);
-		t[1536 + i] = i << 21 | 0xe3;
-	}
-}
-
-static struct kvm_segment flat(uint16_t selector, uint8_t type, bool code)
-{
-	return (struct kvm_segment){ .limit = 0xffffffff, .selector = selector, .type = type,
-				     .present = 1, .s = 1, .g = 1, .l = code, .db = !code };
-}
-
-static void set_registers(struct guest *g, const struct validated *v)
+static struct kvm_regs registers_for(const struct guest *g, const struct validated *v)
 {
 	const char *entry = is_snp(g) ? snp : plain;
-	struct kvm_regs r = { .rip = CODE + (uint64_t)(entry - snp_code), .rsp = CODE, .rflags = 2,
-			      .rdi = SHARED + GHCB, .rsi = DATA, .r10 = CONVERTED, .r11 = v->step,
-			      .r12 = v->count, .r13 = v->is_2m };
-	struct kvm_sregs s;
 
-	need(!ioctl(g->vcpu, KVM_GET_SREGS, &s), "KVM_GET_SREGS");
-	s.cs = flat(8, 11, true);
-	s.ds = s.es = s.fs = s.gs = s.ss = flat(16, 3, false);
-	s.idt.limit = 0;
-	s.cr0 = 0x80000031;
-	s.cr3 = TABLES;
-	s.cr4 = 0x620;
-	s.efer = 0xd00;
-	need(!ioctl(g->vcpu, KVM_SET_SREGS, &s), "KVM_SET_SREGS");
-	need(!ioctl(g->vcpu, KVM_SET_REGS, &r), "KVM_SET_REGS");
+	return (struct kvm_regs){
+		.rip = GUEST_CODE + (uint64_t)(entry - snp_code), .rsp = GUEST_CODE, .rflags = 2,
+		.rdi = SEV_SHARED + GHCB, .rsi = DATA, .r10 = CONVERTED, .r11 = v->step,
+		.r12 = v->count, .r13 = v->is_2m,
+	};
 }
 
 static void update(struct guest *g, uint64_t gpa, void *from, uint64_t size)
@@ -176,7 +108,7 @@ static void update(struct guest *g, uint64_t gpa, void *from, uint64_t size)
 	struct kvm_sev_snp_launch_update u = { .gfn_start = gpa / PAGE, .uaddr = (uintptr_t)from,
 					       .len = size, .type = KVM_SEV_SNP_PAGE_TYPE_NORMAL };
 
-	command(g, KVM_SEV_SNP_LAUNCH_UPDATE, &u);
+	guest_command(g, KVM_SEV_SNP_LAUNCH_UPDATE, &u);
 	need(!u.len, "a launch that ends early");
 }
 
@@ -184,29 +116,24 @@ static void launch_start(struct guest *g)
 {
 	struct kvm_sev_snp_launch_start start = { .policy = POLICY };
 
-	command(g, KVM_SEV_SNP_LAUNCH_START, &start);
+	guest_command(g, KVM_SEV_SNP_LAUNCH_START, &start);
 }
 
 /* An SNP VM with nothing in it, or another. */
 static struct guest begin(unsigned long type)
 {
-	struct guest g = { .type = type, .kvm = kvm_open(), .sev = -1, .gmem = -1 };
-	struct kvm_sev_init init = { 0 };
+	struct guest g = guest_begin(type);
 
-	g.vm = vm_make(g.kvm, type);
 	if (!is_snp(&g))
 		return g;
 	need(!vm_enable(g.vm, KVM_CAP_EXIT_HYPERCALL, 1 << 12), "KVM_CAP_EXIT_HYPERCALL");
-	g.sev = open("/dev/sev", O_RDWR | O_CLOEXEC);
-	need(g.sev >= 0, "/dev/sev");
-	command(&g, KVM_SEV_INIT2, &init);
+	guest_init2(&g);
 	return g;
 }
 
 static void memory_for(struct guest *g, uint64_t gpa, uint64_t size)
 {
-	g->ram = pages(size + 2 * MIB);
-	g->ram += -(uintptr_t)g->ram & (2 * MIB - 1);
+	guest_ram(g, size);
 	if (!is_snp(g)) {
 		need(!vm_region(g->vm, 0, 0, gpa, size, g->ram), "memory");
 		return;
@@ -221,41 +148,17 @@ static struct guest make(unsigned long type, const struct validated *v)
 {
 	struct kvm_sev_snp_launch_finish finish = { 0 };
 	struct guest g = begin(type);
+	struct kvm_regs regs = registers_for(&g, v);
 
 	memory_for(&g, 0, RAM);
-	g.vcpu = ioctl(g.vm, KVM_CREATE_VCPU, 0);
-	need(g.vcpu >= 0, "KVM_CREATE_VCPU");
-	/* Its first page only: valgrind refuses what the third one is made of. */
-	g.run = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, g.vcpu, 0);
-	need(g.run != MAP_FAILED, "the run page");
-	cpuid.head.nent = 256;
-	need(!ioctl(g.kvm, KVM_GET_SUPPORTED_CPUID, &cpuid), "KVM_GET_SUPPORTED_CPUID");
-	need(!ioctl(g.vcpu, KVM_SET_CPUID2, &cpuid), "KVM_SET_CPUID2");
-	make_tables(&g);
-	memcpy(g.ram + CODE, snp_code, (size_t)(snp_end - snp_code));
-	set_registers(&g, v);
+	guest_boot(&g, snp_code, (size_t)(snp_end - snp_code), &regs);
 	if (is_snp(&g)) {
 		need(!vm_attributes(g.vm, GHCB, 2 * MIB, 0), "the GHCB's page");
 		launch_start(&g);
-		update(&g, 0, g.ram, LAUNCHED);
-		command(&g, KVM_SEV_SNP_LAUNCH_FINISH, &finish);
+		update(&g, 0, g.ram, GUEST_LAUNCHED);
+		guest_command(&g, KVM_SEV_SNP_LAUNCH_FINISH, &finish);
 	}
 	return g;
-}
-
-static void end(struct guest *g, uint64_t size)
-{
-	if (g->run) {
-		munmap(g->run, PAGE);
-		close(g->vcpu);
-	}
-	close(g->vm);
-	if (g->sev >= 0)
-		close(g->sev);
-	if (g->gmem >= 0)
-		close(g->gmem);
-	close(g->kvm);
-	munmap(g->ram, size);
 }
 
 /* Runs to the next mark; what it took. */
@@ -291,8 +194,8 @@ static void memory(struct report *r)
 	report_series(r, "memory.default", "DEFAULT", "ns", &without);
 	report_series(r, "memory.snp", "SNP", "ns", &with);
 	report_goal(r, "memory.goal", "SNP to DEFAULT", ratio, AT_MOST, 1.1, "times");
-	end(&d, RAM);
-	end(&s, RAM);
+	guest_end(&d);
+	guest_end(&s);
 }
 
 /* ---- conversions -------------------------------------------------------- */
@@ -345,7 +248,7 @@ static void conversions(struct report *r, bool is_2m)
 	ROW("to_private", "attribute", "ns", &private);
 	ROW("first_use", "fault, page, RMPUPDATE, PVALIDATE, a store", "ns", &used);
 	ROW("a_second", "conversions", "1/s", &a_second);
-	end(&g, RAM);
+	guest_end(&g);
 }
 
 /* ---- a launch ----------------------------------------------------------- */
@@ -400,7 +303,7 @@ static void launches(struct report *r)
 		began = cpu_ns();
 		update(&g, LAUNCH_AT, bytes, LAUNCH_SIZE);
 		series_add(&launch, LAUNCH_SIZE / (cpu_ns() - began));
-		end(&g, LAUNCH_SIZE);
+		guest_end(&g);
 	}
 	report_say(r, "SNP_LAUNCH_UPDATE of 1 GiB, and libcrypto's SHA-384 of the same pages and records");
 	report_series(r, "launch.allocation", "the pages before, by fallocate", "GB/s", &allocation);
@@ -419,7 +322,7 @@ static int hits(const char *type, int n)
 	to(&g, MARK_READY);
 	for (int i = 0; i < n; i++)
 		to(&g, MARK_TOUCH);
-	end(&g, RAM);
+	guest_end(&g);
 	return 0;
 }
 
