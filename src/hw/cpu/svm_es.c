@@ -198,6 +198,18 @@ void svm_es_abandon(struct cpu *cpu, const struct svm_control *c)
 		snp_vmsa_give(cpu->hw, c->vmsa_pa);
 }
 
+/* Another processor may have run the guest's VMSA until it was taken: what it left there counts. */
+static bool fetch_again(struct cpu *cpu, const struct svm_control *c)
+{
+	struct vmsa *v = &cpu->es->vmsa;
+
+	if (!cpu->es->snp ||
+	    (fetch(cpu, c, v) && is_valid_vmsa(cpu->hw, v) && (v->sev_features & VMSA_SNP_ACTIVE)))
+		return true;
+	svm_es_abandon(cpu, c);
+	return false;
+}
+
 /* What a hypervisor must not ask for: the guest gets #VC for it all the same. */
 static void find_misuse(struct cpu *cpu, const struct svm_control *c)
 {
@@ -217,8 +229,7 @@ struct x86_state *svm_es_load(struct cpu *cpu, const struct svm_control *c)
 	if (!fetch(cpu, c, &es->vmsa))
 		return NULL;
 	es->snp = cpu->hw->frames.rmp && (es->vmsa.sev_features & VMSA_SNP_ACTIVE);
-	/* Taken last: nothing is left to fail then. */
-	if (!is_valid_vmsa(cpu->hw, &es->vmsa) || !take(cpu, c))
+	if (!is_valid_vmsa(cpu->hw, &es->vmsa) || !take(cpu, c) || !fetch_again(cpu, c))
 		return NULL;
 	find_misuse(cpu, c);
 	load_state(&es->vmsa, s);

@@ -6,6 +6,7 @@
 #include "hw/cpu/a_sev.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "hw/insn/peek.h"
 #include "hw/insn/rmp.h"
@@ -285,6 +286,59 @@ static void whose_vmsa(void **unused)
 	sev_fini(&s);
 }
 
+struct door {
+	struct sev	s;
+	atomic32_t	is_shut;
+	unsigned	at;		/* in the VMSA: what is changed while it is shut */
+	uint64_t	value, exit;
+};
+
+/* One is kept from taking its VMSA, and the other changes it, as a processor that leaves it. */
+static void run_or_change(void *arg, unsigned who)
+{
+	struct door *d = arg;
+	struct hw *hw = d->s.vm.hw;
+	struct rmp_locked l;
+
+	if (!who) {
+		while (!atomic32_load(&d->is_shut))
+			sync_relax();
+		d->exit = sev_run(&d->s);
+		return;
+	}
+	BUG_ON(rmp_lock(hw->frames.rmp, d->s.vmsa, false, true, &l) != RMP_LOCKED);
+	atomic32_store(&d->is_shut, 1);
+	usleep(20000);			/* it is at the door by now, or finds what is new anyway */
+	BUG_ON(!view_write(hw, HPA(d->s.vmsa.v + d->at), d->s.slot, &d->value, sizeof(d->value)));
+	rmp_unlock(&l);
+}
+
+/* What is run is what the VMSA has once it is taken. */
+static void a_vmsa_that_changes_before_it_is_taken(void **unused)
+{
+	static const struct { unsigned at; uint64_t value, exit, rip; } rows[] = {
+		{ VMSA_RIP, VM_CODE + 1, SVM_EXIT_HLT, VM_CODE + 2 },
+		{ VMSA_FEATURES, VMSA_SNP_ACTIVE | BIT(40), SVM_EXIT_INVALID, VM_CODE },
+		{ VMSA_FEATURES, 0, SVM_EXIT_INVALID, VM_CODE },
+	};
+	static const uint8_t code[] = { HLT, HLT };
+	static struct door d;
+	struct rmp_entry e;
+
+	(void)unused;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		d = (struct door){ .at = rows[i].at, .value = rows[i].value };
+		start(&d.s, code, sizeof(code));
+		sev_launch(&d.s);
+		crowd_run(2, run_or_change, &d);
+		assert_int_equal(d.exit, rows[i].exit);
+		assert_int_equal(sev_vmsa(&d.s).rip, rows[i].rip);
+		assert_true(peek_rmp(d.s.vm.hw, d.s.vmsa, &e));
+		assert_true(e.vmsa && !e.in_use);
+		sev_fini(&d.s);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -294,6 +348,7 @@ int main(void)
 		cmocka_unit_test(rescinding_by_the_guest),
 		cmocka_unit_test(a_running_guest_loses_its_page),
 		cmocka_unit_test(operands_and_faults), cmocka_unit_test(whose_vmsa),
+		cmocka_unit_test(a_vmsa_that_changes_before_it_is_taken),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
