@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "hw/psp/cert.h"
 
+#include "base/bytes.h"
 #include "hw/insn/psp.h"
 
 #include <openssl/core_names.h>
@@ -47,14 +48,6 @@ bool cert_make(struct psp_cert *c, enum psp_usage usage, enum psp_algo algo, EVP
 	return true;
 }
 
-static bool is_zero(const uint8_t *p, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (p[i])
-			return false;
-	return true;
-}
-
 EVP_PKEY *cert_point_key(uint32_t curve, const struct psp_point *q)
 {
 	const size_t high = PSP_POINT_BYTES - P384_BYTES;
@@ -64,8 +57,8 @@ EVP_PKEY *cert_point_key(uint32_t curve, const struct psp_point *q)
 	OSSL_PARAM_BLD *b;
 	EVP_PKEY *key = NULL;
 
-	if (curve != PSP_CURVE_P384 || !is_zero(q->x + P384_BYTES, high) ||
-	    !is_zero(q->y + P384_BYTES, high))
+	if (curve != PSP_CURVE_P384 || !bytes_are_zero(q->x + P384_BYTES, high) ||
+	    !bytes_are_zero(q->y + P384_BYTES, high))
 		return NULL;
 	reverse(point + 1, q->x, P384_BYTES);
 	reverse(point + 1 + P384_BYTES, q->y, P384_BYTES);

@@ -11,12 +11,7 @@
 
 #define IS_16(x)	IS_ALIGNED(x, (__typeof__(x))16)
 
-struct copy_job {			/* bytes from one view to another */
-	uint64_t	to, from, len;
-	keyslot_t	to_key, from_key;
-};
-
-static enum psp_status copy_run(struct psp *psp, const struct copy_job *j)
+enum psp_status psp_copy_run(struct psp *psp, const struct psp_copy_job *j)
 {
 	const size_t step = MIN(j->len, (uint64_t)PSP_LONGEST);
 	uint8_t *bytes = malloc(step ? step : 1);
@@ -52,7 +47,7 @@ static enum psp_status dbg(struct psp *psp, const struct psp_dbg *in, bool encry
 	if (!g->asid)
 		return PSP_INACTIVE;
 	key = (keyslot_t)g->asid;
-	return copy_run(psp, &(struct copy_job){
+	return psp_copy_run(psp, &(struct psp_copy_job){
 		.to = in->dst_address, .to_key = encrypt ? key : 0,
 		.from = in->src_address, .from_key = encrypt ? 0 : key, .len = in->length,
 	});
@@ -83,7 +78,7 @@ PSP_COMMAND(psp_do_copy)
 		return PSP_INVALID_ADDRESS;
 	if (in->src_address == in->dst_address)
 		return PSP_SUCCESS;
-	return copy_run(psp, &(struct copy_job){
+	return psp_copy_run(psp, &(struct psp_copy_job){
 		.to = in->dst_address, .to_key = (keyslot_t)g->asid,
 		.from = in->src_address, .from_key = (keyslot_t)g->asid, .len = in->length,
 	});

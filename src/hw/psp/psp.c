@@ -28,8 +28,9 @@ struct command {
 };
 
 static const struct command commands[] = {
-#define CMD(name, fn, states, access, type) \
-	[name] = { fn, NULL, states, access, sizeof(struct type) }
+#define CMD_MANY(name, fn, fn_many, states, access, type) \
+	[name] = { fn, fn_many, states, access, sizeof(struct type) }
+#define CMD(name, fn, states, access, type) CMD_MANY(name, fn, NULL, states, access, type)
 #define BARE(name, fn, states) \
 	[name] = { fn, NULL, states, WHOLE, 0 }
 	BARE(PSP_NOP, psp_do_nop, IN_ANY),
@@ -90,8 +91,8 @@ static const struct command commands[] = {
 	CMD(PSP_SNP_GCTX_CREATE, psp_do_snp_gctx_create, IN_ANY, WHOLE, psp_snp_addr),
 	CMD(PSP_SNP_GUEST_REQUEST, psp_do_snp_guest_request, IN_ANY, WHOLE, psp_snp_guest_request),
 	CMD(PSP_SNP_LAUNCH_START, psp_do_snp_launch_start, IN_ANY, WHOLE, psp_snp_launch_start),
-	[PSP_SNP_LAUNCH_UPDATE] = { psp_do_snp_launch_update, snp_launch_update_many, IN_ANY,
-				    ONE_SNP_GUEST, sizeof(struct psp_snp_launch_update) },
+	CMD_MANY(PSP_SNP_LAUNCH_UPDATE, psp_do_snp_launch_update, snp_launch_update_many, IN_ANY,
+		 ONE_SNP_GUEST, psp_snp_launch_update),
 	CMD(PSP_SNP_LAUNCH_FINISH, psp_do_snp_launch_finish, IN_ANY, ONE_SNP_GUEST,
 	    psp_snp_launch_finish),
 	CMD(PSP_SNP_ACTIVATE_EX, psp_do_snp_activate_ex, IN_ANY, WHOLE, psp_snp_activate_ex),
@@ -201,20 +202,19 @@ static enum psp_status run_with(struct psp *psp, struct call *k, struct mutex *l
 /* The handle, or the context page, is the first word of all these buffers. */
 static struct mutex *guest_lock(struct psp *psp, const struct call *k)
 {
+	struct psp_guest *g;
+	struct snp_guest *s;
 	uint64_t gctx;
 	uint32_t handle;
 
 	if (k->c->access == ONE_SNP_GUEST) {
-		struct snp_guest *s;
-
 		memcpy(&gctx, k->bufs, sizeof(gctx));
 		s = snp_guest_find(psp, gctx);
 		return s ? &s->lock : NULL;
 	}
 	memcpy(&handle, k->bufs, sizeof(handle));
-	if (psp_guest_find(psp, handle))
-		return &psp_guest_find(psp, handle)->lock;
-	return NULL;
+	g = psp_guest_find(psp, handle);
+	return g ? &g->lock : NULL;
 }
 
 static enum psp_status run_for_guest(struct psp *psp, struct call *k)

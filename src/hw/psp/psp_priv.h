@@ -119,6 +119,13 @@ MUST_CHECK enum psp_status psp_asids_flush(struct psp *psp);	/* WBINVD_REQUIRED 
 MUST_CHECK enum psp_status psp_get(struct psp *psp, uint64_t from, void *to, size_t len);
 MUST_CHECK enum psp_status psp_put(struct psp *psp, uint64_t to, const void *from, size_t len);
 
+struct psp_copy_job {			/* bytes from one view to another */
+	uint64_t	to, from, len;
+	keyslot_t	to_key, from_key;
+};
+/* debug.c: INVALID_ADDRESS when a frame is missing */
+MUST_CHECK enum psp_status psp_copy_run(struct psp *psp, const struct psp_copy_job *j);
+
 /* vmsa.c: names a checksum in the page and stores it; compares it */
 MUST_CHECK enum psp_status psp_vmsa_seal(struct psp *psp, struct psp_guest *g, uint8_t *vmsa);
 MUST_CHECK bool psp_vmsa_is_sealed(struct psp *psp, struct psp_guest *g, const uint8_t *vmsa);

@@ -165,7 +165,7 @@ static uint32_t parts_apply(uint32_t leaf, unsigned reg, uint32_t v, uint32_t ho
 {
 	uint32_t rest = ~0u;
 
-	for (unsigned i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+	for (unsigned i = 0; i < ARRAY_SIZE(parts); i++) {
 		const struct part *p = &parts[i];
 
 		if (p->leaf != leaf || p->reg != reg)
@@ -183,7 +183,7 @@ static uint32_t xsave_size(const struct snp_cpuid_entry *e)
 		{ 9, 0x988 }, { 7, 0x980 }, { 6, 0x580 }, { 5, 0x380 }, { 2, 0x340 },
 	};
 
-	for (unsigned i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+	for (unsigned i = 0; i < ARRAY_SIZE(ends); i++)
 		if (e->xcr0_in & BIT(ends[i].bit))
 			return ends[i].size;
 	return 0x240;
@@ -197,7 +197,7 @@ static uint32_t compact_size(const struct snp_cpuid_entry *e)
 	};
 	uint32_t size = 0x240;
 
-	for (unsigned i = 0; i < sizeof(user) / sizeof(user[0]); i++)
+	for (unsigned i = 0; i < ARRAY_SIZE(user); i++)
 		size += e->xcr0_in & BIT(user[i].bit) ? user[i].size : 0;
 	return size + (e->xss_in & BIT(11) ? 0x10 : 0) + (e->xss_in & BIT(12) ? 0x18 : 0);
 }
@@ -225,7 +225,7 @@ static bool is_refused(const struct leaf *l, unsigned reg, uint32_t v, uint32_t 
 
 static const struct leaf *leaf_find(uint32_t leaf, uint32_t sub)
 {
-	for (unsigned i = 0; i < sizeof(leaves) / sizeof(leaves[0]); i++)
+	for (unsigned i = 0; i < ARRAY_SIZE(leaves); i++)
 		if (leaves[i].leaf == leaf && leaves[i].sub == sub)
 			return &leaves[i];
 	return NULL;

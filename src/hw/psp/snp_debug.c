@@ -4,8 +4,6 @@
  */
 #include "hw/psp/psp_snp_priv.h"
 
-#include <openssl/crypto.h>
-
 /* What both commands ask of the guest whose page @e is. */
 static enum psp_status check(const struct snp_guest *g, const struct rmp_entry *e)
 {
@@ -16,20 +14,23 @@ static enum psp_status check(const struct snp_guest *g, const struct rmp_entry *
 	return g->asid ? PSP_SUCCESS : PSP_INACTIVE;
 }
 
-static enum psp_status copy_page(struct psp *psp, uint64_t from, keyslot_t from_key, uint64_t to,
-				 keyslot_t to_key)
-{
-	uint8_t bytes[PAGE_SIZE];
-	const bool ok = view_read(psp->hw, HPA(from), from_key, bytes, sizeof(bytes)) &&
-			view_write(psp->hw, HPA(to), to_key, bytes, sizeof(bytes));
-
-	OPENSSL_cleanse(bytes, sizeof(bytes));
-	return ok ? PSP_SUCCESS : PSP_INVALID_ADDRESS;
-}
-
 static bool is_well_formed(const struct psp_snp_dbg *in)
 {
 	return snp_is_page(in->gctx) && snp_is_page(in->src) && snp_is_page(in->dst);
+}
+
+/* The guest, and the entry of @page, which is to be its own. */
+static enum psp_status begin(struct psp *psp, const struct psp_snp_dbg *in, uint64_t page,
+			     struct snp_guest **g, struct rmp_entry *e)
+{
+	enum psp_status st;
+
+	if (!is_well_formed(in))
+		return PSP_INVALID_PARAM;
+	st = snp_guest_of(psp, in->gctx, g);
+	if (st == PSP_SUCCESS)
+		*e = snp_page(psp->hw, HPA(page));
+	return st;
 }
 
 PSP_COMMAND(psp_do_snp_dbg_decrypt)
@@ -38,20 +39,18 @@ PSP_COMMAND(psp_do_snp_dbg_decrypt)
 	struct snp_guest *g;
 	struct rmp_entry from;
 	enum snp_state state;
-	enum psp_status st;
+	enum psp_status st = begin(psp, in, in->src, &g, &from);
 
-	if (!is_well_formed(in))
-		return PSP_INVALID_PARAM;
-	st = snp_guest_of(psp, in->gctx, &g);
 	if (st != PSP_SUCCESS)
 		return st;
-	from = snp_page(psp->hw, HPA(in->src));
 	state = snp_state_of(&from);
 	if (state < SNP_STATE_PRE_GUEST || state > SNP_STATE_GUEST_VALID ||
 	    snp_state_at(psp, in->dst) != SNP_STATE_FIRMWARE)
 		return PSP_INVALID_PAGE_STATE;
 	st = check(g, &from);
-	return st == PSP_SUCCESS ? copy_page(psp, in->src, (keyslot_t)g->asid, in->dst, 0) : st;
+	return st != PSP_SUCCESS ? st : psp_copy_run(psp, &(struct psp_copy_job){
+		.to = in->dst, .from = in->src, .from_key = (keyslot_t)g->asid, .len = PAGE_SIZE,
+	});
 }
 
 PSP_COMMAND(psp_do_snp_dbg_encrypt)
@@ -64,15 +63,14 @@ PSP_COMMAND(psp_do_snp_dbg_encrypt)
 
 	if (!psp->snp.up)
 		return PSP_INVALID_PLATFORM_STATE;
-	if (!is_well_formed(in))
-		return PSP_INVALID_PARAM;
-	st = snp_guest_of(psp, in->gctx, &g);
+	st = begin(psp, in, in->dst, &g, &to);
 	if (st != PSP_SUCCESS)
 		return st;
-	to = snp_page(psp->hw, HPA(in->dst));
 	state = snp_state_of(&to);
 	if (state != SNP_STATE_PRE_GUEST && state != SNP_STATE_PRE_SWAP)
 		return PSP_INVALID_PAGE_STATE;
 	st = check(g, &to);
-	return st == PSP_SUCCESS ? copy_page(psp, in->src, 0, in->dst, (keyslot_t)g->asid) : st;
+	return st != PSP_SUCCESS ? st : psp_copy_run(psp, &(struct psp_copy_job){
+		.to = in->dst, .to_key = (keyslot_t)g->asid, .from = in->src, .len = PAGE_SIZE,
+	});
 }

@@ -120,6 +120,11 @@ struct update {				/* one command */
 	bool		  failed;	/* libcrypto, meanwhile */
 };
 
+static size_t update_size(const struct update *u)
+{
+	return PG_LEVEL_SIZE(u->large ? PG_LEVEL_2M : PG_LEVEL_4K);
+}
+
 static enum psp_status update_check_page(const struct update *u)
 {
 	if (snp_state_of(&u->entry) != SNP_STATE_PRE_GUEST)
@@ -185,9 +190,7 @@ static bool measure(struct update *u, uint64_t off, const uint8_t *bytes)
 
 static enum psp_status update_bytes(struct update *u, uint8_t *bytes)
 {
-	const uint64_t size = PG_LEVEL_SIZE(u->large ? PG_LEVEL_2M : PG_LEVEL_4K);
-
-	for (uint64_t off = 0; off < size; off += PAGE_SIZE) {
+	for (uint64_t off = 0; off < update_size(u); off += PAGE_SIZE) {
 		if (!compose(u, HPA(u->at + off), bytes))
 			return PSP_INVALID_ADDRESS;
 		if (!measure(u, off, bytes))
@@ -226,7 +229,7 @@ static void see_contents(void *arg, const uint8_t *bytes, size_t len)
 /* Encrypted, filled, measured, given to the guest; or all as it was. */
 static enum psp_status update_perform(struct update *u, uint8_t *bytes)
 {
-	const size_t size = PG_LEVEL_SIZE(u->large ? PG_LEVEL_2M : PG_LEVEL_4K);
+	const size_t size = update_size(u);
 	const keyslot_t key = (keyslot_t)u->g->asid;
 	enum psp_status st;
 

@@ -5,8 +5,7 @@
  */
 #include "hw/psp/psp_snp_priv.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include "base/bytes.h"
 
 _Static_assert(sizeof(struct psp_snp_init_ex) == 64, "layout of the firmware ABI");
 _Static_assert(sizeof(struct psp_snp_status) == 32, "layout of the firmware ABI");
@@ -79,11 +78,10 @@ PSP_COMMAND(psp_do_snp_init)
 
 PSP_COMMAND(psp_do_snp_init_ex)
 {
-	static const uint8_t zeros[sizeof(((struct psp_snp_init_ex *)buf)->reserved2)];
 	const struct psp_snp_init_ex *in = buf;
 
 	if (in->flags & ~(PSP_SNP_INIT_RMP | PSP_SNP_INIT_LIST) || in->reserved1 ||
-	    memcmp(in->reserved2, zeros, sizeof(zeros)))
+	    !bytes_are_zero(in->reserved2, sizeof(in->reserved2)))
 		return PSP_INVALID_PARAM;
 	return snp_init(psp, in->flags, in->list_address);
 }
@@ -157,11 +155,10 @@ PSP_COMMAND(psp_do_snp_df_flush)
 /* There is one TCB, 0: none can be older. */
 PSP_COMMAND(psp_do_snp_config)
 {
-	static const uint8_t zeros[sizeof(((struct psp_snp_config *)buf)->reserved)];
 	const struct psp_snp_config *in = buf;
 
 	if (in->mask & ~(PSP_SNP_MASK_CHIP_ID | PSP_SNP_MASK_CHIP_KEY) ||
-	    memcmp(in->reserved, zeros, sizeof(zeros)) || in->reported_tcb)
+	    !bytes_are_zero(in->reserved, sizeof(in->reserved)) || in->reported_tcb)
 		return PSP_INVALID_PARAM;
 	psp->snp.mask = in->mask;
 	return PSP_SUCCESS;

@@ -8,6 +8,8 @@
  */
 #include "hw/psp/psp_snp_priv.h"
 
+#include "base/bytes.h"
+
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <string.h>
@@ -103,9 +105,7 @@ static void report_fill(const struct snp_talk *t, const struct report_request *i
 static enum psp_status report_make(const struct snp_talk *t, const struct report_request *in,
 				   struct report *r)
 {
-	static const uint8_t zeros[sizeof(in->reserved)];
-
-	if (in->key_select & ~3u || memcmp(in->reserved, zeros, sizeof(zeros)))
+	if (in->key_select & ~3u || !bytes_are_zero(in->reserved, sizeof(in->reserved)))
 		return PSP_INVALID_PARAM;
 	if (!may_use_vcek(t->g, KEY_SELECT(in->key_select)))
 		return PSP_INVALID_KEY;

@@ -5,6 +5,7 @@
  */
 #include "hw/psp/psp_snp_priv.h"
 
+#include "base/bytes.h"
 #include "hw/psp/snp_cpuid.h"
 
 #include <openssl/crypto.h>
@@ -47,11 +48,10 @@ static void answer_cpuid(struct snp_talk *t)
 /* The guest's clock is the host's: the machine has no SecureTSC. */
 static void answer_tsc(struct snp_talk *t)
 {
-	static const uint8_t zeros[sizeof(struct tsc_info)];
 	struct tsc_info *out = (struct tsc_info *)(void *)t->out;
 
 	t->out_len = sizeof(*out);
-	if (memcmp(t->in, zeros, sizeof(zeros)))
+	if (!bytes_are_zero(t->in, sizeof(struct tsc_info)))
 		out->status = PSP_INVALID_PARAM;
 	else
 		out->scale = NO_DEVIATION;

@@ -11,6 +11,7 @@
  */
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/bits.h"
 #include "x86/simd/x87_priv.h"
 
@@ -107,23 +108,16 @@ int x86_fxrstor(struct x86_fpu *fpu, const uint8_t *image, const struct x86_imag
 	return 0;
 }
 
-static bool is_zero(const void *p, size_t size)
-{
-	const uint8_t *b = p;
-
-	return !size || (!b[0] && !memcmp(b, b + 1, size - 1));
-}
-
 uint64_t x86_xinuse(const struct x86_fpu *fpu)
 {
 	uint64_t bv = 0;
 
 	if (fpu->fcw != X87_FCW_INIT || fpu->fsw || fpu->ftw || fpu->fop || fpu->fip ||
-	    fpu->fdp || !is_zero(fpu->st, sizeof(fpu->st)))
+	    fpu->fdp || !bytes_are_zero(fpu->st, sizeof(fpu->st)))
 		bv |= XSTATE_X87;
-	if (!is_zero(fpu->xmm, sizeof(fpu->xmm)))
+	if (!bytes_are_zero(fpu->xmm, sizeof(fpu->xmm)))
 		bv |= XSTATE_SSE;
-	if (!is_zero(fpu->ymm_hi, sizeof(fpu->ymm_hi)))
+	if (!bytes_are_zero(fpu->ymm_hi, sizeof(fpu->ymm_hi)))
 		bv |= XSTATE_AVX;
 	return bv;
 }
@@ -155,7 +149,7 @@ int x86_xrstor(struct x86_fpu *fpu, const uint8_t *image, uint64_t rfbm, uint64_
 	bool with_mxcsr = rfbm & (XSTATE_SSE | XSTATE_AVX);
 
 	/* The compacted format is a feature of its own, which this is not. */
-	if ((bv & ~xcr0) || !is_zero(image + AT_XCOMP_BV, 16))
+	if ((bv & ~xcr0) || !bytes_are_zero(image + AT_XCOMP_BV, 16))
 		return X86_GP;
 	if (with_mxcsr && (mxcsr_in(image) & ~how->mxcsr_mask))
 		return X86_GP;
