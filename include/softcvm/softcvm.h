@@ -38,7 +38,7 @@ struct softcvm;		/* a machine */
 struct softcvm_machine {
 	size_t			size;		/* sizeof(struct softcvm_machine), never 0: later ones are longer */
 	const char		*cpu;		/* "amd" or "intel"; default: this machine's */
-	const char		*kernel_abi;	/* "6.12" (default), no other yet */
+	const char		*kernel_abi;	/* "6.12" (default), "6.18": in part */
 	const char *const	*params;	/* "kvm.mmio_caching=N", ..., NULL */
 	unsigned		phys_bits;	/* width of a physical address, 36 to 52 */
 	unsigned		phys_reduction;	/* bits of it that memory encryption takes (amd) */

@@ -87,6 +87,8 @@ int abi_mmap_check(struct abi_file *file, int prot, int flags, off_t offset, siz
 /* After the kernel has mapped @file's descriptor at @at: puts shared pages in. */
 MUST_CHECK int abi_mmap_finish(struct abi_file *file, void *at, int prot, off_t offset,
 			       size_t length);
+/* Before madvise at @at: 0, or -EINVAL for what a guest_memfd's mapping refuses. */
+MUST_CHECK int abi_madvise_check(struct abi *abi, const void *at, int advice);
 int abi_fallocate(struct abi_file *file, int mode, off_t offset, off_t length);
 int abi_ftruncate(struct abi_file *file);
 off_t abi_lseek(struct abi_file *file, int whence);

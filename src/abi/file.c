@@ -5,18 +5,26 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "abi/change.h"
 #include "kvm/gmem/gmem.h"
 #include "kvm/vcpu/vcpu.h"
 #include "kvm/vm/vm.h"
 #include "os/file.h"
+#include "os/maps.h"
 #include "os/memory.h"
 #include "os/process.h"
 #include "os/uaccess.h"
+
+/* Newer than the headers that we are built with may be. */
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE		25
+#endif
 
 int fd_table_init(struct fd_table *t)
 {
@@ -333,6 +341,8 @@ int abi_stats_open(struct abi_file *of)
 
 int abi_mmap_check(struct abi_file *f, int prot, int flags, off_t offset, size_t length)
 {
+	if (f->kind == FILE_GMEM)
+		return kvm_gmem_mmap_check(f->gmem, prot, flags);
 	return f->kind == FILE_VCPU ? 0 : -ENODEV;
 }
 
@@ -350,13 +360,36 @@ int abi_mmap_finish(struct abi_file *f, void *at, int prot, off_t offset, size_t
 			    (char *)at + (where - offset), prot);
 }
 
+int abi_madvise_check(struct abi *abi, const void *at, int advice)
+{
+	struct os_mapping m;
+	struct abi_file *f;
+	int r;
+
+	/* Its folios are never larger than a page. */
+	if (advice != MADV_COLLAPSE || os_mapping_of(at, &m))
+		return 0;
+	f = find_object(abi, &(struct stat){ .st_dev = m.dev, .st_ino = m.ino });
+	r = f && f->kind == FILE_GMEM ? -EINVAL : 0;
+	abi_file_put(f);
+	return r;
+}
+
 int abi_fallocate(struct abi_file *f, int mode, off_t offset, off_t length)
 {
+	struct stat st = { .st_dev = f->dev, .st_ino = f->ino };
+	struct abi_change change;
+	int r;
+
 	if (f->kind != FILE_GMEM)
 		return -ENODEV;
 	if (f->owner != *f->abi->pid)
 		return -EIO;
-	return kvm_gmem_fallocate(f->gmem, mode, offset, length);
+	/* Slots whose userspace_addr is a mapping of it. */
+	abi_change_file(f->abi, &change, &st, (uint64_t)offset, (uint64_t)length);
+	r = kvm_gmem_fallocate(f->gmem, mode, offset, length);
+	abi_change_end(&change, false);
+	return r;
 }
 
 int abi_ftruncate(struct abi_file *f)

@@ -118,7 +118,7 @@ static long create_guest_memfd(struct ioctl_call *c)
 
 	if (r)
 		return r;
-	r = abi_file_install(c->abi, os_object_fd("kvm-gmem", false), FILE_GMEM, gmem);
+	r = abi_file_install(c->abi, kvm_gmem_take_fd(gmem), FILE_GMEM, gmem);
 	if (r < 0)
 		kvm_gmem_release(gmem);
 	return r;

@@ -97,7 +97,7 @@ static struct json_object *list_of(const char *const *names, size_t n)
 
 int verb_capabilities(int argc, char **argv)
 {
-	static const char *const abis[] = { "6.12" };
+	static const char *const abis[] = { "6.12", "6.18" };
 	static const char *const modes[] = { "interleaved", "separate" };
 	struct json_object *all, *types, *params, *names, *counters, *events;
 

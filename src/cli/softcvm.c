@@ -18,7 +18,8 @@ const struct verb verbs[] = {
 static const char options[] =
 	"options of exec:\n"
 	"  --cpu amd|intel        vendor of the processor (default: this machine's)\n"
-	"  --kernel-abi R         the kernel to behave as: 6.12 (the only one yet)\n"
+	"  --kernel-abi R         the kernel to behave as: 6.12 (default), or 6.18, of which only\n"
+	"                         guest_memfd is there, and what the caveats name\n"
 	"  --param M.NAME=VALUE   a module parameter, as kvm.mmio_caching=N; may be repeated\n"
 	"                         (kvm.gmem_order=9, which no kernel has: guest_memfd by 2 MiB)\n"
 	"  --phys-bits N          width of a physical address, 36 to 52\n"

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/page.h"
 #include "os/coro.h"
+#include "os/file.h"
 #include "os/memory.h"
 
 #define ARENA_SIZE	(1ull << 30)	/* too small for a whole bank of DRAM, on purpose */
@@ -315,6 +316,21 @@ int os_populate(void *p, size_t size)
 void *os_map_shared(int fd, uint64_t offset, size_t size)
 {
 	return NULL;
+}
+
+/* No descriptors here, so nothing that others map. */
+void *os_map_shared_private(int fd, size_t size)
+{
+	return NULL;
+}
+
+void os_punch(void *p, size_t size)
+{
+	os_discard(p, size);
+}
+
+void os_close(int fd)
+{
 }
 
 int os_object_fd(const char *name, bool cloexec)

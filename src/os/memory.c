@@ -102,6 +102,17 @@ void *os_map_shared(int fd, uint64_t offset, size_t size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+void *os_map_shared_private(int fd, size_t size)
+{
+	void *p = os_map_shared(fd, 0, size);
+
+	if (p) {
+		(void)advise(p, size, MADV_DONTFORK);
+		(void)advise(p, size, MADV_DONTDUMP);
+	}
+	return p;
+}
+
 void *os_map_shared_anonymous(size_t size)
 {
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -127,6 +138,12 @@ void os_discard(void *p, size_t size)
 {
 	if (advise(p, size, MADV_DONTNEED))
 		panic("madvise(%p, %#zx, MADV_DONTNEED): %d", p, size, errno);
+}
+
+void os_punch(void *p, size_t size)
+{
+	if (advise(p, size, MADV_REMOVE))
+		panic("madvise(%p, %#zx, MADV_REMOVE): %d", p, size, errno);
 }
 
 void os_prefer_huge(void *p, size_t size)

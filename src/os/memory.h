@@ -40,6 +40,9 @@ void os_holds_none(void *p, size_t size);
 /* A shared mapping of @fd from byte @offset (whole pages) on; NULL when there is none. */
 MUST_CHECK void *os_map_shared(int fd, uint64_t offset, size_t size);
 
+/* The same from byte 0 on, gone in a forked child and left out of core dumps. */
+MUST_CHECK void *os_map_shared_private(int fd, size_t size);
+
 /* Shared anonymous memory, inherited by a forked child.  NULL: none. */
 MUST_CHECK void *os_map_shared_anonymous(size_t size);
 /*
@@ -50,6 +53,9 @@ MUST_CHECK int os_map_again(void *from, size_t size, void *to, int prot);
 
 /* Gives the pages back; they read as zero afterwards. */
 void os_discard(void *p, size_t size);
+
+/* The same for a shared file: all who map these bytes read zero. */
+void os_punch(void *p, size_t size);
 
 /* Transparent huge pages are welcome here: memory that will be used whole. */
 void os_prefer_huge(void *p, size_t size);

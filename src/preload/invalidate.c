@@ -112,6 +112,12 @@ static bool advise(void *at, size_t size, int advice, enum advice kind, int *r)
 	struct bracket b;
 
 	if (bracket_enter(&b)) {
+		*r = abi_madvise_check(front_machine(), at, advice);
+		if (*r) {
+			front_leave(&b.frame);
+			*r = (int)front_answer(*r);
+			return false;
+		}
 		if (kind == ADVICE_TAKES_FROM_FILE)
 			abi_change_behind(front_machine(), &b.change, at, size);
 		else

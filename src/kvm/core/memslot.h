@@ -16,6 +16,7 @@
 #include "kvm/core/kvm.h"
 
 #define KVM_MEMSLOT_INVALID	(1u << 16)	/* being deleted or moved */
+#define KVM_MEMSLOT_GMEM_ONLY	(1u << 17)	/* guests never go by userspace_addr */
 
 struct gmem_file;
 struct kvm_lpage_info;			/* kvm/mmu/lpage.h */
@@ -24,7 +25,7 @@ struct kvm_memory_slot {
 	gfn_t		base_gfn;
 	uint64_t	npages;
 	hva_t		userspace_addr;
-	uint32_t	flags;		/* KVM_MEM_*, KVM_MEMSLOT_INVALID */
+	uint32_t	flags;		/* KVM_MEM_*, KVM_MEMSLOT_* */
 	uint16_t	id, as_id;
 	struct kvm_lpage_info *lpage[2];/* 2M, 1G; owned by kvm/mmu */
 	uint64_t	*dirty_bitmap;	/* one bit a page; NULL: not logged */
@@ -54,6 +55,12 @@ static inline hva_t kvm_slot_hva(const struct kvm_memory_slot *slot, gfn_t gfn)
 static inline bool kvm_slot_can_be_private(const struct kvm_memory_slot *slot)
 {
 	return slot && (slot->flags & KVM_MEM_GUEST_MEMFD);
+}
+
+/* Its guest_memfd can be mapped: it has the shared pages, too. */
+static inline bool kvm_slot_is_gmem_only(const struct kvm_memory_slot *slot)
+{
+	return slot && (slot->flags & KVM_MEMSLOT_GMEM_ONLY);
 }
 
 static inline bool kvm_slot_is_dirty_logged(const struct kvm_memory_slot *slot)

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "base/log.h"
 #include "hw/insn/phys.h"
@@ -18,6 +19,8 @@
 #include "kvm/gmem/audit.h"
 #include "kvm/gmem/store.h"
 #include "kvm/mmu/mmu.h"
+#include "os/file.h"
+#include "os/memory.h"
 
 #define GMEM_ORDER_2M		(PG_LEVEL_SHIFT(PG_LEVEL_2M) - PAGE_SHIFT)
 #define NR_PREPARE_LOCKS	16u
@@ -30,17 +33,49 @@ struct gmem_file {
 	uint64_t		 size;		/* [c] bytes */
 	uint64_t		 flags;		/* [c] */
 	uint64_t		 ino;		/* [c] */
+	int			 fd;		/* what mmap is to map, until it is taken; or -1 */
 	struct rwlock		 invalidate_lock;	/* RANK_GMEM */
 	struct range_tree	 bindings;	/* [S] + invalidate_lock write: slots by page */
 	struct mutex		 prepare_lock[NR_PREPARE_LOCKS];	/* inside; by 2 MiB */
 	struct gmem_store	 store;
 };
 
-static uint64_t valid_flags(const struct kvm *kvm)
+int kvm_gmem_valid_flags(const struct kvm_module *module, const struct kvm *kvm)
 {
-	if (kvm->module->abi < KERNEL_ABI_6_18)
-		return 0;
-	return GUEST_MEMFD_FLAG_MMAP | (kvm->has_private_mem ? 0 : GUEST_MEMFD_FLAG_INIT_SHARED);
+	int shared = kvm && kvm->has_private_mem ? 0 : GUEST_MEMFD_FLAG_INIT_SHARED;
+
+	return module->abi < KERNEL_ABI_6_18 ? 0 : GUEST_MEMFD_FLAG_MMAP | shared;
+}
+
+/* Those that can be mapped have their descriptor from the first: the bytes may be in it. */
+static int make_store(struct gmem_file *file)
+{
+	bool is_shared = file->flags & GUEST_MEMFD_FLAG_INIT_SHARED;
+	struct kvm *kvm = file->kvm;
+	bool huge = !kvm->ops->has_mirror && kvm->module->params.gmem_order >= GMEM_ORDER_2M;
+	int r;
+
+	file->fd = -1;
+	if (file->flags & GUEST_MEMFD_FLAG_MMAP) {
+		file->fd = os_shared_memfd("kvm-gmem", is_shared ? file->size : 0, false);
+		if (file->fd < 0)
+			return file->fd;
+	}
+	if (file->fd >= 0 && is_shared)
+		r = gmem_store_init_shared(&file->store, kvm->module->hw, file->size, file->fd);
+	else	/* Nobody knows yet how a mirror's huge entry would be split. */
+		r = gmem_store_init(&file->store, kvm->module->hw, file->size, huge);
+	if (r && file->fd >= 0)
+		os_close(file->fd);
+	return r;
+}
+
+int kvm_gmem_take_fd(struct gmem_file *file)
+{
+	int fd = file->fd;
+
+	file->fd = -1;
+	return fd >= 0 ? fd : os_object_fd("kvm-gmem", false);
 }
 
 int kvm_gmem_create(struct kvm *kvm, const struct kvm_create_guest_memfd *args,
@@ -49,7 +84,7 @@ int kvm_gmem_create(struct kvm *kvm, const struct kvm_create_guest_memfd *args,
 	struct gmem_file *file;
 	int r;
 
-	if (args->flags & ~valid_flags(kvm))
+	if (args->flags & ~(uint64_t)kvm_gmem_valid_flags(kvm->module, kvm))
 		return -EINVAL;
 	if ((int64_t)args->size <= 0 || !IS_ALIGNED(args->size, PAGE_SIZE))
 		return -EINVAL;
@@ -63,15 +98,13 @@ int kvm_gmem_create(struct kvm *kvm, const struct kvm_create_guest_memfd *args,
 	r = rwlock_init(&file->invalidate_lock, "gmem->invalidate_lock", RANK_GMEM);
 	if (r)
 		goto out_free;
-	/* Nobody knows yet how a mirror's huge entry would be split. */
-	r = gmem_store_init(&file->store, kvm->module->hw, file->size, !kvm->ops->has_mirror &&
-			    kvm->module->params.gmem_order >= GMEM_ORDER_2M);
+	file->kvm = kvm;
+	r = make_store(file);
 	if (r)
 		goto out_lock;
 	for (unsigned i = 0; i < NR_PREPARE_LOCKS; i++)
 		mutex_init(&file->prepare_lock[i], "gmem->prepare_lock", RANK_GMEM_PREPARE);
 	kvm_get(kvm);
-	file->kvm = kvm;
 	*out = file;
 	return 0;
 
@@ -173,6 +206,8 @@ void kvm_gmem_release(struct gmem_file *file)
 	srcu_synchronize(&kvm->srcu);
 	gmem_store_discard(&file->store, 0, nr_pages, freed, file);
 	gmem_store_fini(&file->store);
+	if (file->fd >= 0)
+		os_close(file->fd);
 	for (unsigned i = 0; i < NR_PREPARE_LOCKS; i++)
 		mutex_fini(&file->prepare_lock[i]);
 	rwlock_fini(&file->invalidate_lock);
@@ -211,6 +246,7 @@ static int punch_hole(struct gmem_file *file, uint64_t offset, uint64_t len)
 	write_lock(&file->invalidate_lock);
 	invalidate_begin(file, start, end);
 	gmem_store_discard(&file->store, start, end, freed, file);
+	gmem_store_punch_shared(&file->store, start, end);
 	SYNC_POINT(gmem_after_truncate);
 	invalidate_end(file, start, end);
 	from = hull_of(file, start, end, &to);
@@ -282,6 +318,14 @@ void kvm_gmem_stat(struct gmem_file *file, struct stat *st)
 	};
 }
 
+int kvm_gmem_mmap_check(const struct gmem_file *file, int prot, int flags)
+{
+	if (file->kvm->module->abi >= KERNEL_ABI_6_18 && (prot & PROT_EXEC))
+		return -EPERM;
+	return !(file->flags & GUEST_MEMFD_FLAG_MMAP)   ? -ENODEV
+	       : (flags & MAP_TYPE) == MAP_PRIVATE ? -EINVAL : 0;
+}
+
 /* ---- slots ---- */
 
 int kvm_gmem_bind(struct kvm *kvm, struct kvm_memory_slot *slot, struct gmem_file *file,
@@ -302,6 +346,8 @@ int kvm_gmem_bind(struct kvm *kvm, struct kvm_memory_slot *slot, struct gmem_fil
 		r = -EINVAL;
 	} else {
 		slot->gmem.pgoff = start;
+		if (file->flags & GUEST_MEMFD_FLAG_MMAP)
+			slot->flags |= KVM_MEMSLOT_GMEM_ONLY;
 		atomicptr_store_release(&slot->gmem.file, file);
 		range_tree_insert(&file->bindings, &slot->gmem.binding, start, end);
 	}

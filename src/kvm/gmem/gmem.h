@@ -3,7 +3,8 @@
  * gmem.h - guest_memfd: memory that only guests can reach.
  *
  * The bytes are in a mapping of ours, never in a descriptor or mapping of the
- * VMM (spec kvm.md 6).  A file holds a reference on its VM; a slot bound to it
+ * VMM (spec kvm.md 6), but for files that begin shared and can be mapped (6.7,
+ * docs/adr/0009-mapped-guest-memfd.md).  A file holds a reference on its VM; a slot bound to it
  * holds none on the file.  Lock: slots_lock > the file's invalidate lock >
  * mmu_lock.
  */
@@ -16,9 +17,18 @@
 
 struct gmem_file;
 
+/* GUEST_MEMFD_FLAG_* that @kvm takes; NULL: some VM. */
+int kvm_gmem_valid_flags(const struct kvm_module *module, const struct kvm *kvm);
+
 /* The checks of KVM_CREATE_GUEST_MEMFD.  One reference, the caller's. -errno. */
 MUST_CHECK int kvm_gmem_create(struct kvm *kvm, const struct kvm_create_guest_memfd *args,
 			       struct gmem_file **out);
+/*
+ * The descriptor that stands for it, a memfd that mmap may map; the caller's.  Once. -errno.
+ */
+MUST_CHECK int kvm_gmem_take_fd(struct gmem_file *file);
+/* May it be mapped with these (PROT_*, MAP_*)?  0; -EPERM, -ENODEV, -EINVAL. */
+MUST_CHECK int kvm_gmem_mmap_check(const struct gmem_file *file, int prot, int flags);
 /* The last descriptor is closed: zap, unbind, free.  The VM may go with it. */
 void kvm_gmem_release(struct gmem_file *file);
 

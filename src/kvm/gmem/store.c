@@ -61,7 +61,25 @@ int gmem_store_init(struct gmem_store *s, struct hw *hw, uint64_t size, bool hug
 	return s->chunks ? 0 : -ENOMEM;
 }
 
-static struct gmem_chunk *chunk_create(const struct gmem_store *s)
+static size_t shared_size(const struct gmem_store *s)
+{
+	return s->nr_chunks * s->chunk_pages << PAGE_SHIFT;
+}
+
+int gmem_store_init_shared(struct gmem_store *s, struct hw *hw, uint64_t size, int fd)
+{
+	int r = gmem_store_init(s, hw, size, false);
+
+	if (r)
+		return r;
+	s->shared = os_map_shared_private(fd, shared_size(s));
+	if (s->shared)
+		return 0;
+	os_unmap(s->chunks, table_size(s));
+	return -ENOMEM;
+}
+
+static struct gmem_chunk *chunk_create(const struct gmem_store *s, uint64_t first)
 {
 	size_t size = s->chunk_pages << PAGE_SHIFT;
 	struct gmem_chunk *c = calloc(1, sizeof(*c) + NR_BITMAPS * words(s) * sizeof(c->bits[0]));
@@ -69,11 +87,12 @@ static struct gmem_chunk *chunk_create(const struct gmem_store *s)
 	if (!c)
 		return NULL;
 	/* Aligned to its size: what is aligned in the file is aligned in memory. */
-	c->base = os_map_private(size, size);
+	c->base = s->shared ? s->shared + (first << PAGE_SHIFT) : os_map_private(size, size);
 	if (!c->base) {
 		free(c);
 		return NULL;
 	}
+	c->first = first;
 	return c;
 }
 
@@ -100,7 +119,8 @@ static void each_good_run(struct gmem_store *s, struct gmem_chunk *c, uint64_t f
 static void give_up(struct gmem_store *s, void *bytes, size_t size)
 {
 	phys_retire(s->hw, bytes, size);
-	os_unmap(bytes, size);
+	if (!s->shared)
+		os_unmap(bytes, size);
 }
 
 static void chunk_destroy(struct gmem_store *s, struct gmem_chunk *c)
@@ -117,6 +137,8 @@ void gmem_store_fini(struct gmem_store *s)
 		next = c->next;
 		chunk_destroy(s, c);
 	}
+	if (s->shared)
+		os_unmap(s->shared, shared_size(s));
 	os_unmap(s->chunks, table_size(s));
 }
 
@@ -138,15 +160,17 @@ static struct gmem_chunk *chunk_of(struct gmem_store *s, uint64_t index, bool ma
 
 	if (c || !make)
 		return c;
-	fresh = chunk_create(s);
+	fresh = chunk_create(s, ALIGN_DOWN(index, s->chunk_pages));
 	if (!fresh)
 		return NULL;
-	fresh->first = ALIGN_DOWN(index, s->chunk_pages);
 	if (atomicptr_cas(at, &c, fresh)) {
 		chunk_chain(s, fresh);
 		return fresh;
 	}
-	chunk_destroy(s, fresh);
+	if (s->shared)
+		free(fresh);		/* its bytes are the winner's, too */
+	else
+		chunk_destroy(s, fresh);
 	return c;
 }
 
@@ -349,7 +373,14 @@ static void add_to_run(struct discard *d, struct gmem_chunk *c, uint64_t w, uint
 
 static void forget_bytes(struct gmem_store *s, void *bytes, size_t size)
 {
-	os_discard(bytes, size);
+	if (!s->shared)
+		os_discard(bytes, size);
+}
+
+void gmem_store_punch_shared(struct gmem_store *s, uint64_t start, uint64_t end)
+{
+	if (s->shared)
+		os_punch(s->shared + (start << PAGE_SHIFT), (end - start) << PAGE_SHIFT);
 }
 
 /* Pages [from, to) of one chunk. */

@@ -5,7 +5,7 @@
  *
  * The file is cut into chunks of at most 1 GiB, each a mapping of its own
  * (anonymous, not inherited, in no descriptor), made when its first page is
- * wanted.  Page numbers count from the start of the file.  Allocating and
+ * wanted; or it is a shared file, one mapping.  Page numbers count from the start of the file.  Allocating and
  * looking: any thread; discarding: one thread, no allocation of the same
  * pages at the same time that anybody relies on (spec kvm.md 6.4, end).
  */
@@ -29,10 +29,13 @@ struct gmem_store {
 	atomic64_t	 nr_allocated;	/* pages */
 	atomic64_t	 nr_leaked;	/* pages that must never be used again */
 	struct hw	*hw;
+	char		*shared;	/* [c] the file in one piece, where others map it too */
 };
 
 /* @size: bytes, > 0, whole pages.  -ENOMEM. */
 MUST_CHECK int gmem_store_init(struct gmem_store *s, struct hw *hw, uint64_t size, bool huge);
+/* The same for bytes that are in @fd, at least @size, by 4K; pages of it are never leaked. */
+MUST_CHECK int gmem_store_init_shared(struct gmem_store *s, struct hw *hw, uint64_t size, int fd);
 /* Nobody has a translation to any of it; its frames are retired, but for leaked ones. */
 void gmem_store_fini(struct gmem_store *s);
 
@@ -68,6 +71,9 @@ typedef uint64_t gmem_freed_fn(void *arg, void *bytes, uint64_t n);
  */
 void gmem_store_discard(struct gmem_store *s, uint64_t start, uint64_t end, gmem_freed_fn *freed,
 			void *arg);
+
+/* Nothing, but for shared bytes: they leave all who map them, allocated or not. */
+void gmem_store_punch_shared(struct gmem_store *s, uint64_t start, uint64_t end);
 
 /* The bytes of page @index if it is allocated, else NULL; @level as in struct gmem_page. */
 const void *gmem_store_peek(const struct gmem_store *s, uint64_t index, uint8_t *level);

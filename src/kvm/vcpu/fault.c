@@ -60,7 +60,7 @@ static int no_slot(struct vcpu *v, struct kvm_page_fault *f, uint64_t generation
 	return RET_PF_CONTINUE;
 }
 
-static int faultin_private(struct vcpu *v, struct kvm_page_fault *f)
+static int faultin_gmem(struct vcpu *v, struct kvm_page_fault *f)
 {
 	uint8_t level;
 	int r;
@@ -133,7 +133,8 @@ int vcpu_faultin_pfn(struct vcpu *v, struct kvm_page_fault *f)
 	if (kvm_mmu_fault_may_be_stale(kvm, f))
 		return RET_PF_RETRY;
 
-	r = f->is_private ? faultin_private(v, f) : faultin_shared(v, f);
+	r = f->is_private || kvm_slot_is_gmem_only(f->slot) ? faultin_gmem(v, f)
+							    : faultin_shared(v, f);
 	SYNC_POINT(fault_pfn_got);
 	if (r != RET_PF_CONTINUE)
 		return r;

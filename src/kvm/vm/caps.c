@@ -13,6 +13,7 @@
 #include "softcvm/uapi/kvm_para.h"
 #include "base/bits.h"
 #include "hw/insn/machine.h"
+#include "kvm/gmem/gmem.h"
 #include "kvm/irq/irq.h"
 #include "kvm/vcpu/vcpu.h"
 #include "kvm/vm/irqchip.h"
@@ -75,6 +76,11 @@ static int memory_attributes(const struct kvm_module *module, const struct kvm *
 static int guest_memfd(const struct kvm_module *module, const struct kvm *kvm)
 {
 	return !kvm || kvm->has_private_mem || module->abi >= KERNEL_ABI_6_18;
+}
+
+static int guest_memfd_flags(const struct kvm_module *module, const struct kvm *kvm)
+{
+	return kvm_gmem_valid_flags(module, kvm);
 }
 
 static int vm_types(const struct kvm_module *module, const struct kvm *kvm)
@@ -183,6 +189,7 @@ static const struct cap_row caps[] = {
 	{ KVM_CAP_MEMORY_FAULT_INFO, 1 },
 	{ KVM_CAP_MEMORY_ATTRIBUTES, .fn = memory_attributes },
 	{ KVM_CAP_GUEST_MEMFD, .fn = guest_memfd },
+	{ KVM_CAP_GUEST_MEMFD_FLAGS, .fn = guest_memfd_flags, .since = KERNEL_ABI_6_18 },
 	{ KVM_CAP_BINARY_STATS_FD, 1 },
 	{ KVM_CAP_COALESCED_MMIO, KVM_COALESCED_MMIO_PAGE_OFFSET },
 	{ KVM_CAP_COALESCED_PIO, 1 },

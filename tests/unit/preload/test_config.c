@@ -50,7 +50,7 @@ static void refused(void **unused)
 		{ "cpu=", "neither" },
 		{ "kernel-abi=5.10", "there is 6.12" },
 		{ "kernel-abi=6.16", "there is 6.12" },
-		{ "kernel-abi=6.18", "there is 6.12" },
+		{ "kernel-abi=6.19", "there is 6.12" },
 		{ "kernel-abi=", "there is 6.12" },
 		{ "sw-protected=both", "neither interleaved nor separate" },
 		{ "host-map=long-term", "neither upstream nor short-term" },
