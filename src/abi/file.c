@@ -375,21 +375,37 @@ int abi_madvise_check(struct abi *abi, const void *at, int advice)
 	return r;
 }
 
+struct hole {
+	struct abi_file		*file;
+	struct abi_change	 change;
+};
+
+/* Slots whose userspace_addr is a mapping of it. */
+static void hole_begin(void *arg, uint64_t offset, uint64_t length)
+{
+	struct hole *h = arg;
+	struct stat st = { .st_dev = h->file->dev, .st_ino = h->file->ino };
+
+	abi_change_file(h->file->abi, &h->change, &st, offset, length);
+}
+
+static void hole_end(void *arg)
+{
+	struct hole *h = arg;
+
+	abi_change_end(&h->change, false);
+}
+
 int abi_fallocate(struct abi_file *f, int mode, off_t offset, off_t length)
 {
-	struct stat st = { .st_dev = f->dev, .st_ino = f->ino };
-	struct abi_change change;
-	int r;
+	struct hole h = { .file = f };
+	const struct kvm_gmem_bracket outer = { hole_begin, hole_end, &h };
 
 	if (f->kind != FILE_GMEM)
 		return -ENODEV;
 	if (f->owner != *f->abi->pid)
 		return -EIO;
-	/* Slots whose userspace_addr is a mapping of it. */
-	abi_change_file(f->abi, &change, &st, (uint64_t)offset, (uint64_t)length);
-	r = kvm_gmem_fallocate(f->gmem, mode, offset, length);
-	abi_change_end(&change, false);
-	return r;
+	return kvm_gmem_fallocate_mapped(f->gmem, mode, offset, length, &outer);
 }
 
 int abi_ftruncate(struct abi_file *f)

@@ -199,6 +199,111 @@ static void i7_private_huge_pages_and_conversions(void **unused)
 	}
 }
 
+/* -- Files that the VMM maps: slot 0 goes by the file, slot 1 by a mapping of it -- */
+
+/* As kvm_vm_audit(). */
+static void audit_world(struct kvm *kvm, gfn_t start, gfn_t end)
+{
+	world_audit(container_of(kvm, struct world, kvm), 0);
+}
+
+static struct world *a_mapped_world(struct gmem_file **file, void **mapped)
+{
+	struct world *w = world_create(false);
+	struct region r = { .w = w, .slot = 1, .gfn = 0x100, .npages = NR_PAGES,
+			    .memory = world_memory(NR_PAGES) };
+
+	*file = world_gmem_shared(w, NR_PAGES);
+	world_add_slot(w, 0, 0, NR_PAGES, *file);
+	do_region(&r);
+	assert_int_equal(r.r, 0);
+	*mapped = r.memory;
+	w->kvm.audit = audit_world;
+	return w;
+}
+
+/* A memslot waits for the hole, with slots_lock; so the hole does without until it has ended. */
+static void gmem1_a_mapped_hole_and_a_memslot(void **unused)
+{
+	static const struct row { uint64_t gfn, npages; } rows[] = { { 0x200, 4 }, { 0, 0 } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct gmem_file *file;
+		void *mapped;
+		struct world *w = a_mapped_world(&file, &mapped);
+		struct hole h = { .file = file, .n = 8, .w = w, .mapped = mapped };
+		struct region other = { .w = w, .slot = i ? 0 : 2, .gfn = rows[i].gfn,
+					.npages = rows[i].npages, .memory = world_memory(4) };
+
+		INTER_THREAD(puncher, do_hole, &h);
+		INTER_THREAD(changer, do_region, &other);
+		INTER_TO(puncher, host_change_begun);
+		INTER_BLOCKED(changer);
+		INTER_BLOCKED(puncher);		/* its audit, when its bracket has ended */
+		INTER_END(changer);
+		INTER_END(puncher);
+		assert_int_equal(h.r, 0);
+		assert_int_equal(other.r, 0);
+		world_audit(w, i);
+		kvm_gmem_release(file);
+		world_destroy(w);
+	}
+}
+
+struct mapped_ending {
+	struct hole	h;
+	struct region	r;
+	struct access	a[2];
+};
+
+static void both_ways_can_be_had_again(void *arg, uint64_t n)
+{
+	struct mapped_ending *e = arg;
+
+	assert_int_equal(e->h.r, 0);
+	assert_int_equal(e->r.r, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(e->a); i++) {
+		do_access(&e->a[i]);
+		if (e->a[i].r != RET_PF_FIXED && e->a[i].r != RET_PF_SPURIOUS)
+			fail_msg("step %llu: gfn %#llx: %d", (unsigned long long)n,
+				 (unsigned long long)e->a[i].gfn, e->a[i].r);
+	}
+}
+
+static void do_both_accesses(void *arg)
+{
+	struct access *a = arg;
+
+	do_access(&a[0]);
+	do_access(&a[1]);
+}
+
+/* The hole against memslots that come and go, then against faults by both ways. */
+static void gmem1_mapped_holes_at_every_step(void **unused)
+{
+	for (unsigned turn = 0; turn < 4; turn++) {
+		struct mapped_ending e = { 0 };
+		struct gmem_file *file;
+		void *mapped;
+		struct world *w = a_mapped_world(&file, &mapped);
+		unsigned puncher, other;
+
+		e.h = (struct hole){ .file = file, .n = 8, .w = w, .mapped = mapped };
+		e.r = (struct region){ .w = w, .slot = 2, .gfn = 0x200, .npages = 4,
+				       .memory = world_memory(4) };
+		e.a[0] = (struct access){ .v = w->vcpus[0], .gfn = 3, .ec = PFERR_WRITE };
+		e.a[1] = (struct access){ .v = w->vcpus[0], .gfn = 0x103, .ec = PFERR_WRITE };
+		puncher = inter_thread(do_hole, &e.h, "puncher");
+		other = turn & 1 ? inter_thread(do_both_accesses, e.a, "faults")
+				 : inter_thread(do_region, &e.r, "changer");
+		world_sweep(w, turn & 2 ? puncher : other, turn & 2 ? other : puncher,
+			    both_ways_can_be_had_again, &e);
+		INTER_ALL(INTER_MAX_STEPS);
+		kvm_gmem_release(file);
+		world_destroy(w);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -208,6 +313,8 @@ int main(void)
 		cmocka_unit_test(b32_offsets_do_not_wrap),
 		cmocka_unit_test(i2_faults_and_holes_at_every_step),
 		cmocka_unit_test(i7_private_huge_pages_and_conversions),
+		cmocka_unit_test(gmem1_a_mapped_hole_and_a_memslot),
+		cmocka_unit_test(gmem1_mapped_holes_at_every_step),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -211,13 +211,23 @@ void *world_memory(uint64_t npages)
 	return p;
 }
 
-struct gmem_file *world_gmem(struct world *w, uint64_t npages)
+static struct gmem_file *make_gmem(struct world *w, uint64_t npages, uint64_t flags)
 {
-	struct kvm_create_guest_memfd args = { .size = P(npages) };
+	struct kvm_create_guest_memfd args = { .size = P(npages), .flags = flags };
 	struct gmem_file *file = NULL;
 
 	assert_int_equal(kvm_gmem_create(&w->kvm, &args, &file), 0);
 	return file;
+}
+
+struct gmem_file *world_gmem(struct world *w, uint64_t npages)
+{
+	return make_gmem(w, npages, 0);
+}
+
+struct gmem_file *world_gmem_shared(struct world *w, uint64_t npages)
+{
+	return make_gmem(w, npages, GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED);
 }
 
 void do_access(void *arg)
@@ -265,12 +275,35 @@ void do_region(void *arg)
 					(struct kvm_gmem_arg){ .file = r->gmem });
 }
 
+struct mapped_hole {
+	struct hole		*h;
+	struct kvm_hva_range	 range;
+	struct kvm_host_change	 c;
+};
+
+static void mapped_hole_begin(void *arg, uint64_t offset, uint64_t len)
+{
+	struct mapped_hole *m = arg;
+	uint64_t at = (uintptr_t)m->h->mapped + offset;
+
+	m->range = (struct kvm_hva_range){ at, at + len };
+	kvm_host_change_begin(&m->h->w->module, &m->range, 1, &m->c);
+}
+
+static void mapped_hole_end(void *arg)
+{
+	kvm_host_change_end(&((struct mapped_hole *)arg)->c, false);
+}
+
 void do_hole(void *arg)
 {
 	struct hole *h = arg;
+	struct mapped_hole m = { .h = h };
+	const struct kvm_gmem_bracket outer = { mapped_hole_begin, mapped_hole_end, &m };
 
-	h->r = kvm_gmem_fallocate(h->file, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE,
-				  (int64_t)P(h->page), (int64_t)P(h->n));
+	h->r = kvm_gmem_fallocate_mapped(h->file, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE,
+					 (int64_t)P(h->page), (int64_t)P(h->n),
+					 h->mapped ? &outer : NULL);
 }
 
 void do_release(void *gmem_file)

@@ -53,6 +53,8 @@ void world_open_arena(void);
 /* Memory of the VMM's, aligned to 2M. */
 void *world_memory(uint64_t npages);
 struct gmem_file *world_gmem(struct world *w, uint64_t npages);
+/* One that begins shared and can be mapped; not where there is private memory. */
+struct gmem_file *world_gmem_shared(struct world *w, uint64_t npages);
 
 /* What a thread is given, and what came out. */
 struct access {			/* one nested page fault, as KVM_RUN handles it */
@@ -92,6 +94,8 @@ void do_region(void *region);
 struct hole {			/* fallocate(PUNCH_HOLE) of a guest_memfd */
 	struct gmem_file *file;
 	uint64_t	 page, n;
+	struct world	*w;		/* with what follows: */
+	void		*mapped;	/* where the VMM maps the file; or NULL */
 	int		 r;
 };
 void do_hole(void *hole);

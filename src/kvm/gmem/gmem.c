@@ -16,29 +16,13 @@
 #include "kvm/core/attr.h"
 #include "kvm/core/request.h"
 #include "kvm/core/vm_type_ops.h"
-#include "kvm/gmem/audit.h"
-#include "kvm/gmem/store.h"
+#include "kvm/gmem/gmem_priv.h"
 #include "kvm/mmu/mmu.h"
 #include "os/file.h"
 #include "os/memory.h"
 
-#define GMEM_ORDER_2M		(PG_LEVEL_SHIFT(PG_LEVEL_2M) - PAGE_SHIFT)
-#define NR_PREPARE_LOCKS	16u
-
 #define FALLOC_FL_KEEP_SIZE	1
 #define FALLOC_FL_PUNCH_HOLE	2
-
-struct gmem_file {
-	struct kvm		*kvm;		/* [c] one reference */
-	uint64_t		 size;		/* [c] bytes */
-	uint64_t		 flags;		/* [c] */
-	uint64_t		 ino;		/* [c] */
-	int			 fd;		/* what mmap is to map, until it is taken; or -1 */
-	struct rwlock		 invalidate_lock;	/* RANK_GMEM */
-	struct range_tree	 bindings;	/* [S] + invalidate_lock write: slots by page */
-	struct mutex		 prepare_lock[NR_PREPARE_LOCKS];	/* inside; by 2 MiB */
-	struct gmem_store	 store;
-};
 
 int kvm_gmem_valid_flags(const struct kvm_module *module, const struct kvm *kvm)
 {
@@ -102,7 +86,7 @@ int kvm_gmem_create(struct kvm *kvm, const struct kvm_create_guest_memfd *args,
 	r = make_store(file);
 	if (r)
 		goto out_lock;
-	for (unsigned i = 0; i < NR_PREPARE_LOCKS; i++)
+	for (unsigned i = 0; i < GMEM_NR_PREPARE_LOCKS; i++)
 		mutex_init(&file->prepare_lock[i], "gmem->prepare_lock", RANK_GMEM_PREPARE);
 	kvm_get(kvm);
 	*out = file;
@@ -116,11 +100,6 @@ out_free:
 }
 
 /* ---- invalidation: what takes pages away, [start, end) in pages ---- */
-
-static struct kvm_memory_slot *slot_of(struct range_node *n)
-{
-	return container_of(n, struct kvm_memory_slot, gmem.binding);
-}
 
 /* Which half of guest memory has this file's pages. */
 static unsigned filter_of(const struct gmem_file *file)
@@ -141,7 +120,7 @@ static void invalidate_begin(struct gmem_file *file, uint64_t start, uint64_t en
 	write_lock(&kvm->mmu_lock);
 	kvm_mmu_invalidate_begin(kvm);
 	for (; n; n = range_tree_next(n, start, end)) {
-		struct kvm_memory_slot *slot = slot_of(n);
+		struct kvm_memory_slot *slot = gmem_slot_of(n);
 		uint64_t base = slot->base_gfn.v - slot->gmem.pgoff;
 		gfn_t from = GFN(base + MAX(start, n->start));
 		gfn_t to = GFN(base + MIN(end, n->end));
@@ -194,7 +173,7 @@ void kvm_gmem_release(struct gmem_file *file)
 	mutex_lock(&kvm->slots_lock);
 	write_lock(&file->invalidate_lock);
 	range_tree_for_each(n, &file->bindings, 0, nr_pages)
-		atomicptr_store_release(&slot_of(n)->gmem.file, NULL);
+		atomicptr_store_release(&gmem_slot_of(n)->gmem.file, NULL);
 	invalidate_begin(file, 0, nr_pages);
 	invalidate_end(file, 0, nr_pages);
 	while ((n = range_tree_first(&file->bindings, 0, nr_pages)))
@@ -208,7 +187,7 @@ void kvm_gmem_release(struct gmem_file *file)
 	gmem_store_fini(&file->store);
 	if (file->fd >= 0)
 		os_close(file->fd);
-	for (unsigned i = 0; i < NR_PREPARE_LOCKS; i++)
+	for (unsigned i = 0; i < GMEM_NR_PREPARE_LOCKS; i++)
 		mutex_fini(&file->prepare_lock[i]);
 	rwlock_fini(&file->invalidate_lock);
 	free(file);
@@ -225,7 +204,7 @@ static gfn_t hull_of(const struct gmem_file *file, uint64_t start, uint64_t end,
 
 	*to = GFN(0);
 	range_tree_for_each(n, &file->bindings, start, end) {
-		const struct kvm_memory_slot *slot = slot_of(n);
+		const struct kvm_memory_slot *slot = gmem_slot_of(n);
 		uint64_t base = slot->base_gfn.v - slot->gmem.pgoff;
 
 		from.v = MIN(from.v, base + MAX(start, n->start));
@@ -234,7 +213,8 @@ static gfn_t hull_of(const struct gmem_file *file, uint64_t start, uint64_t end,
 	return from;
 }
 
-static int punch_hole(struct gmem_file *file, uint64_t offset, uint64_t len)
+static int punch_hole(struct gmem_file *file, uint64_t offset, uint64_t len,
+		      const struct kvm_gmem_bracket *outer)
 {
 	uint64_t nr_pages = file->size >> PAGE_SHIFT;
 	uint64_t start = MIN(offset >> PAGE_SHIFT, nr_pages);
@@ -243,6 +223,10 @@ static int punch_hole(struct gmem_file *file, uint64_t offset, uint64_t len)
 
 	if (start == end)
 		return 0;
+	if (!file->store.shared)
+		outer = NULL;
+	if (outer)
+		outer->begin(outer->arg, start << PAGE_SHIFT, (end - start) << PAGE_SHIFT);
 	write_lock(&file->invalidate_lock);
 	invalidate_begin(file, start, end);
 	gmem_store_discard(&file->store, start, end, freed, file);
@@ -251,6 +235,9 @@ static int punch_hole(struct gmem_file *file, uint64_t offset, uint64_t len)
 	invalidate_end(file, start, end);
 	from = hull_of(file, start, end, &to);
 	write_unlock(&file->invalidate_lock);
+	if (outer)
+		outer->end(outer->arg);
+	/* It takes slots_lock, whose holder may be waiting for the outer one's end. */
 	if (file->kvm->audit && from.v < to.v)
 		file->kvm->audit(file->kvm, from, to);
 	return 0;
@@ -275,7 +262,8 @@ static int allocate(struct gmem_file *file, uint64_t offset, uint64_t len)
 	return r;
 }
 
-int kvm_gmem_fallocate(struct gmem_file *file, int mode, int64_t offset, int64_t len)
+int kvm_gmem_fallocate_mapped(struct gmem_file *file, int mode, int64_t offset, int64_t len,
+			      const struct kvm_gmem_bracket *outer)
 {
 	int r;
 
@@ -291,7 +279,7 @@ int kvm_gmem_fallocate(struct gmem_file *file, int mode, int64_t offset, int64_t
 	if (!IS_ALIGNED((uint64_t)offset, PAGE_SIZE) || !IS_ALIGNED((uint64_t)len, PAGE_SIZE))
 		return -EINVAL;
 	if (mode & FALLOC_FL_PUNCH_HOLE) {
-		r = punch_hole(file, offset, len);
+		r = punch_hole(file, offset, len, outer);
 		TRACE(file->kvm->module->trace, softcvm_gmem_punch, file->ino, offset, len,
 		      (uint64_t)(int64_t)r);
 		return r;
@@ -300,6 +288,11 @@ int kvm_gmem_fallocate(struct gmem_file *file, int mode, int64_t offset, int64_t
 	TRACE(file->kvm->module->trace, softcvm_gmem_allocate, file->ino, offset, len,
 	      (uint64_t)(int64_t)r);
 	return r;
+}
+
+int kvm_gmem_fallocate(struct gmem_file *file, int mode, int64_t offset, int64_t len)
+{
+	return kvm_gmem_fallocate_mapped(file, mode, offset, len, NULL);
 }
 
 uint64_t kvm_gmem_nr_pages(struct gmem_file *file)
@@ -368,22 +361,6 @@ void kvm_gmem_unbind(struct kvm_memory_slot *slot)
 	write_unlock(&file->invalidate_lock);
 }
 
-static uint64_t page_of(const struct kvm_memory_slot *slot, gfn_t gfn)
-{
-	return gfn.v - slot->base_gfn.v + slot->gmem.pgoff;
-}
-
-/* 2M where @p is, and its 2 MiB sits in the slot as it sits in the file. */
-static uint8_t level_for(const struct kvm_memory_slot *slot, uint64_t index,
-			 const struct gmem_page *p)
-{
-	uint64_t n = PG_LEVEL_PAGES(PG_LEVEL_2M), first = ALIGN_DOWN(index, n);
-	bool fits = IS_ALIGNED(slot->base_gfn.v - slot->gmem.pgoff, n) &&
-		    first >= slot->gmem.pgoff && first + n <= slot->gmem.pgoff + slot->npages;
-
-	return fits ? p->level : PG_LEVEL_4K;
-}
-
 /* Page @index is there, with a frame.  Huge ones: invalidate_lock held. */
 static int take_page(struct gmem_file *file, uint64_t index, struct gmem_page *p, hpa_t *page)
 {
@@ -412,8 +389,8 @@ static int take_page_of_huge(struct gmem_file *file, uint64_t index, struct gmem
 static int prepare(struct gmem_file *file, const struct kvm_memory_slot *slot, gfn_t gfn,
 		   struct gmem_page *p, hpa_t *page)
 {
-	uint64_t index = page_of(slot, gfn);
-	struct mutex *lock = &file->prepare_lock[(index >> GMEM_ORDER_2M) % NR_PREPARE_LOCKS];
+	uint64_t index = gmem_page_of(slot, gfn);
+	struct mutex *lock = &file->prepare_lock[(index >> GMEM_ORDER_2M) % GMEM_NR_PREPARE_LOCKS];
 	struct kvm *kvm = file->kvm;
 	int r;
 
@@ -421,7 +398,7 @@ static int prepare(struct gmem_file *file, const struct kvm_memory_slot *slot, g
 	mutex_lock(lock);
 	r = take_page(file, index, p, page);
 	if (!r && !p->prepared) {
-		r = kvm->ops->gmem_prepare(kvm, *page, gfn, level_for(slot, index, p));
+		r = kvm->ops->gmem_prepare(kvm, *page, gfn, gmem_level_for(slot, index, p));
 		if (!r)
 			gmem_store_set_prepared(&file->store, index);
 	}
@@ -434,7 +411,7 @@ int kvm_gmem_get_pfn(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn, h
 		     uint8_t *max_level)
 {
 	struct gmem_file *file = atomicptr_load_acquire(&slot->gmem.file);
-	uint64_t index = page_of(slot, gfn);
+	uint64_t index = gmem_page_of(slot, gfn);
 	struct gmem_page p = { .level = PG_LEVEL_4K };
 	int r;
 
@@ -448,7 +425,7 @@ int kvm_gmem_get_pfn(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn, h
 	/* Where nothing is to be prepared, nothing need be remembered either. */
 	if (!r && !p.prepared && kvm->ops->gmem_prepare != vm_type_no_gmem_prepare)
 		r = prepare(file, slot, gfn, &p, page);
-	*max_level = level_for(slot, index, &p);
+	*max_level = gmem_level_for(slot, index, &p);
 	return r;
 }
 
@@ -516,83 +493,11 @@ int64_t kvm_gmem_populate(struct kvm *kvm, gfn_t start, uint64_t nr_pages,
 	p.file = atomicptr_load_acquire(&slot->gmem.file);
 	if (!p.file)
 		return -EFAULT;
-	p.index = page_of(slot, start);
+	p.index = gmem_page_of(slot, start);
 	nr_pages = MIN(nr_pages, slot->npages - (start.v - slot->base_gfn.v));
 	write_lock(&p.file->invalidate_lock);
 	while (n < nr_pages && !r)
 		n += populate_batch(&p, n, nr_pages, &r);
 	write_unlock(&p.file->invalidate_lock);
 	return n ? (int64_t)n : r;
-}
-
-/* ---- for the auditor ---- */
-
-const void *kvm_gmem_private_bytes(const struct kvm_memory_slot *slot, gfn_t gfn,
-				   uint8_t *max_level)
-{
-	const struct gmem_file *file = atomicptr_load_acquire(&slot->gmem.file);
-
-	uint64_t index = page_of(slot, gfn);
-	struct gmem_page p = { .level = PG_LEVEL_4K };
-	const void *bytes = file ? gmem_store_peek(&file->store, index, &p.level) : NULL;
-
-	*max_level = level_for(slot, index, &p);
-	return bytes;
-}
-
-static void audit_binding(struct kvm_audit *a, const struct kvm_memory_slot *slot)
-{
-	const struct gmem_file *file = atomicptr_load_acquire(&slot->gmem.file);
-	uint64_t start = slot->gmem.pgoff, end = start + slot->npages;
-	struct range_node *n;
-	bool found = false;
-
-	if (!file)
-		return;		/* closed, or no private memory */
-	if (file->kvm != a->kvm || end > file->size >> PAGE_SHIFT)
-		kvm_audit_add(a, KVM_GUARANTEE_I9, slot->base_gfn,
-			      "slot %u is bound to what its guest_memfd does not have", slot->id);
-	range_tree_for_each(n, &file->bindings, start, end) {
-		if (n != &slot->gmem.binding)
-			kvm_audit_add(a, KVM_GUARANTEE_I9, slot->base_gfn,
-				      "a page of slot %u is bound to another slot too", slot->id);
-		else
-			found = n->start == start && n->end == end;
-	}
-	if (!found)
-		kvm_audit_add(a, KVM_GUARANTEE_I9, slot->base_gfn,
-			      "slot %u has a guest_memfd that does not know it", slot->id);
-}
-
-/* Every binding is that of a slot which is in the map. */
-static void audit_file(struct kvm_audit *a, const struct gmem_file *file)
-{
-	struct range_node *n;
-
-	range_tree_for_each(n, &file->bindings, 0, file->size >> PAGE_SHIFT) {
-		const struct kvm_memory_slot *slot = slot_of(n);
-
-		if (kvm_id_to_memslot(a->kvm, slot->as_id, slot->id) != slot ||
-		    atomicptr_load_acquire(&slot->gmem.file) != file)
-			kvm_audit_add(a, KVM_GUARANTEE_I9, slot->base_gfn,
-				      "a guest_memfd knows slot %u, which has gone", slot->id);
-	}
-}
-
-void kvm_gmem_audit(struct kvm_audit *a)
-{
-	struct kvm_memslot_iter it;
-	struct kvm_memory_slot *slot;
-
-	lock_assert_held_mutex(&a->kvm->slots_lock);
-	a->private_bytes = kvm_gmem_private_bytes;
-	for (unsigned as_id = 0; as_id < a->kvm->nr_address_spaces; as_id++) {
-		kvm_for_each_memslot_in_gfn_range(slot, &it, a->kvm, as_id, a->start, a->end) {
-			const struct gmem_file *file = atomicptr_load_acquire(&slot->gmem.file);
-
-			audit_binding(a, slot);
-			if (file && kvm_audit_is_whole(a))
-				audit_file(a, file);
-		}
-	}
 }

@@ -4,9 +4,9 @@
  *
  * The bytes are in a mapping of ours, never in a descriptor or mapping of the
  * VMM (spec kvm.md 6), but for files that begin shared and can be mapped (6.7,
- * docs/adr/0009-mapped-guest-memfd.md).  A file holds a reference on its VM; a slot bound to it
- * holds none on the file.  Lock: slots_lock > the file's invalidate lock >
- * mmu_lock.
+ * docs/adr/0009-mapped-guest-memfd.md).  A file holds a reference on its VM; a
+ * slot bound to it holds none on the file.  Lock: slots_lock > the file's
+ * invalidate lock > mmu_lock.
  */
 #pragma once
 #include <stdbool.h>
@@ -33,6 +33,22 @@ MUST_CHECK int kvm_gmem_mmap_check(const struct gmem_file *file, int prot, int f
 void kvm_gmem_release(struct gmem_file *file);
 
 MUST_CHECK int kvm_gmem_fallocate(struct gmem_file *file, int mode, int64_t offset, int64_t len);
+
+/*
+ * What goes around a hole in bytes that the VMM maps, too: its mappings change, and a slot may
+ * lie over them.  Called with no lock held; between the two only the file's invalidate lock
+ * and what ranks below it are taken, for a memslot waits for the end with slots_lock held.
+ * [@offset, @offset + @len): bytes, whole pages of the file.
+ */
+struct kvm_gmem_bracket {
+	void (*begin)(void *arg, uint64_t offset, uint64_t len);
+	void (*end)(void *arg);
+	void *arg;
+};
+
+/* The same; @outer is called for holes in files that are shared with the VMM only, or not at all. */
+MUST_CHECK int kvm_gmem_fallocate_mapped(struct gmem_file *file, int mode, int64_t offset,
+					 int64_t len, const struct kvm_gmem_bracket *outer);
 /* Pages that have memory now: for the auditor and tests. */
 uint64_t kvm_gmem_nr_pages(struct gmem_file *file);
 /* Fills size, blksize, mode, ino; st_blocks is 0, as the kernel has it. */

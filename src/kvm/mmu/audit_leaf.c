@@ -17,6 +17,7 @@ struct leaf {
 	hpa_t		page;
 	uint8_t		level;
 	bool		is_private;
+	bool		is_gmem;	/* its page is guest_memfd's */
 };
 
 static const void *bytes_at(const struct leaf *f, uint64_t n)
@@ -32,7 +33,7 @@ static void audit_backing(const struct leaf *f, uint64_t n)
 	uint8_t max_level = PG_LEVEL_MAX_LEAF;
 	const void *is = bytes_at(f, n), *should;
 
-	if (!f->is_private)
+	if (!f->is_gmem)
 		should = (const void *)(uintptr_t)kvm_slot_hva(f->slot, gfn).v;
 	else if (a->private_bytes)
 		should = a->private_bytes(f->slot, gfn, &max_level);
@@ -40,9 +41,10 @@ static void audit_backing(const struct leaf *f, uint64_t n)
 		return;
 	if (!is)
 		kvm_audit_add(a, KVM_GUARANTEE_I1, gfn, "is mapped to a page that is gone");
-	else if (is != should && f->is_private)
+	else if (is != should && f->is_gmem)
 		kvm_audit_add(a, KVM_GUARANTEE_I1, gfn,
-			      "is private and not mapped to its page of guest_memfd");
+			      "is %s and not mapped to its page of guest_memfd",
+			      f->is_private ? "private" : "shared");
 	else if (is != should)
 		kvm_audit_add(a, KVM_GUARANTEE_I1, gfn,
 			      "is shared and not mapped to the slot's memory");
@@ -86,7 +88,7 @@ static void audit_kind(const struct leaf *f)
 		return;
 	audit_backing(f, PG_LEVEL_PAGES(f->level) - 1);
 	audit_frames(f);
-	if (!f->is_private)
+	if (!f->is_gmem)
 		audit_host_level(f);
 }
 
@@ -173,6 +175,7 @@ void audit_leaf(struct audit_walk *w, spte_t spte, gfn_t gfn, uint8_t level)
 			      f.slot ? "valid " : "");
 		return;
 	}
+	f.is_gmem = f.is_private || kvm_slot_is_gmem_only(f.slot);
 	if (level > PG_LEVEL_4K)
 		audit_huge(&f);
 	if (gfn.v >= f.slot->base_gfn.v && end.v <= kvm_slot_end(f.slot).v)
