@@ -13,6 +13,7 @@
 
 /* Long enough for 0.1 % and for 0.01 % of the true rate, in nanoseconds. */
 #define GLANCE_NS	(1 * NS_PER_MS)
+#define LOOKS		8u
 #define MEASURE_NS	(10 * NS_PER_MS)
 
 static uint64_t read_clock(clockid_t id)
@@ -53,16 +54,36 @@ static uint64_t announced_khz(void)
 	return (uint64_t)crystal_hz * numerator / denominator / 1000;
 }
 
+/* Both clocks at one time. */
+struct moment {
+	uint64_t ns, tsc;
+};
+
+/* The closest of some looks: a thread may be switched out between the two. */
+static struct moment moment(void)
+{
+	struct moment m = { 0 };
+	uint64_t best = ~0ull;
+
+	for (unsigned i = 0; i < LOOKS; i++) {
+		uint64_t ns = os_monotonic_ns(), tsc = os_tsc(), apart = os_monotonic_ns() - ns;
+
+		if (apart < best) {
+			best = apart;
+			m = (struct moment){ ns, tsc };
+		}
+	}
+	return m;
+}
+
 static uint64_t measured_khz(uint64_t ns)
 {
-	uint64_t t0 = os_monotonic_ns(), c0 = os_tsc();
-	uint64_t t1, c1;
+	struct moment from = moment(), to;
 
-	do {
-		t1 = os_monotonic_ns();
-		c1 = os_tsc();
-	} while (t1 - t0 < ns);
-	return (c1 - c0) * NS_PER_MS / (t1 - t0);
+	do
+		to = moment();
+	while (to.ns - from.ns < ns);
+	return (to.tsc - from.tsc) * NS_PER_MS / (to.ns - from.ns);
 }
 
 static bool agree(uint64_t a, uint64_t b)

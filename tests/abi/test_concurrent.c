@@ -33,6 +33,9 @@ __asm__(".pushsection .rodata\n"
 	"count_end:	.popsection\n");
 extern const char count_code[], count_end[];
 
+/* For what must come, and comes late on a machine with much to do. */
+#define PATIENCE_MS	60000
+
 /* A guest and the thread that runs it until something other than EINTR comes. */
 struct runner {
 	struct flat_guest g;
@@ -106,7 +109,7 @@ static bool is_counting(const struct runner *r)
 {
 	uint64_t before = *r->counter;
 
-	for (int ms = 0; ms < 2000; ms++) {
+	for (int ms = 0; ms < PATIENCE_MS; ms++) {
 		if (*r->counter != before)
 			return true;
 		pause_ms(1);
@@ -295,6 +298,22 @@ static void converted(void)
 	runner_free(&r);
 }
 
+/*
+ * The guest runs for a moment, again and again until what it has read last is of
+ * the new page: a kick may come before it has run at all.
+ */
+static bool counts_from_zero(struct runner *r)
+{
+	for (int ms = 0; ms < PATIENCE_MS; ms += 5) {
+		runner_start(r);
+		pause_ms(5);
+		IS(-EINTR, runner_kick(r));
+		if (flat_guest_get(&r->g).rax < START)
+			return true;
+	}
+	return false;
+}
+
 /* A hole punched under the guest: it finds zeroes, not the old page. */
 static void punched(void)
 {
@@ -309,11 +328,8 @@ static void punched(void)
 		IS(0, fallocate(r.gmem, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, 0, PAGE));
 		pause_ms(20);
 		IS(-EINTR, runner_kick(&r));
-		/* RAX is what was read last; one more run reads it anew. */
-		runner_start(&r);
-		pause_ms(5);
-		IS(-EINTR, runner_kick(&r));
-		check(&c, flat_guest_get(&r.g).rax < START, "after the hole the guest counts from 0");
+		if (!check(&c, counts_from_zero(&r), "after the hole the guest counts from 0"))
+			break;
 	}
 	IS(0, *r.counter);
 	runner_free(&r);

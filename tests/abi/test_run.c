@@ -17,11 +17,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/time.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "flat_guest.h"
+#include "kicker.h"
 #include "kvm_user.h"
 
 /* Every piece ends with `done`. */
@@ -57,6 +56,9 @@ extern const char run_code[], run_out[], run_in[], run_in2[], run_in4[], run_out
 	run_hlt[], run_ud[], run_load1[], run_load2[], run_load4[], run_load8[], run_movsx[],
 	run_store1[], run_store2[], run_store4[], run_store8[], run_rmw[], run_movs[], run_cmps[],
 	run_movups[], run_vmcall[], run_vmmcall[], run_spin[], run_end[];
+
+/* Nobody maps anything here while it is gone. */
+#define GONE_AT	((void *)0x550010000000ul)
 
 static struct checks c;
 static const char *vm_name;
@@ -425,16 +427,15 @@ static void handle(int sig, void (*handler)(int), int flags)
 	need(!sigaction(sig, &a, NULL), "sigaction");
 }
 
-static void alarm_in(int ms)
-{
-	const struct itimerval t = { .it_value = { .tv_usec = ms * 1000 } };
-
-	need(!setitimer(ITIMER_REAL, &t, NULL), "setitimer");
-}
-
 static uint64_t counted(struct flat_guest *g)
 {
 	return *(volatile uint64_t *)(g->low + GUEST_FREE);
+}
+
+/* KVM_RUN of a guest that counts, which SIGALRM ends. */
+static long run_until_alarm(struct flat_guest *g)
+{
+	return kicked_run(g, SIGALRM, (volatile uint64_t *)(g->low + GUEST_FREE));
 }
 
 /* How often the handler has run.  TSan holds signals back until libc is called. */
@@ -455,8 +456,7 @@ static void signals(struct flat_guest *g)
 		if (!i)
 			start(g, run_spin, 0, GUEST_FREE);
 		before = counted(g);
-		alarm_in(20);
-		IS(-EINTR, flat_guest_run(g));
+		IS(-EINTR, run_until_alarm(g));
 		IS(KVM_EXIT_INTR, g->run->exit_reason);
 		IS(1, handled_now());
 		check(&c, counted(g) > before, "%s VM: the guest went on until the signal", vm_name);
@@ -465,8 +465,7 @@ static void signals(struct flat_guest *g)
 	handle(SIGUSR1, SIG_IGN, 0);
 	handled = 0;
 	need(!raise(SIGUSR1), "raise");
-	alarm_in(20);
-	IS(-EINTR, flat_guest_run(g));
+	IS(-EINTR, run_until_alarm(g));
 	IS(1, handled_now());
 	handle(SIGUSR1, signal_nop, 0);
 }
@@ -485,8 +484,7 @@ static void signal_mask(struct flat_guest *g)
 	handled = 0;
 	need(!raise(SIGUSR1), "raise");
 	/* Blocked: the alarm ends the run. */
-	alarm_in(20);
-	IS(-EINTR, flat_guest_run(g));
+	IS(-EINTR, run_until_alarm(g));
 	IS(1, handled_now());
 	/* Admitted during the run only: EINTR at once, and it stays pending. */
 	IS(0, ioctl(g->vcpu, KVM_SET_SIGNAL_MASK, &mask));
@@ -498,8 +496,7 @@ static void signal_mask(struct flat_guest *g)
 	IS(-EINTR, flat_guest_run(g));
 	/* Taken, the run is free again. */
 	need(sigwaitinfo(&blocked, NULL) == SIGUSR1, "sigwaitinfo");
-	alarm_in(20);
-	IS(-EINTR, flat_guest_run(g));
+	IS(-EINTR, run_until_alarm(g));
 	IS(2, handled_now());
 	IS(0, ioctl(g->vcpu, KVM_SET_SIGNAL_MASK, NULL));
 	need(!sigprocmask(SIG_UNBLOCK, &blocked, NULL), "sigprocmask");
@@ -540,8 +537,10 @@ static void bare(unsigned long type)
 /* A slot whose memory the VMM does not have: EFAULT, and no exit to speak of. */
 static void unbacked(struct flat_guest *g)
 {
-	char *gone = pages(PAGE);
+	char *gone = mmap(GONE_AT, PAGE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 
+	need(gone == GONE_AT, "mmap");
 	IS(0, vm_region(g->vm, 1, 0, 0x200000, PAGE, gone));
 	munmap(gone, PAGE);
 	start(g, run_load8, 0, 0x200000);

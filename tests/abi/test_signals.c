@@ -12,19 +12,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "flat_guest.h"
+#include "kicker.h"
 #include "kvm_user.h"
 
 static struct checks c;
 
 extern const char spin[], halt[], spin_end[];
 __asm__(".pushsection .rodata\n"
-	"spin:	jmp spin\n"
+	"spin:	incq (%rdi); jmp spin\n"
 	"halt:	hlt\n"
 	"spin_end:\n"
 	".popsection");
@@ -96,19 +96,12 @@ static void *later(void *sig)
 	return NULL;
 }
 
-static volatile int alarms;
+static volatile sig_atomic_t alarms;
 
 static void on_alarm(int sig)
 {
 	(void)sig;
 	alarms++;
-}
-
-static void alarm_in(int ms)
-{
-	const struct itimerval t = { .it_value = { .tv_usec = ms * 1000 } };
-
-	need(!setitimer(ITIMER_REAL, &t, NULL), "setitimer");
 }
 
 /* A signal that has no handler: it would end the program. */
@@ -147,12 +140,13 @@ static void without_handler(int sig)
 /* One that the kernel ignores unless told otherwise ends nothing. */
 static void ignored(int sig)
 {
+	const volatile uint64_t *count = (volatile uint64_t *)(guest.low + GUEST_FREE);
+
 	block(SIG_BLOCK, sig);
 	let_in_only(sig);
 	alarms = 0;
-	alarm_in(20);
 	raise(sig);
-	check(&c, flat_guest_run(&guest) == -EINTR, "the alarm ends the run");
+	check(&c, kicked_run(&guest, SIGALRM, count) == -EINTR, "the alarm ends the run");
 	usleep(1);
 	check(&c, alarms == 1, "signal %d does not", sig);
 	taken(sig);
@@ -194,6 +188,7 @@ static void start_at(struct flat_guest *g, const char *entry)
 {
 	struct kvm_regs regs = flat_guest_regs(g, entry);
 
+	regs.rdi = GUEST_FREE;
 	flat_guest_set(g, &regs);
 }
 
@@ -205,7 +200,7 @@ static int child_that_is_stopped(int told, int news)
 	pthread_t thread[2];
 	char byte;
 
-	alarm(20);
+	alarm(100);
 	flat_guest_make(&spins, KVM_X86_DEFAULT_VM, false, spin, (size_t)(spin_end - spin));
 	flat_guest_make(&sleeps, KVM_X86_DEFAULT_VM, true, spin, (size_t)(spin_end - spin));
 	start_at(&spins, spin);
@@ -267,15 +262,13 @@ static void stopped(void)
 int main(int argc, char **argv)
 {
 	const struct sigaction act = { .sa_handler = on_alarm };
-	struct kvm_regs regs;
 
 	(void)argv;
 	c.verbose = argc > 1;
 	stopped();
 	sigaction(SIGALRM, &act, NULL);
 	flat_guest_make(&guest, KVM_X86_DEFAULT_VM, false, spin, (size_t)(spin_end - spin));
-	regs = flat_guest_regs(&guest, spin);
-	flat_guest_set(&guest, &regs);
+	start_at(&guest, spin);
 	without_handler(SIGUSR2);
 	without_handler(SIGRTMIN + 3);
 	without_handler(SIGTERM);

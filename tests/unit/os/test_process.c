@@ -72,11 +72,19 @@ static void only_blocked_signals_are_pending(void **unused)
 static void futex_waits_end_by_value_and_by_time(void **unused)
 {
 	uint32_t word = 7;
-	uint64_t t0 = os_monotonic_ns();
+	uint64_t took = ~0ull;
 
 	os_futex_wait(&word, 8, 0);		/* another value: at once */
-	os_futex_wait(&word, 7, 3000000);
-	assert_in_range(os_monotonic_ns() - t0, 3000000, 2000000000);
+	/* The shortest of some: anybody may be kept from running for a while. */
+	for (int i = 0; i < 5; i++) {
+		uint64_t t0 = os_monotonic_ns(), t;
+
+		os_futex_wait(&word, 7, 3000000);
+		t = os_monotonic_ns() - t0;
+		assert_true(t >= 3000000);
+		took = t < took ? t : took;
+	}
+	assert_in_range(took, 3000000, 2000000000);
 	os_futex_wake(&word, 1);		/* nobody there */
 }
 
@@ -124,16 +132,37 @@ static void the_run_delay_is_the_kernels(void **unused)
 	assert_true(delay_in_proc() > first);
 }
 
+struct look { uint64_t ns, tsc; };
+
+/* Both at one time: the closest of many, for anybody may be switched out in between. */
+static struct look look_at_clocks(void)
+{
+	struct look best = { 0 };
+	uint64_t closest = ~0ull;
+
+	for (int i = 0; i < 100; i++) {
+		struct look l = { os_monotonic_ns(), os_tsc() };
+		uint64_t apart = os_monotonic_ns() - l.ns;
+
+		if (apart < closest) {
+			closest = apart;
+			best = l;
+		}
+	}
+	return best;
+}
+
 static void clocks_agree(void **unused)
 {
-	uint64_t t0 = os_monotonic_ns(), c0 = os_tsc(), by_tsc, ns;
-	uint64_t khz = os_tsc_khz();
+	struct look from = look_at_clocks(), to;
+	uint64_t khz = os_tsc_khz(), by_tsc, ns;
 
 	assert_int_equal(khz, os_tsc_khz());
 	assert_in_range(khz, 100000, 100000000);
 	usleep(20000);
-	ns = os_monotonic_ns() - t0;
-	by_tsc = (os_tsc() - c0) * 1000000 / khz;
+	to = look_at_clocks();
+	ns = to.ns - from.ns;
+	by_tsc = (to.tsc - from.tsc) * 1000000 / khz;
 	assert_in_range(by_tsc, ns - ns / 50, ns + ns / 50);
 	assert_in_range(os_realtime_ns(), 1500000000ull * 1000000000, ~0ull);
 }

@@ -55,11 +55,19 @@ static void a_wake_after_prepare_is_remembered(void **unused)
 static void sleep_ends_by_time(void **unused)
 {
 	struct waitq q;
-	uint64_t t0 = os_monotonic_ns();
+	uint64_t took = ~0ull;
 
 	waitq_init(&q);
-	waitq_sleep(&q, waitq_prepare(&q), 5000000);
-	assert_in_range(os_monotonic_ns() - t0, 5000000, 2000000000);
+	/* The shortest of some: anybody may be kept from running for a while. */
+	for (int i = 0; i < 5; i++) {
+		uint64_t t0 = os_monotonic_ns(), t;
+
+		waitq_sleep(&q, waitq_prepare(&q), 5000000);
+		t = os_monotonic_ns() - t0;
+		assert_true(t >= 5000000);
+		took = t < took ? t : took;
+	}
+	assert_in_range(took, 5000000, 2000000000);
 }
 
 static void nothing(int sig)

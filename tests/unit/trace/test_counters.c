@@ -64,7 +64,7 @@ static void handlers_may_add(void **unused)
 	all = counters_create(NR_COUNTERS);
 	sigaction(SIGALRM, &act, NULL);
 	setitimer(ITIMER_REAL, &often, NULL);
-	for (; os_monotonic_ns() < end; nr++)
+	for (; os_monotonic_ns() < end || !atomic32_load(&nr_signals); nr++)
 		counter_add(all, COUNTER_VCPUS, 1);
 	setitimer(ITIMER_REAL, &never, NULL);
 	os_yield();
