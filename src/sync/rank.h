@@ -29,6 +29,7 @@ enum lock_rank {
 	RANK_GPC_REFRESH,	/* a long-term map is looked up		mutex  */
 	RANK_GPC_LIST,		/* a VM's long-term maps			mutex  */
 	RANK_GPC,		/* one of them				rwlock */
+	RANK_GUEST_MAPS,	/* pages that one vCPU has mapped	mutex  */
 	RANK_GMEM,		/* a guest_memfd's invalidate lock	rwlock */
 	RANK_GMEM_PREPARE,	/* pages of it become a guest's		mutex  */
 	RANK_PSP,		/* the secure processor's mailbox	rwlock */

@@ -5,6 +5,9 @@
  * HOST-1 (--host-map=short-term): when KVM_SET_MEMORY_ATTRIBUTES has returned nobody has
  * mapped a page that it made private, for reading or for writing, and nobody can.
  * Upstream it does not wait: the map is of the shared backing, which the guest does not see.
+ *
+ * HOST-2 (upstream): a page that the VMM gives up stays the map's: what is stored there is
+ * read back, and never reaches what the VMM has at the address then.
  */
 #include "world.h"
 
@@ -150,12 +153,88 @@ static void upstream_it_does_not_wait(void **unused)
 	destroy(u);
 }
 
+/* The VMM discards the page that KVM has mapped. */
+struct giving_up {
+	struct world	*w;
+	char		*page;
+	bool		 is_mapped, was_mapped;
+	int		 r;
+	char		 back[8];
+};
+
+static void stores_and_loads(void *arg)
+{
+	struct giving_up *g = arg;
+	struct kvm *kvm = &g->w->kvm;
+	struct kvm_vcpu *vcpu = &g->w->vcpus[0]->base;
+	struct kvm_guest_map map;
+
+	vcpu->srcu_idx = srcu_read_lock(&kvm->srcu);
+	g->r = kvm_vcpu_map(vcpu, GFN(PAGE), &map);
+	g->is_mapped = !g->r;
+	if (!g->r)
+		g->r = kvm_map_write(vcpu, &map, 8, "by kvm", 8);
+	if (!g->r)
+		g->r = kvm_map_read(&map, 8, g->back, 8);
+	g->is_mapped = false;
+	kvm_vcpu_unmap(vcpu, &map, true);
+	srcu_read_unlock(&kvm->srcu, vcpu->srcu_idx);
+}
+
+static void gives_up(void *arg)
+{
+	struct giving_up *g = arg;
+	struct kvm_hva_range range = { (uintptr_t)g->page, (uintptr_t)g->page + PAGE_SIZE };
+	struct kvm_host_change c;
+
+	kvm_host_change_begin(&g->w->module, &range, 1, &c);
+	CORO_STEP();
+	g->was_mapped = g->is_mapped;
+	memset(g->page, 0, PAGE_SIZE);
+	CORO_STEP();
+	kvm_host_change_end(&c, true);
+}
+
+static void stays_the_maps(void *arg, uint64_t n)
+{
+	struct giving_up *g = arg;
+	bool is_there = g->page[8];
+
+	assert_int_equal(g->r, 0);
+	if (strcmp(g->back, "by kvm"))
+		fail_msg("step %llu: \"%s\" is read back", (unsigned long long)n, g->back);
+	if (g->was_mapped && is_there)
+		fail_msg("step %llu: stored in the VMM's next page", (unsigned long long)n);
+	assert_true(list_is_empty(&g->w->vcpus[0]->base.maps));
+}
+
+static void host2_a_page_that_is_given_up_stays_the_maps(void **unused)
+{
+	(void)unused;
+	for (int turn = 0; turn < 2; turn++) {
+		struct world *w = world_create(true);
+		struct giving_up *g = calloc(1, sizeof(*g));
+
+		assert_non_null(g);
+		world_add_slot(w, 0, 0, 16, NULL);
+		g->w = w;
+		g->page = (char *)world_memory_of(w, 0) + P(PAGE);
+		INTER_THREAD(mapper, stores_and_loads, g);
+		INTER_THREAD(vmm, gives_up, g);
+		world_sweep(w, turn ? mapper : vmm, turn ? vmm : mapper, stays_the_maps, g);
+		INTER_ALL(INTER_MAX_STEPS);
+		free(g);
+		world_destroy(w);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(host1_no_map_outlives_a_conversion),
 		cmocka_unit_test(host1_it_waits_and_goes_on),
 		cmocka_unit_test(upstream_it_does_not_wait),
+		cmocka_unit_test(host2_a_page_that_is_given_up_stays_the_maps),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,7 @@
 #include "kvm/core/request.h"
 #include "kvm/types/snp.h"
 #include "kvm/types/types.h"
+#include "os/maps.h"
 #include "os/memory.h"
 #include "os/uaccess.h"
 #include "trace/counters.h"
@@ -19,6 +20,13 @@
 /* No processor runs here; a kick finds nobody inside. */
 void cpu_kick(struct cpu *cpu)
 {
+}
+
+/* The arena is nobody's file. */
+int os_mapping_of(const void *p, struct os_mapping *out)
+{
+	*out = (struct os_mapping){ .start = (uintptr_t)p & PAGE_MASK };
+	return 0;
 }
 
 static void fail_test(const char *text, struct inter_place at)

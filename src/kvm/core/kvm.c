@@ -173,6 +173,8 @@ void kvm_vcpu_core_init(struct kvm_vcpu *vcpu, struct kvm *kvm, unsigned id)
 	vcpu->kvm = kvm;
 	vcpu->id = id;
 	mutex_init(&vcpu->mutex, "vcpu->mutex", RANK_VCPU);
+	mutex_init(&vcpu->maps_lock, "vcpu->maps_lock", RANK_GUEST_MAPS);
+	list_init(&vcpu->maps);
 	atomic32_init(&vcpu->mode, OUTSIDE_GUEST_MODE);
 	waitq_init(&vcpu->left_guest);
 	vcpu->mmu.root = HPA_INVALID;
@@ -181,5 +183,6 @@ void kvm_vcpu_core_init(struct kvm_vcpu *vcpu, struct kvm *kvm, unsigned id)
 
 void kvm_vcpu_core_fini(struct kvm_vcpu *vcpu)
 {
+	mutex_fini(&vcpu->maps_lock);
 	mutex_fini(&vcpu->mutex);
 }

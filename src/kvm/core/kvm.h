@@ -199,6 +199,8 @@ struct kvm_vcpu {
 	struct kvm_run	*run;		/* [c] shared with the VMM: read once, check */
 	int		 srcu_idx;	/* [v] */
 	unsigned	 nr_short_maps;	/* [v] sections of kvm->host_maps that are open */
+	struct mutex	 maps_lock;	/* RANK_GUEST_MAPS */
+	struct list	 maps;		/* [maps_lock] the others that are open, kvm/host/map.h */
 	uint32_t	 tag;		/* [c] its ASID or VPID */
 	struct kvm_mmu	 mmu;		/* [v] */
 	atomic32_t	 audit_wanted;	/* [a] of its TLB, before it next enters */

@@ -44,3 +44,14 @@ static inline bool backing_may_store(struct kvm *kvm, const void *to)
 {
 	return likely(!rmp_host_store_at(kvm->module->hw, to, false));
 }
+
+/* A change of host mappings of the VM is under way. */
+static inline bool backing_is_changing(struct kvm *kvm)
+{
+	bool is;
+
+	spin_lock(&kvm->mn.lock);
+	is = kvm->mn.active_invalidate_count;
+	spin_unlock(&kvm->mn.lock);
+	return is;
+}

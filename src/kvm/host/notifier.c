@@ -6,6 +6,7 @@
 #include "kvm/core/memslot.h"
 #include "kvm/core/request.h"
 #include "kvm/core/vm_type_ops.h"
+#include "kvm/host/map.h"
 #include "kvm/host/pfncache.h"
 #include "kvm/mmu/mmu.h"
 #include "sync/wait.h"
@@ -102,6 +103,8 @@ NO_LOCK_ANALYSIS static void vm_begin(struct kvm *kvm, const struct kvm_host_cha
 	/* After the count, which a refresh looks at; before mmu_lock. */
 	for (size_t i = 0; i < c->nr; i++)
 		kvm_gpc_invalidate(kvm, c->ranges[i].start, c->ranges[i].end);
+	for (size_t i = 0; i < c->nr; i++)
+		kvm_maps_keep(kvm, c->ranges[i].start, c->ranges[i].end);
 	idx = srcu_read_lock(&kvm->srcu);
 	while (part_next(&it, &part)) {
 		if (!begun) {
@@ -120,7 +123,7 @@ NO_LOCK_ANALYSIS static void vm_begin(struct kvm *kvm, const struct kvm_host_cha
 }
 
 /* The slots are those of begin: the swap has been held back. */
-static void vm_end(struct kvm *kvm, const struct kvm_host_change *c)
+static void vm_end(struct kvm *kvm, const struct kvm_host_change *c, bool gone)
 {
 	struct part_iter it = { .c = c, .kvm = kvm };
 	int idx = srcu_read_lock(&kvm->srcu);
@@ -132,6 +135,8 @@ static void vm_end(struct kvm *kvm, const struct kvm_host_change *c)
 		write_unlock(&kvm->mmu_lock);
 	}
 	srcu_read_unlock(&kvm->srcu, idx);
+	for (size_t i = 0; i < c->nr; i++)
+		kvm_maps_settle(kvm, c->ranges[i].start, c->ranges[i].end, gone);
 	kvm_memslots_unblock(kvm);
 }
 
@@ -217,7 +222,7 @@ void kvm_host_change_end(struct kvm_host_change *c, bool gone)
 	if (unlikely(c->is_used)) {
 		SYNC_POINT(host_change_done);
 		kvm_for_each_vm(kvm, map, c->births)
-			vm_end(kvm, c);
+			vm_end(kvm, c, gone);
 	}
 	srcu_read_unlock(&map->changes, c->srcu_idx);
 	if (unlikely(c->is_used))

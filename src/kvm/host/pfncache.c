@@ -55,23 +55,13 @@ void kvm_gpc_mark_dirty(const struct gfn_to_pfn_cache *gpc)
 	kvm_mark_page_dirty_in_slot(gpc->slot, gpa_to_gfn(gpc->gpa));
 }
 
-static bool is_changing(struct kvm *kvm)
-{
-	bool is;
-
-	spin_lock(&kvm->mn.lock);
-	is = kvm->mn.active_invalidate_count;
-	spin_unlock(&kvm->mn.lock);
-	return is;
-}
-
 /*
  * A change that has told this cache before it was valid: it is still under way, or has
  * ended and moved the sequence.  In this order: the sequence moves first.
  */
 static bool was_disturbed(struct kvm *kvm, uint64_t seq)
 {
-	return is_changing(kvm) || kvm_mmu_invalidate_snapshot(kvm) != seq;
+	return backing_is_changing(kvm) || kvm_mmu_invalidate_snapshot(kvm) != seq;
 }
 
 /* Always for writing.  HPA_INVALID: there is no such page. */
@@ -96,7 +86,7 @@ NO_LOCK_ANALYSIS static int look_up(struct gfn_to_pfn_cache *gpc)
 	gpc->valid = false;
 	do {
 		write_unlock(&gpc->lock);
-		waitq_wait(&kvm->mn.drained, !is_changing(kvm));
+		waitq_wait(&kvm->mn.drained, !backing_is_changing(kvm));
 		seq = kvm_mmu_invalidate_snapshot(kvm);
 		page = find_page(kvm, hva);
 		SYNC_POINT(gpc_looked_up);

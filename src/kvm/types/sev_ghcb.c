@@ -269,7 +269,10 @@ void sev_es_before_entry(struct kvm_vcpu *vcpu)
 
 void sev_es_free_ghcb(struct kvm_vcpu *vcpu)
 {
-	ghcb_drop_scratch(&to_sev_vcpu(vcpu)->ghcb);
+	struct sev_ghcb *g = &to_sev_vcpu(vcpu)->ghcb;
+
+	ghcb_drop_scratch(g);
+	kvm_vcpu_unmap(vcpu, &g->map, false);
 }
 
 void sev_es_refuse_msr(struct kvm_vcpu *vcpu)

@@ -94,6 +94,8 @@ void sev_es_take_state(struct kvm_vcpu *dst, struct kvm_vcpu *src)
 
 	dst->type_state = src->type_state;
 	src->type_state = had;
+	kvm_map_move(&to_sev_vcpu(dst)->ghcb.map, dst);
+	kvm_map_move(&to_sev_vcpu(src)->ghcb.map, src);
 	d->svm.ghcb_gpa = s->svm.ghcb_gpa;
 	d->svm.vmsa_pa = s->svm.vmsa_pa;
 	dst->guest_state_protected = true;

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "kvm/core/attr.h"
 #include "os/uaccess.h"
@@ -157,6 +158,117 @@ static void memory_that_goes_takes_the_answer_with_it(void **unused)
 	a_vm_destroy(vm);
 }
 
+/* Upstream: what the VMM does with its mapping of the page while it is mapped. */
+enum vmm_call { DISCARDS, UNMAPS, PROTECTS, FAILS };
+
+static const struct change {
+	const char	*why;
+	enum vmm_call	 call;
+	bool		 of_file;
+	int		 want;		/* of loads and stores then */
+	bool		 stored;	/* at the VMM's address, when it has memory there again */
+} changes[] = {
+	{ "anonymous, discarded", DISCARDS, false, 0, false },
+	{ "anonymous, unmapped", UNMAPS, false, 0, false },
+	{ "anonymous, made read-only and writable again", PROTECTS, false, 0, true },
+	{ "anonymous, a call that fails", FAILS, false, 0, true },
+	{ "a file's, discarded", DISCARDS, true, 0, true },
+	{ "a file's, unmapped", UNMAPS, true, -EFAULT, false },
+	{ "a file's, made read-only and writable again", PROTECTS, true, 0, true },
+};
+
+static void call(const struct change *c, char *page)
+{
+	switch (c->call) {
+	case DISCARDS:
+		assert_int_equal(madvise(page, PAGE_SIZE, MADV_DONTNEED), 0);
+		break;
+	case UNMAPS:
+		assert_int_equal(munmap(page, PAGE_SIZE), 0);
+		break;
+	case PROTECTS:
+		assert_int_equal(mprotect(page, PAGE_SIZE, PROT_READ), 0);
+		assert_int_equal(mprotect(page, PAGE_SIZE, PROT_READ | PROT_WRITE), 0);
+		break;
+	case FAILS:
+		break;
+	}
+}
+
+static void map_memory(char *page, int fd)
+{
+	assert_ptr_equal(mmap(page, PAGE_SIZE, PROT_READ | PROT_WRITE,
+			      MAP_FIXED | (fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED),
+			      fd, 0), page);
+}
+
+static void run_change(const struct change *c)
+{
+	struct a_vm *vm = create(false);
+	struct kvm_memory_slot *s = a_slot_add(vm, 0, 0x100, 4, 0);
+	struct kvm *kvm = &vm->kvm;
+	uint64_t start = s->userspace_addr.v;
+	char *page = (char *)(uintptr_t)start, seen[8] = "";
+	int fd = c->of_file ? memfd_create("map", 0) : -1;
+	struct kvm_guest_map map;
+
+	assert_int_equal(fd < 0 ? 0 : ftruncate(fd, PAGE_SIZE), 0);
+	map_memory(page, fd);
+	assert_int_equal(kvm_vcpu_map(&vm->vcpus[0], GFN(0x100), &map), 0);
+	assert_int_equal(kvm_map_write(&vm->vcpus[0], &map, 0, "before", 7), 0);
+	/* Another page's change is nothing to it. */
+	kvm_maps_keep(kvm, start + PAGE_SIZE, start + 2 * PAGE_SIZE);
+	kvm_maps_settle(kvm, start + PAGE_SIZE, start + 2 * PAGE_SIZE, true);
+	kvm_maps_keep(kvm, start, start + PAGE_SIZE);
+	call(c, page);
+	kvm_maps_settle(kvm, start, start + PAGE_SIZE, c->call == DISCARDS || c->call == UNMAPS);
+	assert_int_equal(kvm_map_read(&map, 0, seen, 7), c->want);
+	assert_string_equal(seen, c->want ? "" : "before");
+	assert_int_equal(kvm_map_write(&vm->vcpus[0], &map, 0, "after", 6), c->want);
+	if (c->call == UNMAPS)
+		map_memory(page, fd);
+	assert_string_equal(page, c->stored ? "after" : c->of_file ? "before" : "");
+	kvm_vcpu_unmap(&vm->vcpus[0], &map, true);
+	assert_true(list_is_empty(&vm->vcpus[0].maps));
+	a_slot_remove(kvm, s);
+	a_vm_destroy(vm);
+	if (fd >= 0)
+		close(fd);
+}
+
+static void what_the_vmm_does_with_its_mapping(void **unused)
+{
+	(void)unused;
+	for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
+		print_message("%s\n", changes[i].why);
+		run_change(&changes[i]);
+	}
+}
+
+/* A vCPU's guest goes on in another VM (intra-host migration). */
+static void a_map_goes_on_with_another_vcpu(void **unused)
+{
+	struct a_vm *from = create(false), *to = a_vm_create(&machine, true);
+	struct kvm_memory_slot *s = a_slot_add(from, 0, 0x100, 4, 0);
+	uint64_t start = s->userspace_addr.v;
+	struct kvm_guest_map map;
+
+	(void)unused;
+	assert_int_equal(kvm_vcpu_map(&from->vcpus[0], GFN(0x100), &map), 0);
+	kvm_map_move(&map, &to->vcpus[0]);
+	assert_true(list_is_empty(&from->vcpus[0].maps));
+	assert_int_equal(kvm_map_write(&to->vcpus[0], &map, 0, "moved", 6), 0);
+	kvm_maps_keep(&to->kvm, start, start + PAGE_SIZE);
+	kvm_maps_settle(&to->kvm, start, start + PAGE_SIZE, true);
+	assert_int_equal(kvm_map_write(&to->vcpus[0], &map, 0, "later", 6), 0);
+	assert_string_equal((char *)(uintptr_t)start, "moved");
+	kvm_vcpu_unmap(&to->vcpus[0], &map, true);
+	assert_true(list_is_empty(&to->vcpus[0].maps));
+	a_slot_remove(&from->kvm, s);
+	a_vm_destroy(from);
+	a_vm_destroy(to);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -164,6 +276,8 @@ int main(void)
 		cmocka_unit_test(a_clean_map_is_not_logged),
 		cmocka_unit_test(an_old_map_is_of_the_shared_backing),
 		cmocka_unit_test(memory_that_goes_takes_the_answer_with_it),
+		cmocka_unit_test(what_the_vmm_does_with_its_mapping),
+		cmocka_unit_test(a_map_goes_on_with_another_vcpu),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
