@@ -108,6 +108,7 @@ void os_pages_ask(const void *at, struct os_pages *out)
 	out->level = PG_LEVEL_4K;
 	if (ask("/proc/self/maps", QUERY_VMA, &v))
 		return;
+	out->is_fixed = v.page_size > PAGE_SIZE;
 	/* Pages of a neighbouring mapping are another question. */
 	s.start = v.start > chunk ? v.start : chunk;
 	s.end = v.end < s.end ? v.end : s.end;

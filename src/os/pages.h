@@ -22,6 +22,8 @@ struct os_pages {
 	uint8_t		level;
 	/* All of them are the kernel's huge page of zeros: the first write changes the level. */
 	bool		is_zero;
+	/* hugetlb: the kernel maps it by pages of this size, or not at all. */
+	bool		is_fixed;
 	/* Pages that are there, and that a write needs neither a copy of nor leave for. */
 	uint64_t	writable[OS_PAGES / 64];
 };

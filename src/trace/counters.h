@@ -38,6 +38,8 @@
 	X(PSMASHES,		"psmashes")				\
 	X(NESTED_DEMOTIONS,	"nested_demotions")			\
 	X(LEAKED_PAGES,		"leaked_pages")				\
+	X(HOST_SIZE_QUESTIONS,	"host_size_questions")			\
+	X(HOST_SPLITS,		"host_splits")				\
 	X(AUDITS,		"audits")				\
 	X(AUDIT_FINDINGS,	"audit_findings")
 

@@ -19,6 +19,7 @@
 #include "base/macros.h"
 
 struct hw;
+struct os_pages;
 
 /*
  * The host's memory manager resolved @host (any address in the process): the
@@ -45,6 +46,8 @@ void phys_retire(struct hw *hw, const void *host, size_t size);
 struct phys_mapping {
 	uint8_t	level;		/* PG_LEVEL_*; NONE: not known, or time to ask again */
 	bool	writable;	/* the page is there and can be written at once */
+	bool	is_fixed;	/* hugetlb: it cannot be mapped by smaller pages */
+	bool	is_split;	/* it was larger, and has been split (phys_split) */
 };
 struct phys_mapping phys_mapping(struct hw *hw, const void *host);
 
@@ -52,18 +55,31 @@ struct phys_mapping phys_mapping(struct hw *hw, const void *host);
 uint64_t phys_mapping_ticket(const struct hw *hw);
 
 /*
- * What the host says of the 2 MiB around @host: they lie in one mapping of
- * @level, and these of their pages (512 bits) can be written.  @is_zero: until
- * the first write.  All frames of a mapping larger than 4K come to exist.
+ * What the host says of the 2 MiB around @host (os/pages.h).  All frames of a
+ * mapping larger than 4K come to exist; @p's level is 4K afterwards where it was split here.
  * False: something has changed since the @ticket, nothing was learnt.
  */
-MUST_CHECK bool phys_learn(struct hw *hw, const void *host, uint64_t ticket, uint8_t level,
-			   bool is_zero, const uint64_t *writable);
+MUST_CHECK bool phys_learn(struct hw *hw, const void *host, uint64_t ticket,
+			   struct os_pages *p);
+/*
+ * The host maps the 2 MiB around @host by 4K from now on; rights, bytes, frames and nested
+ * entries stay.  True: it was one mapping of 2M before, and could be split.
+ */
+MUST_CHECK bool phys_split(struct hw *hw, const void *host);
 /* The host has just let the page at @host be written. */
 void phys_wrote(struct hw *hw, const void *host, uint64_t ticket);
 
 /* The host's mapping of [@host, @host + @size) has changed; the frames stay. */
 void phys_forget_mapping(struct hw *hw, const void *host, size_t size);
+
+/*
+ * For tests, whose memory need not be huge: the host is taken to map [@host, @host + @size),
+ * whole 2 MiB (1 GiB), by pages of @kind, present and writable, until the mapping
+ * is changed or the memory retired.  False: no memory.
+ */
+enum phys_kind { PHYS_4K, PHYS_THP, PHYS_HUGETLB_2M, PHYS_HUGETLB_1G };
+MUST_CHECK bool phys_state_mapping(struct hw *hw, const void *host, size_t size,
+				   enum phys_kind kind);
 
 /* One zeroed 4 KiB page of the machine's own DRAM, for page tables and such;
  * HPA_INVALID when there is none.  Freed pages may be handed out at once.

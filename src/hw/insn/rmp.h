@@ -55,11 +55,12 @@ MUST_CHECK enum rmp_status rmpread(struct hw *hw, hpa_t page, struct rmp_operand
  */
 MUST_CHECK uint64_t rmp_host_store(struct hw *hw, hpa_t a, enum pg_level level, bool user);
 /*
- * The same for the byte that the process has at @host, mapped by 4K: what has no
- * frame is nobody's.  Without an RMP, or without an entry that has changed in its
+ * The same for the byte that the process has at @host, mapped by pages of @level: what has
+ * no frame is nobody's.  Without an RMP, or without an entry that has changed in its
  * gigabyte, a few loads.
  */
-MUST_CHECK uint64_t rmp_host_store_at(struct hw *hw, const void *host, bool user);
+MUST_CHECK uint64_t rmp_host_store_at(struct hw *hw, const void *host, enum pg_level level,
+				      bool user);
 
 /* One entry, in the clear. */
 struct rmp_entry {

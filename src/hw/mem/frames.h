@@ -32,6 +32,7 @@
 #define REGION_CHUNKS	(REGION_SIZE >> CHUNK_SHIFT)
 
 struct dram_bank;
+struct os_pages;
 struct rmp;
 struct view_region;
 struct views;
@@ -87,6 +88,9 @@ static ALWAYS_INLINE bool region_has(const struct region *r, uint64_t offset)
 	return sync_word_load(&r->present[page / 64]) >> (page % 64) & 1;
 }
 
+/* Is there a frame in the 2 MiB around @offset? */
+bool region_has_near(const struct region *r, uint64_t offset);
+
 /*
  * The byte behind @a, or NULL when there is no frame.  The pointer is good to
  * the end of the 4 KiB page; touch it with os/uaccess only, for the host's
@@ -116,8 +120,10 @@ struct region *frames_next_region(const struct frames *f, uint64_t host, uint64_
 /* phys_mapping(), phys_learn() and their kin. */
 struct phys_mapping frames_mapping(struct frames *f, const void *host);
 struct phys_mapping frames_peek_mapping(struct frames *f, const void *host);
-bool frames_learn(struct frames *f, const void *host, uint64_t ticket, uint8_t level, bool is_zero,
-		  const uint64_t *writable);
+bool frames_learn(struct frames *f, const void *host, uint64_t ticket, struct os_pages *p);
+bool frames_split(struct frames *f, const void *host);
+bool frames_state_mapping(struct frames *f, const void *host, size_t size,
+			  const struct os_pages *p);
 void frames_wrote(struct frames *f, const void *host, uint64_t ticket);
 void frames_forget_mapping(struct frames *f, const void *host, size_t size);
 

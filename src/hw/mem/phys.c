@@ -8,7 +8,10 @@
 
 #include "hw/mem/machine.h"
 #include "hw/mem/rmp.h"
+#include "os/pages.h"
 #include "os/uaccess.h"
+
+#include <string.h>
 
 static NOINLINE void access_is_lost(struct hw *hw, hpa_t a, const char *what)
 {
@@ -37,10 +40,26 @@ uint64_t phys_mapping_ticket(const struct hw *hw)
 	return atomic64_load(&hw->frames.mapping_changes);
 }
 
-bool phys_learn(struct hw *hw, const void *host, uint64_t ticket, uint8_t level, bool is_zero,
-		const uint64_t *writable)
+bool phys_learn(struct hw *hw, const void *host, uint64_t ticket, struct os_pages *p)
 {
-	return frames_learn(&hw->frames, host, ticket, level, is_zero, writable);
+	return frames_learn(&hw->frames, host, ticket, p);
+}
+
+bool phys_split(struct hw *hw, const void *host)
+{
+	return frames_split(&hw->frames, host);
+}
+
+bool phys_state_mapping(struct hw *hw, const void *host, size_t size, enum phys_kind kind)
+{
+	struct os_pages p = {
+		.level = kind == PHYS_4K	   ? PG_LEVEL_4K
+		       : kind == PHYS_HUGETLB_1G ? PG_LEVEL_1G : PG_LEVEL_2M,
+		.is_fixed = kind == PHYS_HUGETLB_2M || kind == PHYS_HUGETLB_1G,
+	};
+
+	memset(p.writable, 0xff, sizeof(p.writable));
+	return frames_state_mapping(&hw->frames, host, size, &p);
 }
 
 void phys_wrote(struct hw *hw, const void *host, uint64_t ticket)

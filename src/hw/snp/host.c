@@ -239,28 +239,29 @@ enum rmp_status rmpread(struct hw *hw, hpa_t page, struct rmp_operand *out)
 	return RMP_SUCCESS;
 }
 
-/* The physical address of @host, if something there may be assigned. */
-static hpa_t watched(struct hw *hw, const void *host)
+/* The physical address of @host, if something that a mapping of @level reaches may be assigned. */
+static hpa_t watched(struct hw *hw, const void *host, enum pg_level level)
 {
 	const struct region *r = frames_region_of_host(&hw->frames, (uintptr_t)host);
 	uint64_t offset = (uintptr_t)host & (REGION_SIZE - 1);
 
-	if (!r || !region_has(r, offset) || r->index >= hw->frames.rmp->nr_regions ||
-	    !rcu_dereference(hw->frames.rmp->regions[r->index]))
+	if (!r || r->index >= hw->frames.rmp->nr_regions ||
+	    !rcu_dereference(hw->frames.rmp->regions[r->index]) ||
+	    !(level > PG_LEVEL_4K ? region_has_near(r, offset) : region_has(r, offset)))
 		return HPA_INVALID;
 	return HPA(r->index << REGION_SHIFT | offset);
 }
 
-uint64_t rmp_host_store_at(struct hw *hw, const void *host, bool user)
+uint64_t rmp_host_store_at(struct hw *hw, const void *host, enum pg_level level, bool user)
 {
 	hpa_t a;
 
 	if (likely(!hw->frames.rmp))
 		return 0;
 	rcu_read_lock();
-	a = watched(hw, host);
+	a = watched(hw, host, level);
 	rcu_read_unlock();
-	return hpa_is_valid(a) ? rmp_host_store(hw, a, PG_LEVEL_4K, user) : 0;
+	return hpa_is_valid(a) ? rmp_host_store(hw, a, level, user) : 0;
 }
 
 uint64_t rmp_host_store(struct hw *hw, hpa_t a, enum pg_level level, bool user)

@@ -47,6 +47,7 @@ struct kvm_host_page {
 	hpa_t	page;
 	uint8_t	level;		/* PG_LEVEL_* of the host's own mapping; all its frames exist */
 	bool	writable;	/* the host lets us write, now */
+	bool	is_fixed;	/* hugetlb: the host cannot map it by smaller pages */
 };
 
 enum kvm_gup { KVM_GUP_OK, KVM_GUP_FAULT, KVM_GUP_INTERRUPTED };

@@ -6,9 +6,9 @@
 #pragma once
 #include <stdbool.h>
 
-#include "hw/insn/rmp.h"
 #include "hw/insn/view.h"
 #include "kvm/core/memslot.h"
+#include "kvm/host/tables.h"
 #include "os/uaccess.h"
 
 /* The slot of address space 0 that may be used for a host access to @gfn; NULL: none. */
@@ -39,10 +39,11 @@ static inline bool backing_prefault(struct kvm *kvm, void *host)
 /*
  * What the RMP says is a guest's the processor does not let the host write: #PF in
  * the middle of the copy, which ends there.  Nothing of the page changes, nor its owner.
+ * May block on host memory, where another page of the same 2 MiB is a guest's.
  */
-static inline bool backing_may_store(struct kvm *kvm, const void *to)
+static inline bool backing_may_store(struct kvm *kvm, void *to)
 {
-	return likely(!rmp_host_store_at(kvm->module->hw, to, false));
+	return likely(!kvm_host_store(kvm->module, to, false));
 }
 
 /* A change of host mappings of the VM is under way. */

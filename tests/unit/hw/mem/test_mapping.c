@@ -3,6 +3,9 @@
 #include "hw/mem/frames.h"
 
 #include "hw/mem/a_machine.h"
+#include "os/pages.h"
+
+#include <string.h>
 
 /* Never touched: addresses are all that the frame table looks at. */
 #define HOST(gb, page)	((const void *)(uintptr_t)(((uint64_t)(gb) << 30) + (page) * PAGE_SIZE))
@@ -14,9 +17,11 @@ static const uint64_t all[8] = { ALL, ALL, ALL, ALL, ALL, ALL, ALL, ALL }, none[
 static bool tell(struct frames *f, const void *host, uint8_t level, const uint64_t *writable)
 {
 	uint64_t ticket = atomic64_load(&f->mapping_changes);
+	struct os_pages p = { .level = level };
 
+	memcpy(p.writable, writable, sizeof(p.writable));
 	assert_true(hpa_is_valid(frames_publish(f, host)));
-	return frames_learn(f, host, ticket, level, false, writable);
+	return frames_learn(f, host, ticket, &p);
 }
 
 static uint8_t level_at(struct frames *f, const void *host)
@@ -87,15 +92,17 @@ static void an_old_answer_is_refused(void **unused)
 	(void)unused;
 	for (int retired = 0; retired < 2; retired++) {
 		struct frames f;
+		struct os_pages p = { .level = PG_LEVEL_2M };
 		uint64_t ticket;
 
+		memset(p.writable, 0xff, sizeof(p.writable));
 		assert_true(frames_init(&f, 40));
 		ticket = atomic64_load(&f.mapping_changes);
 		assert_true(hpa_is_valid(frames_publish(&f, HOST(3, 7))));
 		frames_forget_mapping(&f, HOST(3, 7), PAGE_SIZE);
 		if (retired)
 			assert_true(frames_retire(&f, HOST(3, 7), PAGE_SIZE));
-		assert_false(frames_learn(&f, HOST(3, 7), ticket, PG_LEVEL_2M, false, all));
+		assert_false(frames_learn(&f, HOST(3, 7), ticket, &p));
 		frames_wrote(&f, HOST(3, 7), ticket);
 		assert_true(tell(&f, HOST(3, 7), PG_LEVEL_4K, none));
 		assert_false(frames_peek_mapping(&f, HOST(3, 7)).writable);
@@ -151,6 +158,71 @@ static void questions_are_few(void **unused)
 	frames_fini(&f);
 }
 
+static bool is_split(struct frames *f, const void *host)
+{
+	return frames_peek_mapping(f, host).is_split;
+}
+
+/* Of one 2 MiB only, whatever the host says afterwards, until its memory is another. */
+static void what_was_split_stays_so(void **unused)
+{
+	struct frames f;
+
+	(void)unused;
+	assert_true(frames_init(&f, 40));
+	assert_false(frames_split(&f, HOST(3, 0)));		/* nobody knows it */
+	assert_true(tell(&f, HOST(3, 0), PG_LEVEL_2M, all));
+	assert_true(tell(&f, HOST(3, 512), PG_LEVEL_2M, all));
+	assert_true(frames_split(&f, HOST(3, 7)));
+	assert_false(frames_split(&f, HOST(3, 8)));		/* once */
+	assert_int_equal(level_at(&f, HOST(3, 0)), PG_LEVEL_4K);
+	assert_true(is_split(&f, HOST(3, 511)) && frames_peek_mapping(&f, HOST(3, 9)).writable);
+	assert_int_equal(level_at(&f, HOST(3, 512)), PG_LEVEL_2M);
+	assert_false(is_split(&f, HOST(3, 512)));
+
+	assert_true(tell(&f, HOST(3, 3), PG_LEVEL_2M, all));	/* asked again, or late */
+	assert_int_equal(level_at(&f, HOST(3, 0)), PG_LEVEL_4K);
+	frames_forget_mapping(&f, HOST(3, 0), 512 * PAGE_SIZE);	/* mprotect */
+	assert_int_equal(level_at(&f, HOST(3, 0)), PG_LEVEL_NONE);
+	assert_true(tell(&f, HOST(3, 3), PG_LEVEL_2M, all));
+	assert_int_equal(level_at(&f, HOST(3, 0)), PG_LEVEL_4K);
+	assert_false(frames_split(&f, HOST(3, 8)));
+
+	assert_true(frames_retire(&f, HOST(3, 1), PAGE_SIZE));	/* a part of it */
+	frames_forget_mapping(&f, HOST(3, 1), PAGE_SIZE);
+	assert_true(is_split(&f, HOST(3, 0)));
+	assert_true(frames_retire(&f, HOST(3, 0), 512 * PAGE_SIZE));
+	frames_forget_mapping(&f, HOST(3, 0), 512 * PAGE_SIZE);
+	assert_false(is_split(&f, HOST(3, 0)));
+	assert_true(tell(&f, HOST(3, 3), PG_LEVEL_2M, all));
+	assert_int_equal(level_at(&f, HOST(3, 0)), PG_LEVEL_2M);
+	frames_fini(&f);
+}
+
+static void what_the_host_cannot_split_is_not_split(void **unused)
+{
+	static const uint8_t levels[] = { PG_LEVEL_4K, PG_LEVEL_2M, PG_LEVEL_1G };
+	struct frames f;
+
+	(void)unused;
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(levels); i++) {
+		struct os_pages p = { .level = levels[i / 2], .is_fixed = i % 2 };
+
+		memset(p.writable, 0xff, sizeof(p.writable));
+		assert_true(frames_init(&f, 40));
+		assert_true(frames_state_mapping(&f, HOST(3, 0), REGION_SIZE, &p));
+		assert_int_equal(level_at(&f, HOST(3, 0x3ffff)), levels[i / 2]);
+		assert_int_equal(frames_peek_mapping(&f, HOST(3, 77)).is_fixed, i % 2);
+		assert_int_equal(frames_split(&f, HOST(3, 77)), levels[i / 2] == PG_LEVEL_2M && !(i % 2));
+		/* hugetlb where a split mapping was is a mapping of its own */
+		p.is_fixed = true;
+		assert_true(frames_learn(&f, HOST(3, 77), atomic64_load(&f.mapping_changes), &p));
+		assert_int_equal(level_at(&f, HOST(3, 0)), levels[i / 2]);
+		assert_false(is_split(&f, HOST(3, 77)));
+		frames_fini(&f);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -159,6 +231,8 @@ int main(void)
 		cmocka_unit_test(an_old_answer_is_refused),
 		cmocka_unit_test(writes_tell_of_single_pages),
 		cmocka_unit_test(questions_are_few),
+		cmocka_unit_test(what_was_split_stays_so),
+		cmocka_unit_test(what_the_host_cannot_split_is_not_split),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

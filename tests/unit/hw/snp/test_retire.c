@@ -83,22 +83,22 @@ static void host_stores(void **unused)
 	for (uint64_t i = 0; i < M2; i += PAGE_SIZE)
 		a = phys_publish(hw, p + i).v;
 	a -= M2 - PAGE_SIZE;
-	assert_int_equal(rmp_host_store_at(hw, p, false), 0);	/* no region yet */
+	assert_int_equal(rmp_host_store_at(hw, p, PG_LEVEL_4K, false), 0);	/* no region yet */
 	assert_int_equal(assign(hw, a + 0x3000, GPA_AT, ASID, false), RMP_SUCCESS);
-	assert_int_equal(rmp_host_store_at(hw, p + 0x3123, false), 0x80000003);
-	assert_int_equal(rmp_host_store_at(hw, p + 0x3123, true), 0x80000007);
-	assert_int_equal(rmp_host_store_at(hw, p + 0x4000, false), 0);	/* its neighbour */
-	assert_int_equal(rmp_host_store_at(hw, &hw, false), 0);		/* no physical memory */
+	assert_int_equal(rmp_host_store_at(hw, p + 0x3123, PG_LEVEL_4K, false), 0x80000003);
+	assert_int_equal(rmp_host_store_at(hw, p + 0x3123, PG_LEVEL_4K, true), 0x80000007);
+	assert_int_equal(rmp_host_store_at(hw, p + 0x4000, PG_LEVEL_4K, false), 0);	/* its neighbour */
+	assert_int_equal(rmp_host_store_at(hw, &hw, PG_LEVEL_4K, false), 0);		/* no physical memory */
 	assert_int_equal(release(hw, a + 0x3000, false), RMP_SUCCESS);
-	assert_int_equal(rmp_host_store_at(hw, p + 0x3123, false), 0);
+	assert_int_equal(rmp_host_store_at(hw, p + 0x3123, PG_LEVEL_4K, false), 0);
 	assert_int_equal(assign(hw, a + 0x3000, GPA_AT, ASID, false), RMP_SUCCESS);
 	phys_retire(hw, p, M2);
-	assert_int_equal(rmp_host_store_at(hw, p + 0x3123, false), 0);	/* other memory now */
+	assert_int_equal(rmp_host_store_at(hw, p + 0x3123, PG_LEVEL_4K, false), 0);	/* other memory now */
 	os_unmap(p, 4 * M2);
 	no_machine(hw);
 	hw = a_machine((struct hw_config){ .vendor = HW_VENDOR_AMD, .phys_bits = 48,
 					   .phys_reduction = 5, .c_bit = 47 });
-	assert_int_equal(rmp_host_store_at(hw, &hw, false), 0);
+	assert_int_equal(rmp_host_store_at(hw, &hw, PG_LEVEL_4K, false), 0);
 	no_machine(hw);
 }
 

@@ -11,6 +11,7 @@
 
 #include "hw/insn/peek.h"
 #include "kvm/mmu/lpage.h"
+#include "os/pages.h"
 
 #define PAGES	2048u		/* of slot 0: 4K from 0, one 2M page at 1024 */
 #define HUGE	1024u
@@ -269,11 +270,11 @@ static void a_huge_page_that_sticks_out_is_mmu_i7(struct fixture *x)
 
 static void learn(struct fixture *x, uint64_t gfn, uint8_t level)
 {
-	static const uint64_t writable[8];
+	struct os_pages p = { .level = level };
 	struct hw *hw = x->vm->module.hw;
 
 	assert_true(phys_learn(hw, (void *)(uintptr_t)kvm_slot_hva(x->slot, GFN(gfn)).v,
-			       phys_mapping_ticket(hw), level, false, writable));
+			       phys_mapping_ticket(hw), &p));
 }
 
 static void a_huge_page_that_the_host_has_in_pieces_is_mmu_i7(struct fixture *x)
