@@ -36,9 +36,11 @@ $(BUILD)/build.ninja: | setup
 demo: all
 	@$(BUILD)/softcvm exec -- $(BUILD)/examples/conversion
 
+# Limits of time are for what hangs, not for a machine that is slow or has much else to do.
 check: all
 	@rm -f $(BUILD)/meson-logs/testlog.json
-	@meson test -C $(BUILD) --no-rebuild --print-errorlogs $(TEST_OPTS) </dev/null; \
+	@meson test -C $(BUILD) --no-rebuild --print-errorlogs --timeout-multiplier 4 \
+		$(TEST_OPTS) </dev/null; \
 	status=$$?; \
 	tools/test-summary $(BUILD)/meson-logs/testlog.json && exit $$status
 
