@@ -16,7 +16,7 @@ enum hw_vendor { HW_VENDOR_INTEL, HW_VENDOR_AMD };
 struct hw_config {
 	enum hw_vendor	 vendor;
 	uint8_t		 phys_bits;	/* CPUID 8000_0008 EAX[7:0], 36 to 52 */
-	uint8_t		 phys_reduction;/* AMD: bits lost to memory encryption */
+	uint8_t		 phys_reduction;/* bits lost to memory encryption; Intel with tdx: of key ids */
 	uint8_t		 c_bit;		/* AMD: position of the C-bit, 0: no memory encryption */
 	unsigned	 nr_cpus;	/* logical processors, at least 1 */
 	struct counters	*counters;	/* outlives the machine */
@@ -27,6 +27,7 @@ struct hw_config {
 	bool		 snp;		/* AMD, with a C-bit: SYSCFG.SNPEn, there is an RMP (insn/rmp.h) */
 	uint64_t	 rmp_end;	/* the first physical byte that the RMP does not cover, whole
 					 * 2 MiB; 0: it covers all */
+	bool		 tdx;		/* Intel: there is a TDX module (insn/tdx.h) */
 	bool		 misalign_sse;	/* AMD: MISALIGNSSE, so MXCSR has MM; nothing on Intel's */
 	bool		 tell_findings;	/* a line on standard error for each of the first ones */
 	bool		 no_userfaults;	/* hide memory as where the kernel refuses them (for tests) */

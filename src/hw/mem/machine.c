@@ -42,8 +42,9 @@ static bool config_is_good(const struct hw_config *c)
 	if (c->rmp_end & (PG_LEVEL_SIZE(PG_LEVEL_2M) - 1) || (c->rmp_end && !c->snp))
 		return false;
 	if (c->vendor == HW_VENDOR_INTEL)
-		return !c->c_bit && !c->phys_reduction && !c->snp;
-	if (c->vendor != HW_VENDOR_AMD)
+		return !c->c_bit && !c->snp &&
+		       (c->tdx ? c->phys_reduction >= 2 && c->phys_reduction <= 15 : !c->phys_reduction);
+	if (c->vendor != HW_VENDOR_AMD || c->tdx)
 		return false;
 	if (!c->c_bit && (c->nr_keys || c->min_sev_asid || c->snp))
 		return false;

@@ -22,6 +22,7 @@ struct machine_end;
 struct machine_piece;
 struct psp;
 struct tlb;
+struct tdx;
 struct tmr;
 
 #define HW_FINDINGS_KEPT	64
@@ -37,6 +38,7 @@ struct hw {
 	struct machine_piece	*pieces;
 	struct machine_end	*ends;
 	struct psp		*psp;		/* NULL until the first command */
+	struct tdx		*tdx;		/* NULL until the first SEAMCALL */
 
 	struct tmr		*tmr_storage;	/* the secure processor's alone */
 	atomicptr_t		 tmr;		/* struct tmr, NULL: no SEV-ES */
@@ -64,5 +66,5 @@ MUST_CHECK bool machine_at_end_locked(struct hw *hw, void (*fn)(void *), void *a
 /* Physical address bits that the processor really has: less what encryption takes. */
 static inline unsigned machine_phys_bits(const struct hw *hw)
 {
-	return hw->config.phys_bits - (hw->config.c_bit ? hw->config.phys_reduction : 0u);
+	return hw->config.phys_bits - (hw->config.c_bit || hw->config.tdx ? hw->config.phys_reduction : 0u);
 }
