@@ -5,6 +5,7 @@
 #include "hw/cpu/cpu_priv.h"
 
 #include "base/log.h"
+#include "hw/cpu/seam.h"
 #include "hw/insn/peek.h"
 #include "hw/mem/machine.h"
 #include "hw/mmu/look.h"
@@ -98,4 +99,19 @@ void peek_tlb(const struct cpu *cpu, void (*fn)(const struct peek_tlb_entry *e, 
 	      void *arg)
 {
 	mmu_peek_tlb(&cpu->mmu, fn, arg);
+}
+
+struct hw *cpu_machine(const struct cpu *cpu)
+{
+	return cpu->hw;
+}
+
+unsigned cpu_number(const struct cpu *cpu)
+{
+	return cpu->index;
+}
+
+bool cpu_interrupt_is_pending(struct cpu *cpu)
+{
+	return atomic32_load(&cpu->kick);
 }

@@ -5,7 +5,7 @@
  */
 #include "hw/tdx/tdx_priv.h"
 
-#include "hw/tdx/interrupt.h"
+#include "hw/cpu/seam.h"
 
 #define L2_SEPT_ADD_MODE BIT(0)
 
@@ -34,7 +34,7 @@ uint64_t tdh_mem_page_demote(struct seam_call *c)
 	TRY(call_tracked(c));
 	TRY(call_hold_found(c, sept_page(c->at.entry, level), level, TDX_OPERAND_RCX, &leaf));
 	TRY(call_hold_free(c, page, TDX_4K, TDX_OPERAND_R8, &table));
-	if (interrupt_is_pending(c->cpu))
+	if (cpu_interrupt_is_pending(c->cpu))
 		return TDX_INTERRUPTED_RESTARTABLE;
 	if (!sept_table_make(c->td, page))
 		return TDX_OPERAND_INVALID | TDX_OPERAND_R8;
@@ -85,7 +85,7 @@ static uint64_t merge(struct seam_call *c, uint8_t level, hpa_t table, uint64_t 
 
 	TRY(call_hold_found(c, table, TDX_4K, TDX_OPERAND_RCX, &gone));
 	TRY(call_hold_found(c, sept_page(first, level), level, TDX_OPERAND_RCX, &leaf));
-	if (interrupt_is_pending(c->cpu))
+	if (cpu_interrupt_is_pending(c->cpu))
 		return TDX_INTERRUPTED_RESTARTABLE;
 	pamt_promote(&c->m->pamt, leaf);
 	td_owns_not(c->td, gone);

@@ -2,7 +2,7 @@
 /* module.c - SEAMCALL: which leaf, in which version, and may it be now. */
 #include <stdlib.h>
 
-#include "hw/cpu/cpu_priv.h"
+#include "hw/cpu/seam.h"
 #include "hw/tdx/tdx_priv.h"
 
 #define LEAF		BITS(15, 0)
@@ -89,7 +89,7 @@ static uint64_t run(struct seam_call *c, uint64_t rax)
 
 bool seamcall(struct cpu *cpu, struct seam_regs *r)
 {
-	struct hw *hw = cpu->hw;
+	struct hw *hw = cpu_machine(cpu);
 	struct seam_call c = { .cpu = cpu, .r = r };
 
 	c.m = hw->config.tdx ? module_of(hw) : NULL;

@@ -12,10 +12,11 @@
  */
 #pragma once
 #include "base/addr.h"
+#include "hw/mem/machine.h"
 #include "hw/insn/tdx.h"
 #include "hw/tdx/lock.h"
 
-struct hw;
+
 
 struct pamt_entry {
 	struct tdx_lock	lock;		/* with host priority */
@@ -42,7 +43,7 @@ struct pamt {
 };
 
 /* Caller holds hw->lock.  False: no memory. */
-MUST_CHECK bool pamt_init_locked(struct pamt *p, struct hw *hw);
+MUST_CHECK bool pamt_init_locked(struct pamt *p, struct hw *hw) REQUIRES(hw->lock);
 
 /* A page of which the module holds the entry, and perhaps those above it. */
 struct pamt_held {

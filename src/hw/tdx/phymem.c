@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /* phymem.c - pages and caches, whoever's they are: the TDH.PHYMEM leaves. */
-#include "hw/tdx/interrupt.h"
+#include "hw/cpu/seam.h"
 #include "hw/tdx/tdx_priv.h"
 
 #define RESUME		1u
@@ -32,7 +32,7 @@ static uint64_t write_back(struct seam_call *c)
 	if (IN(c, RCX) != RESUME)
 		m->cache_wb_at = 0;
 	while (m->cache_wb_at++ < CACHE_STEPS)
-		if (interrupt_is_pending(c->cpu))
+		if (cpu_interrupt_is_pending(c->cpu))
 			return TDX_INTERRUPTED_RESUMABLE;
 	m->cache_wb_at = 0;
 	keys_are_flushed(m);

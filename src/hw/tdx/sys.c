@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "hw/cpu/cpu_priv.h"
+#include "hw/cpu/seam.h"
 #include "hw/tdx/tdx_priv.h"
 
 #define TDMR_INFO_ALIGN	512u
@@ -39,7 +39,7 @@ uint64_t tdh_sys_lp_init(struct seam_call *c)
 	TRY(sys(c, TDX_SHARED));
 	if (!is_in(c->m, TDX_SYS_INIT_DONE))
 		return TDX_SYS_LP_INIT_NOT_PENDING;
-	if (!atomic32_cas(&c->m->lp_ready[c->cpu->index], &was, 1))
+	if (!atomic32_cas(&c->m->lp_ready[cpu_number(c->cpu)], &was, 1))
 		return TDX_SYS_LP_INIT_DONE;
 	atomic32_add(&c->m->nr_lps_ready, 1);
 	return TDX_SUCCESS;
