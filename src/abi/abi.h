@@ -87,9 +87,13 @@ int abi_mmap_check(struct abi_file *file, int prot, int flags, off_t offset, siz
 /* After the kernel has mapped @file's descriptor at @at: puts shared pages in. */
 MUST_CHECK int abi_mmap_finish(struct abi_file *file, void *at, int prot, off_t offset,
 			       size_t length);
-/* Before madvise at @at: 0, or -EINVAL for what a guest_memfd's mapping refuses. */
-MUST_CHECK int abi_madvise_check(struct abi *abi, const void *at, int advice);
-int abi_fallocate(struct abi_file *file, int mode, off_t offset, off_t length);
+/*
+ * Is a guest_memfd mapped in [@at, @at + @size)?  Its descriptor may be closed.  What such
+ * mappings refuse and the memfd behind them does not, the caller refuses.
+ */
+bool abi_maps_gmem(struct abi *abi, const void *at, size_t size);
+/* @fd: one that @file was found by. */
+int abi_fallocate(struct abi_file *file, int fd, int mode, off_t offset, off_t length);
 int abi_ftruncate(struct abi_file *file);
 off_t abi_lseek(struct abi_file *file, int whence);
 /* /dev/kvm, a misc device; with <sys/sysmacros.h>. */

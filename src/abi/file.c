@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -20,11 +21,6 @@
 #include "os/memory.h"
 #include "os/process.h"
 #include "os/uaccess.h"
-
-/* Newer than the headers that we are built with may be. */
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE		25
-#endif
 
 int fd_table_init(struct fd_table *t)
 {
@@ -339,10 +335,24 @@ int abi_stats_open(struct abi_file *of)
 	return r;
 }
 
+/* What is wrong with any file of that kind is said first, as the kernel does. */
+static int gmem_mmap_check(struct abi_file *f, int prot, int flags, off_t offset, size_t length)
+{
+	bool is_validated = (flags & MAP_TYPE) == MAP_SHARED_VALIDATE;
+
+	if (!IS_ALIGNED((uint64_t)offset, PAGE_SIZE) || !length || (flags & MAP_HUGETLB))
+		return -EINVAL;
+	if (offset < 0 || length > (uint64_t)(INT64_MAX - offset))
+		return -EOVERFLOW;
+	if (is_validated && (flags & MAP_SYNC))
+		return -EOPNOTSUPP;
+	return kvm_gmem_mmap_check(f->gmem, prot, flags);
+}
+
 int abi_mmap_check(struct abi_file *f, int prot, int flags, off_t offset, size_t length)
 {
 	if (f->kind == FILE_GMEM)
-		return kvm_gmem_mmap_check(f->gmem, prot, flags);
+		return gmem_mmap_check(f, prot, flags, offset, length);
 	return f->kind == FILE_VCPU ? 0 : -ENODEV;
 }
 
@@ -354,25 +364,37 @@ int abi_mmap_finish(struct abi_file *f, void *at, int prot, off_t offset, size_t
 {
 	uint64_t where = KVM_COALESCED_MMIO_PAGE_OFFSET * PAGE_SIZE;
 
+	if (f->kind == FILE_GMEM)
+		atomic32_store(&f->abi->has_mapped_gmem, 1);
 	if (f->kind != FILE_VCPU || (uint64_t)offset > where || where - offset >= length)
 		return 0;
 	return os_map_again(kvm_vm_coalesced_page(f->vcpu->base.kvm), PAGE_SIZE,
 			    (char *)at + (where - offset), prot);
 }
 
-int abi_madvise_check(struct abi *abi, const void *at, int advice)
-{
-	struct os_mapping m;
-	struct abi_file *f;
-	int r;
+struct gmem_search {
+	uint64_t start, end;
+	bool	 found;
+};
 
-	/* Its folios are never larger than a page. */
-	if (advice != MADV_COLLAPSE || os_mapping_of(at, &m))
-		return 0;
-	f = find_object(abi, &(struct stat){ .st_dev = m.dev, .st_ino = m.ino });
-	r = f && f->kind == FILE_GMEM ? -EINVAL : 0;
-	abi_file_put(f);
-	return r;
+static bool if_gmem(const struct os_mapping *m, void *arg)
+{
+	struct gmem_search *s = arg;
+
+	s->found = m->end > s->start && m->start < s->end &&
+		   !strcmp(m->path, "/memfd:" KVM_GMEM_FD_NAME " (deleted)");
+	return !s->found && m->start < s->end;
+}
+
+bool abi_maps_gmem(struct abi *abi, const void *at, size_t size)
+{
+	struct gmem_search s = { (uintptr_t)at, (uintptr_t)at + size, false };
+	int saved = errno;
+
+	if (atomic32_load(&abi->has_mapped_gmem) && os_for_each_mapping(if_gmem, &s))
+		s.found = false;
+	errno = saved;
+	return s.found;
 }
 
 struct hole {
@@ -396,7 +418,18 @@ static void hole_end(void *arg)
 	abi_change_end(&h->change, false);
 }
 
-int abi_fallocate(struct abi_file *f, int mode, off_t offset, off_t length)
+/* The owner's guests find what its mapping has. */
+static int fallocate_of_another(struct abi_file *f, int fd, int mode, off_t offset, off_t length)
+{
+	int r;
+
+	if (!kvm_gmem_is_in_descriptor(f->gmem))
+		return -EIO;
+	r = kvm_gmem_fallocate_check(f->gmem, mode, offset, length);
+	return r ? r : os_fallocate(fd, mode, offset, length);
+}
+
+int abi_fallocate(struct abi_file *f, int fd, int mode, off_t offset, off_t length)
 {
 	struct hole h = { .file = f };
 	const struct kvm_gmem_bracket outer = { hole_begin, hole_end, &h };
@@ -404,7 +437,7 @@ int abi_fallocate(struct abi_file *f, int mode, off_t offset, off_t length)
 	if (f->kind != FILE_GMEM)
 		return -ENODEV;
 	if (f->owner != *f->abi->pid)
-		return -EIO;
+		return fallocate_of_another(f, fd, mode, offset, length);
 	return kvm_gmem_fallocate_mapped(f->gmem, mode, offset, length, &outer);
 }
 

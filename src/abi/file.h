@@ -57,6 +57,7 @@ struct abi {
 	struct fd_table	 table;
 	struct mapped_files files;
 	abi_run_hook	 run_hook;
+	atomic32_t	 has_mapped_gmem;	/* since when the VMM has mappings of them */
 	char		 uint_params[2][12];	/* as /sys/module shows them */
 	int		*pid;		/* wiped in a forked child: ours when not 0 */
 };

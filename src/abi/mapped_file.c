@@ -38,7 +38,8 @@ static bool collect(const struct os_mapping *m, void *arg)
 		l->pieces = more;
 		l->room = room;
 	}
-	l->pieces[l->nr++] = *m;
+	l->pieces[l->nr] = *m;
+	l->pieces[l->nr++].path = NULL;
 	return true;
 }
 

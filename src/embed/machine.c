@@ -245,7 +245,7 @@ int softcvm_fallocate(struct softcvm *s, int fd, int mode, off_t offset, off_t l
 
 	if (!file)
 		return (int)answer(-EBADF);
-	r = abi_fallocate(file, mode, offset, length);
+	r = abi_fallocate(file, fd, mode, offset, length);
 	abi_file_put(file);
 	return (int)answer(r);
 }

@@ -24,6 +24,11 @@ void os_close(int fd)
 	syscall(SYS_close, fd);
 }
 
+int os_fallocate(int fd, int mode, int64_t offset, int64_t len)
+{
+	return syscall(SYS_fallocate, fd, mode, offset, len) ? -errno : 0;
+}
+
 #define HELD_FROM	512	/* numbers that programs seldom count on */
 
 /* The kernel says it in one place only; a file of /proc is read at once. */

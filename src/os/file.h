@@ -14,6 +14,8 @@
 /* 0 or -errno. */
 MUST_CHECK int os_fstat(int fd, struct stat *st);
 void os_close(int fd);
+/* 0 or -errno. */
+MUST_CHECK int os_fallocate(int fd, int mode, int64_t offset, int64_t len);
 
 /*
  * Keeps the eventfd @fd: a descriptor of our own for it, with a high number, and

@@ -51,6 +51,7 @@ static struct os_mapping parse(const char *line)
 	minor = (unsigned)number(&line, 16);
 	m.dev = makedev(major, minor);
 	m.ino = number(&line, 10);
+	m.path = line + strspn(line, " ");
 	return m;
 }
 
@@ -121,8 +122,10 @@ static bool if_around(const struct os_mapping *m, void *arg)
 	if (m->end <= a->at)
 		return true;
 	a->found = m->start <= a->at;
-	if (a->found)
+	if (a->found) {
 		*a->out = *m;
+		a->out->path = NULL;
+	}
 	return false;
 }
 

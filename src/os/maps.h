@@ -18,6 +18,7 @@ struct os_mapping {
 	bool		is_shared;	/* not a copy of its own */
 	bool		rights;		/* may be read, written or run */
 	bool		is_writable;
+	const char	*path;		/* while os_for_each_mapping()'s @fn runs; else NULL */
 };
 
 /* @fn of each mapping of a file, in order of address, until it answers false.  -errno. */

@@ -340,7 +340,7 @@ static NOINLINE bool allocate(int fd, int mode, off_t offset, off_t length, int 
 	front_enter(&frame);
 	file = front_file(fd);
 	if (file)
-		*r = abi_fallocate(file, mode, offset, length);
+		*r = abi_fallocate(file, fd, mode, offset, length);
 	abi_file_put(file);
 	front_leave(&frame);
 	return file;

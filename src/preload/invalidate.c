@@ -63,11 +63,28 @@ EXPORT int munmap(void *at, size_t size)
 	return r;
 }
 
+/* A mapping of a guest_memfd refuses some of what the memfd does that stands for it. */
+static bool is_gmem(const void *at, size_t size)
+{
+	return unlikely(front_machine()) && abi_maps_gmem(front_machine(), at, size);
+}
+
+/* No program lies on its file system. */
+static bool is_gmem_made_executable(const void *at, size_t size, int prot)
+{
+	if (likely(!(prot & PROT_EXEC)) || !is_gmem(at, size))
+		return false;
+	errno = EACCES;
+	return true;
+}
+
 EXPORT int mprotect(void *at, size_t size, int prot)
 {
 	struct bracket b;
 	int r;
 
+	if (is_gmem_made_executable(at, size, prot))
+		return -1;
 	bracket_begin(&b, at, size);
 	r = real()->mprotect(at, size, prot);
 	bracket_end(&b, false);
@@ -79,10 +96,22 @@ EXPORT int pkey_mprotect(void *at, size_t size, int prot, int pkey)
 	struct bracket b;
 	int r;
 
+	if (is_gmem_made_executable(at, size, prot))
+		return -1;
 	bracket_begin(&b, at, size);
 	r = real()->pkey_mprotect(at, size, prot, pkey);
 	bracket_end(&b, false);
 	return r;
+}
+
+/* There is no fsync for it. */
+EXPORT int msync(void *at, size_t size, int flags)
+{
+	if ((flags & MS_SYNC) && is_gmem(at, size)) {
+		errno = EINVAL;
+		return -1;
+	}
+	return real()->msync(at, size, flags);
 }
 
 enum advice { ADVICE_KEEPS, ADVICE_CHANGES, ADVICE_TAKES, ADVICE_TAKES_FROM_FILE };
@@ -112,12 +141,6 @@ static bool advise(void *at, size_t size, int advice, enum advice kind, int *r)
 	struct bracket b;
 
 	if (bracket_enter(&b)) {
-		*r = abi_madvise_check(front_machine(), at, advice);
-		if (*r) {
-			front_leave(&b.frame);
-			*r = (int)front_answer(*r);
-			return false;
-		}
 		if (kind == ADVICE_TAKES_FROM_FILE)
 			abi_change_behind(front_machine(), &b.change, at, size);
 		else
@@ -137,6 +160,11 @@ EXPORT int madvise(void *at, size_t size, int advice)
 
 	if (kind == ADVICE_KEEPS)
 		return real()->madvise(at, size, advice);
+	/* Its folios are never larger than a page. */
+	if (advice == MADV_COLLAPSE && is_gmem(at, size)) {
+		errno = EINVAL;
+		return -1;
+	}
 	if (advise(at, size, advice, kind, &r))
 		(void)advise(at, size, advice, kind, &r);
 	return r;

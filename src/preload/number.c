@@ -208,6 +208,9 @@ static bool by_memory(long nr, const long arg[6], long *r)
 	case SYS_madvise:
 		*r = madvise(at, size, (int)arg[2]);
 		return true;
+	case SYS_msync:
+		*r = msync(at, size, (int)arg[2]);
+		return true;
 	case SYS_mremap:
 		*r = (long)mremap(at, size, (size_t)arg[2], (int)arg[3], P(arg[4]));
 		return true;

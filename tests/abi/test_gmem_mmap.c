@@ -1,44 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * test_gmem_mmap.c - guest_memfd of Linux 6.18: flags, mmap, faults, holes,
- * slots whose guests go by the file alone.  Facts: docs/facts/gmem-mmap.tsv.
+ * test_gmem_mmap.c - guest_memfd of Linux 6.18 on whichever /dev/kvm there is,
+ * row by row of docs/facts/gmem-mmap.tsv: each names a question of gmem_rows*.c.
  *
- * usage: test_gmem_mmap [--no-guest]
+ * usage: test_gmem_mmap TABLE		all rows, on SoftCVM
+ *	  test_gmem_mmap --print TABLE	a line a row, name and answer, on any;
+ *					exits with 77 where there are no such flags
  *
- * --no-guest leaves out what runs a guest: for a kernel whose KVM cannot.
+ * A row that no question has the name of fails, and a question without a row.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/mempolicy.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "check_libc.h"
-#include "flat_guest.h"
+#include "gmem_rows.h"
 
-#define SIZE	(4 * PAGE)
-#define BOTH	(GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED)
-#define RW	(PROT_READ | PROT_WRITE)
-#define PUNCH	(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE)
-#define GPA	0x10000000UL
+#define COLUMNS	6
 
 static struct checks c;
 static sigjmp_buf back;
-static bool ours;
+
+/* ---- for the questions ---- */
 
 static void on_fault(int signo)
 {
 	siglongjmp(back, signo);
 }
 
-/* The signal of a touch, or 0. */
-static int touch(volatile char *p, bool write)
+int gmem_touch(volatile char *p, bool write)
 {
 	int signo = sigsetjmp(back, 1);
 
@@ -51,7 +46,41 @@ static int touch(volatile char *p, bool write)
 	return 0;
 }
 
-static int gmem_make(int vm, uint64_t size, uint64_t flags)
+const char *gmem_signal(int signo)
+{
+	return signo == SIGBUS ? "SIGBUS" : signo == SIGSEGV ? "SIGSEGV" : signo ? "both" : "0";
+}
+
+const char *gmem_libc(long r)
+{
+	return r == -1 ? errno_name(errno) : "0";
+}
+
+const char *gmem_number(long r)
+{
+	static char texts[8][24];
+	static unsigned next;
+	char *text = texts[next++ % 8];
+
+	if (r <= 0)
+		return errno_name(-r);
+	snprintf(text, sizeof(texts[0]), "%ld", r);
+	return text;
+}
+
+const char *gmem_is(bool ok, const char *answer)
+{
+	return ok ? answer : "something else";
+}
+
+int gmem_vm(struct gmem_place *p, unsigned type)
+{
+	long types = kvm_ioctl(p->kvm, KVM_CHECK_EXTENSION, KVM_CAP_VM_TYPES);
+
+	return types >> type & 1 ? vm_make(p->kvm, type) : -1;
+}
+
+int gmem_file(int vm, uint64_t size, uint64_t flags)
 {
 	long fd = vm_gmem(vm, size, flags);
 
@@ -59,235 +88,148 @@ static int gmem_make(int vm, uint64_t size, uint64_t flags)
 	return (int)fd;
 }
 
-static char *map(int fd, size_t size, off_t offset)
+char *gmem_map(int fd, size_t size, off_t offset)
 {
-	char *p = mmap(NULL, size, RW, MAP_SHARED, fd, offset);
+	char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
 
 	need(p != MAP_FAILED, "mmap");
 	return p;
 }
 
-static void flags_of(int kvm, int vm, uint64_t want)
-{
-	IS(BOTH, kvm_ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_GUEST_MEMFD_FLAGS));
-	IS(want, kvm_ioctl(vm, KVM_CHECK_EXTENSION, KVM_CAP_GUEST_MEMFD_FLAGS));
-	IS(1, kvm_ioctl(vm, KVM_CHECK_EXTENSION, KVM_CAP_GUEST_MEMFD));
-	for (uint64_t flag = 1; flag; flag <<= 1) {
-		long fd = vm_gmem(vm, PAGE, flag);
+/* ---- the table ---- */
 
-		IS(flag & want ? true : false, fd >= 0);
-		if (fd >= 0)
-			close((int)fd);
-		else
-			IS(-EINVAL, fd);
+/* Who gives the answer: everybody, ours only, that kernel only, nobody here (a later kernel). */
+enum who { WHO_ALL, WHO_OURS, WHO_KERNEL, WHO_LATER, NR_WHO };
+static const char *const who_names[NR_WHO] = { "all", "ours", "kernel", "later" };
+
+struct fact {
+	char	 *line;
+	char	 *name, *asked, *answer;
+	enum who  who;
+};
+
+static struct fact *facts;
+static size_t nr_facts;
+
+static void parse(char *line)
+{
+	struct fact f = { .line = line, .who = NR_WHO };
+	char *column[COLUMNS] = { 0 };
+
+	for (size_t i = 0; i < COLUMNS; i++)
+		column[i] = strsep(&line, i < COLUMNS - 1 ? "\t" : "\n");
+	need(column[COLUMNS - 1] && *column[COLUMNS - 1], "%d columns of %s", COLUMNS, f.line);
+	f.name = column[0];
+	f.asked = column[1];
+	f.answer = column[2];
+	for (unsigned i = 0; i < NR_WHO; i++)
+		if (!strcmp(column[3], who_names[i]))
+			f.who = i;
+	need(f.who < NR_WHO, "%s: %s is nobody", f.name, column[3]);
+	/* What is said beyond the answer. */
+	if (strstr(f.answer, " ("))
+		*strstr(f.answer, " (") = 0;
+	facts = reallocarray(facts, nr_facts + 1, sizeof(*facts));
+	need(facts, "memory");
+	facts[nr_facts++] = f;
+}
+
+static void read_table(const char *path)
+{
+	FILE *file = fopen(path, "r");
+	char *line = NULL;
+	size_t size = 0;
+
+	need(file, "%s can be read", path);
+	while (getline(&line, &size, file) >= 0)
+		if (line[0] != '#' && strncmp(line, "check\t", 6))
+			parse(strdup(line));
+	free(line);
+	fclose(file);
+}
+
+static const struct gmem_row *find(const struct gmem_row *rows, const char *name)
+{
+	for (; rows->name; rows++)
+		if (!strcmp(rows->name, name))
+			return rows;
+	return NULL;
+}
+
+static const struct gmem_row *question(const char *name)
+{
+	const struct gmem_row *row = find(gmem_rows_map, name);
+
+	return row ? row : find(gmem_rows_slot, name);
+}
+
+static void each_has_a_row(const struct gmem_row *rows)
+{
+	for (; rows->name; rows++) {
+		bool found = false;
+
+		for (size_t i = 0; i < nr_facts; i++)
+			found |= !strcmp(facts[i].name, rows->name);
+		check(&c, found, "%s is asked, and stands in no row", rows->name);
 	}
 }
 
-static void maps(int vm, uint64_t flags)
+static void ask(struct gmem_place *p, const struct fact *f)
 {
-	int fd = gmem_make(vm, SIZE, flags);
-	int no = flags & GUEST_MEMFD_FLAG_MMAP ? EINVAL : ENODEV;
-	char *p;
+	const struct gmem_row *row = question(f->name);
+	const char *got;
+	bool same;
 
-	FAILS(no, mmap(NULL, PAGE, RW, MAP_PRIVATE, fd, 0));
-	FAILS(no, mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE, fd, 0));
-	FAILS(EPERM, mmap(NULL, PAGE, PROT_EXEC, MAP_SHARED, fd, 0));
-	FAILS(EPERM, mmap(NULL, PAGE, RW | PROT_EXEC, MAP_PRIVATE, fd, 0));
-	if (flags & GUEST_MEMFD_FLAG_MMAP) {
-		FAILS(EINVAL, mmap(NULL, PAGE, RW, MAP_SHARED, fd, 1));
-		FAILS(EINVAL, mmap(NULL, 0, RW, MAP_SHARED, fd, 0));
-		FAILS(EOVERFLOW, mmap(NULL, PAGE, RW, MAP_SHARED, fd, INT64_MAX - 4095));
-		p = map(fd, PAGE, 1L << 40);
-		IS(SIGBUS, touch(p, false));
-		munmap(p, PAGE);
-	} else {
-		FAILS(ENODEV, mmap(NULL, PAGE, RW, MAP_SHARED, fd, 0));
-	}
-	close(fd);
-}
-
-static void touches(int vm, uint64_t flags)
-{
-	int fd = gmem_make(vm, SIZE, flags), in = flags & GUEST_MEMFD_FLAG_INIT_SHARED ? 0 : SIGBUS;
-	char *p = map(fd, 2 * SIZE, 0);
-	int end[2];
-
-	need(!pipe(end), "pipe");
-	for (int write = 0; write < 2; write++) {
-		IS(in, touch(p, write));
-		IS(in, touch(p + SIZE - 1, write));
-		IS(SIGBUS, touch(p + SIZE, write));
-		IS(SIGBUS, touch(p + 2 * SIZE - 1, write));
-	}
-	FAILS(EFAULT, write(end[1], p + SIZE, 4));
-	if (in)
-		FAILS(EFAULT, write(end[1], p, 4));
+	if (!check(&c, row, "%s: nobody asks %s", f->name, f->asked))
+		return;
+	got = row->ask(p);
+	if (!check(&c, got, "%s: %s cannot be asked", f->name, f->asked))
+		return;
+	same = !strcmp(got, f->answer);
+	if (f->who == WHO_ALL || f->who == WHO_OURS)
+		check(&c, same, "%s: %s: %s, not %s", f->name, f->asked, got, f->answer);
 	else
-		IS(4, write(end[1], p, 4));
-	IS(0, mprotect(p, PAGE, PROT_READ));
-	IS(SIGSEGV, touch(p, true));
-	munmap(p, 2 * SIZE);
-	close(end[0]);
-	close(end[1]);
-	close(fd);
+		check(&c, !same, "%s: %s: %s, which is a %s one's", f->name, f->asked, got,
+		      who_names[f->who]);
 }
 
-static void shares(int vm)
+static bool has_flags(int kvm)
 {
-	int fd = gmem_make(vm, SIZE, BOTH), status;
-	char *p = map(fd, SIZE, 0), *q = map(fd, PAGE, PAGE), *r;
-	pid_t child;
+	return kvm_ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_GUEST_MEMFD_FLAGS) > 0;
+}
 
-	memset(p, 0xaa, SIZE);
-	IS(0xaa, (uint8_t)q[0]);
-	IS(0, fallocate(fd, PUNCH, PAGE, PAGE));
-	IS(0, q[0]);
-	IS(0, p[PAGE]);
-	IS(0, p[2 * PAGE - 1]);
-	IS(0xaa, (uint8_t)p[2 * PAGE]);
-	IS(0xaa, (uint8_t)p[PAGE - 1]);
-	p[PAGE] = 3;
-	IS(3, q[0]);
-	IS(0, madvise(q, PAGE, MADV_DONTNEED));
-	IS(3, q[0]);
-	IS(0, madvise(q, PAGE, MADV_REMOVE));
-	IS(0, p[PAGE]);
-	FAILS(EINVAL, madvise(p, SIZE, 25));	/* MADV_COLLAPSE */
-	IS(0, msync(p, PAGE, MS_ASYNC));
-	FAILS(EINVAL, fsync(fd));
-	r = mremap(q, PAGE, 2 * PAGE, MREMAP_MAYMOVE);
-	need(r != MAP_FAILED, "mremap");
-	IS(0xaa, (uint8_t)r[PAGE]);
-	child = fork();
-	if (!child) {
-		p[0] = 5;
-		_exit(p[SIZE - 1] != (char)0xaa);
+static int print_answers(struct gmem_place *p)
+{
+	for (size_t i = 0; i < nr_facts; i++) {
+		const struct fact *f = &facts[i];
+		const struct gmem_row *row = question(f->name);
+		const char *got = row ? row->ask(p) : NULL;
+
+		printf("%s\t%s\t%s\t%s\n", f->name, who_names[f->who], got ? got : "-", f->answer);
 	}
-	IS(child, waitpid(child, &status, 0));
-	IS(0, status);
-	IS(5, p[0]);
-	close(fd);
-	IS(5, p[0]);
-	munmap(p, SIZE);
-	munmap(r, 2 * PAGE);
-}
-
-static void policies(int vm)
-{
-	int fd = gmem_make(vm, SIZE, BOTH), policy = -1;
-	char *p = map(fd, SIZE, 0);
-	unsigned long node = 1, got = 0;
-
-	/* A kernel without NUMA has no such call. */
-	if (syscall(SYS_mbind, p, 2 * PAGE, MPOL_BIND, &node, 64, 0) && errno == ENOSYS) {
-		check_skip(&c, "NUMA policies", "this kernel has none");
-	} else {
-		IS(0, syscall(SYS_mbind, p, 2 * PAGE, MPOL_BIND, &node, 64, 0));
-		IS(0, syscall(SYS_get_mempolicy, &policy, &got, 64, p, MPOL_F_ADDR));
-		IS(MPOL_BIND, policy);
-		IS(1, got);
-		IS(0, syscall(SYS_mbind, p, SIZE, MPOL_DEFAULT, NULL, 0, 0));
-		FAILS(EINVAL, syscall(SYS_mbind, p, PAGE, 999, &node, 64, 0));
-	}
-	munmap(p, SIZE);
-	close(fd);
-}
-
-static void binds(int vm)
-{
-	int fd = gmem_make(vm, SIZE, BOTH);
-
-	IS(-EINVAL, vm_region_gmem(vm, 9, GPA, 2 * PAGE, NULL, fd, SIZE - PAGE));
-	IS(-EINVAL, vm_region_gmem(vm, 9, GPA, 2 * PAGE, NULL, fd, ~4095ull));
-	IS(-EINVAL, vm_region_gmem(vm, 9, GPA, 2 * PAGE, NULL, fd, 1));
-	/* 6.18.44 lets it wrap; later ones do not (B32). */
-	if (ours)
-		IS(-EINVAL, vm_region_gmem(vm, 9, GPA, 2 * PAGE, NULL, fd, INT64_MAX & ~4095ull));
-	IS(0, vm_region_gmem(vm, 9, GPA, 2 * PAGE, NULL, fd, PAGE));
-	IS(-EINVAL, vm_region_gmem(vm, 10, 2 * GPA, 2 * PAGE, NULL, fd, 2 * PAGE));
-	IS(0, vm_region(vm, 9, 0, 0, 0, NULL));
-	close(fd);
-}
-
-/* mov (%rax),%rbx; incq (%rax); out %al,$0x10 */
-static const char code[] = { 0x48, (char)0x8b, 0x18, 0x48, (char)0xff, 0x00, (char)0xe6, 0x10 };
-
-static uint64_t guest_adds(struct flat_guest *g)
-{
-	struct kvm_regs regs = flat_guest_regs(g, code);
-
-	regs.rax = GPA;
-	flat_guest_set(g, &regs);
-	IS(0, flat_guest_run(g));
-	IS(KVM_EXIT_IO, g->run->exit_reason);
-	return flat_guest_get(g).rbx;
-}
-
-static void guest_goes_by_the_file(void)
-{
-	uint64_t *decoy = pages(PAGE), *p;
-	struct flat_guest g;
-	int fd, alone;
-
-	flat_guest_make(&g, 0, false, code, sizeof(code));
-	fd = gmem_make(g.vm, SIZE, BOTH);
-	p = (uint64_t *)map(fd, SIZE, 0);
-	p[0] = 41;
-	IS(0, vm_region_gmem(g.vm, 1, GPA, SIZE, decoy, fd, 0));
-	IS(41, guest_adds(&g));
-	IS(42, p[0]);
-	p[0] = 100;
-	IS(100, guest_adds(&g));
-	IS(101, p[0]);
-	IS(0, fallocate(fd, PUNCH, 0, PAGE));
-	IS(0, p[0]);
-	IS(0, guest_adds(&g));
-	IS(1, p[0]);
-	IS(0, madvise(p, PAGE, MADV_REMOVE));
-	IS(0, guest_adds(&g));
-	IS(1, p[0]);
-	IS(0, decoy[0]);
-	IS(0, vm_region(g.vm, 1, 0, 0, 0, NULL));
-	/* Its bytes are the guest's alone. */
-	alone = gmem_make(g.vm, SIZE, GUEST_MEMFD_FLAG_MMAP);
-	IS(0, vm_region_gmem(g.vm, 1, GPA, SIZE, decoy, alone, 0));
-	IS(0, guest_adds(&g));
-	IS(1, guest_adds(&g));
-	IS(0, fallocate(alone, PUNCH, 0, SIZE));
-	IS(0, guest_adds(&g));
-	IS(0, decoy[0]);
-	close(alone);
-	close(fd);
-	munmap(p, SIZE);
-	flat_guest_free(&g);
+	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	int kvm = kvm_open(), vm = vm_make(kvm, 0);
-	bool guest = argc < 2 || strcmp(argv[1], "--no-guest");
+	bool print = argc == 3 && !strcmp(argv[1], "--print");
+	struct gmem_place p = { .kvm = kvm_open() };
 
-	ours = is_ours(kvm);
+	need(argc == 2 || print, "usage: test_gmem_mmap [--print] TABLE");
+	if (print && !has_flags(p.kvm))
+		return 77;
+	p.guests = is_ours(p.kvm);
+	p.vm = vm_make(p.kvm, 0);
 	signal(SIGBUS, on_fault);
 	signal(SIGSEGV, on_fault);
-	flags_of(kvm, vm, BOTH);
-	for (uint64_t flags = 0; flags <= BOTH; flags++)
-		maps(vm, flags);
-	touches(vm, BOTH);
-	touches(vm, GUEST_MEMFD_FLAG_MMAP);
-	shares(vm);
-	policies(vm);
-	binds(vm);
-	if (ours) {
-		int sw = vm_make(kvm, KVM_X86_SW_PROTECTED_VM);
-
-		flags_of(kvm, sw, GUEST_MEMFD_FLAG_MMAP);
-		touches(sw, GUEST_MEMFD_FLAG_MMAP);
-		close(sw);
-	}
-	if (guest)
-		guest_goes_by_the_file();
-	close(vm);
-	close(kvm);
+	read_table(argv[argc - 1]);
+	if (print)
+		return print_answers(&p);
+	for (size_t i = 0; i < nr_facts; i++)
+		ask(&p, &facts[i]);
+	each_has_a_row(gmem_rows_map);
+	each_has_a_row(gmem_rows_slot);
+	close(p.vm);
+	close(p.kvm);
 	return checks_end(&c);
 }

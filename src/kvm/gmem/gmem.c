@@ -41,7 +41,7 @@ static int make_store(struct gmem_file *file)
 
 	file->fd = -1;
 	if (file->flags & GUEST_MEMFD_FLAG_MMAP) {
-		file->fd = os_shared_memfd("kvm-gmem", is_shared ? file->size : 0, false);
+		file->fd = os_shared_memfd(KVM_GMEM_FD_NAME, is_shared ? file->size : 0, false);
 		if (file->fd < 0)
 			return file->fd;
 	}
@@ -59,7 +59,7 @@ int kvm_gmem_take_fd(struct gmem_file *file)
 	int fd = file->fd;
 
 	file->fd = -1;
-	return fd >= 0 ? fd : os_object_fd("kvm-gmem", false);
+	return fd >= 0 ? fd : os_object_fd(KVM_GMEM_FD_NAME, false);
 }
 
 int kvm_gmem_create(struct kvm *kvm, const struct kvm_create_guest_memfd *args,
@@ -248,8 +248,6 @@ static int allocate(struct gmem_file *file, uint64_t offset, uint64_t len)
 	uint64_t at = offset >> PAGE_SHIFT, end = (offset + len) >> PAGE_SHIFT;
 	int r = 0;
 
-	if (offset + len > file->size)
-		return -EINVAL;
 	read_lock(&file->invalidate_lock);
 	while (!r && at < end) {
 		uint64_t chunk = file->store.chunk_pages;
@@ -262,11 +260,8 @@ static int allocate(struct gmem_file *file, uint64_t offset, uint64_t len)
 	return r;
 }
 
-int kvm_gmem_fallocate_mapped(struct gmem_file *file, int mode, int64_t offset, int64_t len,
-			      const struct kvm_gmem_bracket *outer)
+int kvm_gmem_fallocate_check(const struct gmem_file *file, int mode, int64_t offset, int64_t len)
 {
-	int r;
-
 	/* Before any file system is asked: */
 	if (offset < 0 || len <= 0)
 		return -EINVAL;
@@ -278,6 +273,18 @@ int kvm_gmem_fallocate_mapped(struct gmem_file *file, int mode, int64_t offset, 
 		return -EOPNOTSUPP;
 	if (!IS_ALIGNED((uint64_t)offset, PAGE_SIZE) || !IS_ALIGNED((uint64_t)len, PAGE_SIZE))
 		return -EINVAL;
+	if (!(mode & FALLOC_FL_PUNCH_HOLE) && (uint64_t)offset + (uint64_t)len > file->size)
+		return -EINVAL;
+	return 0;
+}
+
+int kvm_gmem_fallocate_mapped(struct gmem_file *file, int mode, int64_t offset, int64_t len,
+			      const struct kvm_gmem_bracket *outer)
+{
+	int r = kvm_gmem_fallocate_check(file, mode, offset, len);
+
+	if (r)
+		return r;
 	if (mode & FALLOC_FL_PUNCH_HOLE) {
 		r = punch_hole(file, offset, len, outer);
 		TRACE(file->kvm->module->trace, softcvm_gmem_punch, file->ino, offset, len,
@@ -293,6 +300,11 @@ int kvm_gmem_fallocate_mapped(struct gmem_file *file, int mode, int64_t offset, 
 int kvm_gmem_fallocate(struct gmem_file *file, int mode, int64_t offset, int64_t len)
 {
 	return kvm_gmem_fallocate_mapped(file, mode, offset, len, NULL);
+}
+
+bool kvm_gmem_is_in_descriptor(const struct gmem_file *file)
+{
+	return file->store.shared;
 }
 
 uint64_t kvm_gmem_nr_pages(struct gmem_file *file)

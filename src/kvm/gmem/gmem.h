@@ -17,6 +17,9 @@
 
 struct gmem_file;
 
+/* The name of its descriptor: what /proc/self/maps shows where it is mapped. */
+#define KVM_GMEM_FD_NAME	"kvm-gmem"
+
 /* GUEST_MEMFD_FLAG_* that @kvm takes; NULL: some VM. */
 int kvm_gmem_valid_flags(const struct kvm_module *module, const struct kvm *kvm);
 
@@ -29,9 +32,14 @@ MUST_CHECK int kvm_gmem_create(struct kvm *kvm, const struct kvm_create_guest_me
 MUST_CHECK int kvm_gmem_take_fd(struct gmem_file *file);
 /* May it be mapped with these (PROT_*, MAP_*)?  0; -EPERM, -ENODEV, -EINVAL. */
 MUST_CHECK int kvm_gmem_mmap_check(const struct gmem_file *file, int prot, int flags);
+/* Its bytes are its descriptor's, for all processes that have that. */
+bool kvm_gmem_is_in_descriptor(const struct gmem_file *file);
 /* The last descriptor is closed: zap, unbind, free.  The VM may go with it. */
 void kvm_gmem_release(struct gmem_file *file);
 
+/* What is wrong with these: 0, -EINVAL, -EOPNOTSUPP, -EFBIG.  And then, if nothing is: */
+MUST_CHECK int kvm_gmem_fallocate_check(const struct gmem_file *file, int mode, int64_t offset,
+					int64_t len);
 MUST_CHECK int kvm_gmem_fallocate(struct gmem_file *file, int mode, int64_t offset, int64_t len);
 
 /*
