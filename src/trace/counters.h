@@ -33,6 +33,7 @@
 	X(DECRYPTED_PAGES,	"decrypted_pages")			\
 	X(LOOKS,		"looks")				\
 	X(HW_FINDINGS,		"hw_findings")				\
+	X(HOST_ACCESS_FINDINGS,	"host_access_findings")			\
 	X(RMP_FAULTS,		"rmp_faults")				\
 	X(RMP_FAULTS_IN_VAIN,	"rmp_faults_in_vain")			\
 	X(PSMASHES,		"psmashes")				\

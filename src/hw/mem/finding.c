@@ -9,13 +9,27 @@
 
 #define TOLD	50
 
-static void tell(const struct hw *hw, const struct hw_finding *f)
+static void tell(const struct hw *hw, const char *kind, const struct hw_finding *f)
 {
 	enum log_level level = hw->config.tell_findings && f->nr <= TOLD ? LOG_WARN : LOG_DEBUG;
 
-	log_at(level, "finding %llu (%s): %s", (unsigned long long)f->nr, f->section, f->text);
+	if (!log_is_on(level))
+		return;
+	log_at(level, "%s %llu (%s): %s", kind, (unsigned long long)f->nr, f->section, f->text);
 	if (f->nr == TOLD)
 		log_at(level, "that was the %dth; more are counted, not told", TOLD);
+}
+
+/* Keeps @f as number ++*@nr of its kind. */
+static void keep(struct hw *hw, struct hw_finding *f, uint64_t *nr)
+{
+	uint64_t kept;
+
+	spin_lock(&hw->findings_lock);
+	kept = hw->nr_findings + hw->nr_host_findings;
+	f->nr = ++*nr;
+	hw->findings[kept % HW_FINDINGS_KEPT] = *f;
+	spin_unlock(&hw->findings_lock);
 }
 
 void hw_finding(struct hw *hw, const char *section, const char *fmt, ...)
@@ -26,32 +40,54 @@ void hw_finding(struct hw *hw, const char *section, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(f.text, sizeof(f.text), fmt, args);
 	va_end(args);
-	spin_lock(&hw->findings_lock);
-	f.nr = ++hw->nr_findings;
-	hw->findings[(f.nr - 1) % HW_FINDINGS_KEPT] = f;
-	spin_unlock(&hw->findings_lock);
+	keep(hw, &f, &hw->nr_findings);
 	counter_add(hw->config.counters, COUNTER_HW_FINDINGS, 1);
-	tell(hw, &f);
+	tell(hw, "finding", &f);
+}
+
+void hw_host_finding(struct hw *hw, const char *section, const char *fmt, ...)
+{
+	struct hw_finding f = { .section = section };
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(f.text, sizeof(f.text), fmt, args);
+	va_end(args);
+	keep(hw, &f, &hw->nr_host_findings);
+	counter_add(hw->config.counters, COUNTER_HOST_ACCESS_FINDINGS, 1);
+	tell(hw, "host access", &f);
+}
+
+static uint64_t number(struct hw *hw, const uint64_t *nr)
+{
+	uint64_t n;
+
+	spin_lock(&hw->findings_lock);
+	n = *nr;
+	spin_unlock(&hw->findings_lock);
+	return n;
 }
 
 uint64_t hw_nr_findings(struct hw *hw)
 {
-	uint64_t nr;
+	return number(hw, &hw->nr_findings);
+}
 
-	spin_lock(&hw->findings_lock);
-	nr = hw->nr_findings;
-	spin_unlock(&hw->findings_lock);
-	return nr;
+uint64_t hw_nr_host_findings(struct hw *hw)
+{
+	return number(hw, &hw->nr_host_findings);
 }
 
 size_t hw_findings_read(struct hw *hw, struct hw_finding *out, size_t max)
 {
+	uint64_t kept;
 	size_t n;
 
 	spin_lock(&hw->findings_lock);
-	n = MIN(MIN(hw->nr_findings, (uint64_t)HW_FINDINGS_KEPT), (uint64_t)max);
+	kept = hw->nr_findings + hw->nr_host_findings;
+	n = MIN(MIN(kept, (uint64_t)HW_FINDINGS_KEPT), (uint64_t)max);
 	for (size_t i = 0; i < n; i++)
-		out[i] = hw->findings[(hw->nr_findings - n + i) % HW_FINDINGS_KEPT];
+		out[i] = hw->findings[(kept - n + i) % HW_FINDINGS_KEPT];
 	spin_unlock(&hw->findings_lock);
 	return n;
 }

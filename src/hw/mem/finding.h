@@ -10,11 +10,12 @@
 #include <stdint.h>
 
 #include "base/macros.h"
+#include "hw/insn/finding.h"
 
 struct hw;
 
 struct hw_finding {
-	uint64_t	nr;		/* 1 is the machine's first */
+	uint64_t	nr;		/* 1 is the machine's first of its kind */
 	const char	*section;	/* of the manual, static storage */
 	char		text[400];
 };
@@ -23,5 +24,6 @@ struct hw_finding {
 void hw_finding(struct hw *hw, const char *section, const char *fmt, ...) PRINTF(3, 4);
 
 uint64_t hw_nr_findings(struct hw *hw);
-/* The newest findings, oldest of them first, at most @max; how many. */
+uint64_t hw_nr_host_findings(struct hw *hw);
+/* Of both kinds: the newest ones, oldest of them first, at most @max; how many. */
 size_t hw_findings_read(struct hw *hw, struct hw_finding *out, size_t max);

@@ -44,8 +44,9 @@ struct hw {
 	atomicptr_t		 tmr;		/* struct tmr, NULL: no SEV-ES */
 
 	struct spinlock		 bus_lock;	/* leaf: LOCK forms over page ends */
-	struct spinlock		 findings_lock;	/* leaf: the two below */
-	uint64_t		 nr_findings;
+	struct spinlock		 findings_lock;	/* leaf: the three below */
+	uint64_t		 nr_findings;	/* of rules of a manual */
+	uint64_t		 nr_host_findings;	/* of hw/insn/finding.h */
 	struct hw_finding	 findings[HW_FINDINGS_KEPT];
 };
 

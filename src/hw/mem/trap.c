@@ -175,6 +175,21 @@ bool view_is_hidden(struct hw *hw, const void *host)
 	return false;
 }
 
+uint32_t view_owner_at(struct hw *hw, const void *host)
+{
+	struct views *v = views_of(&hw->frames);
+	const struct mem_key *k;
+	struct region *r;
+
+	if (!v || !has_words(r = frames_region_of_host(v->frames, (uintptr_t)host)))
+		return 0;
+	k = frame_key(v, atomic32_load(owner_word(r, page_in_region((uintptr_t)host))));
+	for (uint32_t slot = 1; k && slot <= hw->config.nr_keys; slot++)
+		if (rcu_dereference(v->slots[slot]) == k)
+			return slot;
+	return k ? VIEW_OWNER_GONE : 0;
+}
+
 bool view_may_hide(struct hw *hw, const void *host, size_t size)
 {
 	struct views *v = views_of(&hw->frames);

@@ -63,6 +63,10 @@ typedef void view_see(void *arg, const uint8_t *bytes, size_t len);
 MUST_CHECK bool view_encrypt_seen(struct hw *hw, hpa_t a, size_t len, keyslot_t slot,
 				  view_see *see, void *arg);
 
+/* The slot of the key that has the page at @host present; 0: nobody. */
+#define VIEW_OWNER_GONE	UINT32_MAX	/* a key that has left its slot */
+uint32_t view_owner_at(struct hw *hw, const void *host);
+
 /* Copies through a view, over page ends too.  False: a frame is missing. */
 MUST_CHECK bool view_read(struct hw *hw, hpa_t a, keyslot_t slot, void *to, size_t len);
 MUST_CHECK bool view_write(struct hw *hw, hpa_t a, keyslot_t slot, const void *from, size_t len);

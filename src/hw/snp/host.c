@@ -252,15 +252,23 @@ static hpa_t watched(struct hw *hw, const void *host, enum pg_level level)
 	return HPA(r->index << REGION_SHIFT | offset);
 }
 
+hpa_t snp_watched(struct hw *hw, const void *host, enum pg_level level)
+{
+	hpa_t a;
+
+	rcu_read_lock();
+	a = watched(hw, host, level);
+	rcu_read_unlock();
+	return a;
+}
+
 uint64_t rmp_host_store_at(struct hw *hw, const void *host, enum pg_level level, bool user)
 {
 	hpa_t a;
 
 	if (likely(!hw->frames.rmp))
 		return 0;
-	rcu_read_lock();
-	a = watched(hw, host, level);
-	rcu_read_unlock();
+	a = snp_watched(hw, host, level);
 	return hpa_is_valid(a) ? rmp_host_store(hw, a, level, user) : 0;
 }
 

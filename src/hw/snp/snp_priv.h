@@ -9,6 +9,9 @@
 /* Unlocks after a change; TLBs forget [@page, @page + @nr) of the 2 MiB. */
 void snp_unlock_forget(struct hw *hw, hpa_t a, struct rmp_locked *l, unsigned page, unsigned nr);
 
+/* The physical address of @host, if something in that mapping of it may be assigned.  There is an RMP. */
+hpa_t snp_watched(struct hw *hw, const void *host, enum pg_level level);
+
 /* The ASID's count of pages (15.36.4) follows from @was to @now, @nr pages. */
 void snp_count(struct hw *hw, struct rmp_words was, struct rmp_words now, unsigned nr);
 
