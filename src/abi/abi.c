@@ -49,6 +49,7 @@ static int create_machine(struct abi *abi)
 		.params = abi->config.params,
 		.sw_separate = abi->config.sw_separate,
 		.host_map_short_term = abi->config.host_map_short_term,
+		.strict_host_access = abi->config.strict_host_access,
 		.audit = KVM_AUDIT || abi->config.audit,
 	};
 	int r;

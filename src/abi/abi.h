@@ -27,6 +27,7 @@ struct abi_config {
 	struct kvm_params	params;
 	bool			audit;		/* VMs, whatever the build says */
 	bool			host_map_short_term;	/* kvm/host/map.h */
+	bool			strict_host_access;	/* kvm/host/policy.h */
 	bool			sw_separate;	/* SW_PROTECTED VMs have separate tables */
 	struct trace_config	trace;		/* its file's name outlives the machine */
 	struct counters		*counters;	/* the caller's, outlive the machine; NULL: its own */

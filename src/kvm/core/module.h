@@ -53,6 +53,7 @@ struct kvm_module {
 	bool			 sw_separate;		/* SW_PROTECTED has separate tables */
 	uint32_t		 vm_types;		/* bitmap of what may be created */
 	bool			 host_map_short_term;	/* kvm/host/map.h; before any VM */
+	bool			 strict_host_access;	/* kvm/host/policy.h; before any VM */
 	bool			 audit;			/* of VMs, after each change of memory */
 	bool			 enable_mmio_caching;	/* params.mmio_caching and possible */
 	uint8_t			 maxphyaddr;		/* of the host, reduced */

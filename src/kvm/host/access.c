@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "kvm/host/backing.h"
+#include "kvm/host/policy.h"
 #include "os/uaccess.h"
 
 /* Bytes of @len at @gpa that lie in its page. */
@@ -20,7 +21,7 @@ static int read_page(struct kvm *kvm, gpa_t gpa, void *data, size_t len)
 {
 	struct kvm_memory_slot *slot = backing_slot(kvm, gpa_to_gfn(gpa), false);
 
-	if (!slot)
+	if (!slot || !host_may(kvm, slot, gpa_to_gfn(gpa), HOST_READ))
 		return -EFAULT;
 	return os_copy_from(data, backing_address(slot, gpa), len) ? -EFAULT : 0;
 }
@@ -31,7 +32,7 @@ static int write_page(struct kvm *kvm, gpa_t gpa, const void *data, size_t len)
 	struct kvm_memory_slot *slot = backing_slot(kvm, gpa_to_gfn(gpa), true);
 	void *to;
 
-	if (!slot)
+	if (!slot || !host_may(kvm, slot, gpa_to_gfn(gpa), HOST_WRITE))
 		return -EFAULT;
 	to = backing_address(slot, gpa);
 	if (!backing_may_store(kvm, to))
@@ -158,7 +159,7 @@ int kvm_cmpxchg_guest(struct kvm *kvm, gpa_t gpa, void *old, const void *new, un
 	if (!slot)
 		return KVM_CMPXCHG_PLAIN_WRITE;
 	p = backing_address(slot, gpa);
-	if (!backing_may_store(kvm, p))
+	if (!host_may(kvm, slot, gpa_to_gfn(gpa), HOST_EXCHANGE) || !backing_may_store(kvm, p))
 		return -EFAULT;
 	r = cmpxchg_at(p, old, new, size);
 	if (r >= 0)			/* as the kernel: lost ones count too */

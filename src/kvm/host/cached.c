@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "kvm/host/backing.h"
+#include "kvm/host/policy.h"
 #include "os/uaccess.h"
 
 int kvm_gfn_to_hva_cache_init(struct kvm *kvm, struct gfn_to_hva_cache *ghc, gpa_t gpa, size_t len)
@@ -58,6 +59,8 @@ int kvm_read_guest_offset_cached(struct kvm *kvm, struct gfn_to_hva_cache *ghc, 
 		return r;
 	if (unlikely(!ghc->memslot))
 		return kvm_read_guest(kvm, GPA(ghc->gpa.v + offset), data, len);
+	if (!host_may(kvm, ghc->memslot, gpa_to_gfn(ghc->gpa), HOST_READ))
+		return -EFAULT;
 	return os_copy_from(data, address(ghc, offset), len) ? -EFAULT : 0;
 }
 
@@ -70,7 +73,8 @@ int kvm_write_guest_offset_cached(struct kvm *kvm, struct gfn_to_hva_cache *ghc,
 		return r;
 	if (unlikely(!ghc->memslot))
 		return kvm_write_guest(kvm, GPA(ghc->gpa.v + offset), data, len);
-	if (!backing_may_store(kvm, address(ghc, offset)) ||
+	if (!host_may(kvm, ghc->memslot, gpa_to_gfn(ghc->gpa), HOST_WRITE) ||
+	    !backing_may_store(kvm, address(ghc, offset)) ||
 	    os_copy_to(address(ghc, offset), data, len))
 		return -EFAULT;
 	kvm_mark_page_dirty_in_slot(ghc->memslot, gpa_to_gfn(ghc->gpa));

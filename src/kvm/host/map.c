@@ -5,18 +5,18 @@
 
 #include "kvm/core/attr.h"
 #include "kvm/host/backing.h"
+#include "kvm/host/policy.h"
 #include "os/maps.h"
 #include "os/memory.h"
 #include "os/uaccess.h"
 #include "sync/wait.h"
 
 /* What the kernel's gfn_to_pfn() finds: it always asks for a page that may be written. */
-static void *find_page(struct kvm *kvm, gfn_t gfn)
+static void *find_page(struct kvm *kvm, const struct kvm_memory_slot *slot, gfn_t gfn)
 {
-	struct kvm_memory_slot *slot = backing_slot(kvm, gfn, true);
-	void *host = slot ? backing_address(slot, GPA(gfn.v << PAGE_SHIFT)) : NULL;
+	void *host = backing_address(slot, gfn_to_gpa(gfn));
 
-	return host && backing_prefault(kvm, host) ? host : NULL;
+	return backing_prefault(kvm, host) ? host : NULL;
 }
 
 /* The attribute is asked inside: who changes it then waits for us, or we see the change. */
@@ -60,13 +60,14 @@ static void let_go(struct kvm_guest_map *map)
  * A change that has begun before the page was found may not have met the map.  One that
  * begins after this look does.
  */
-static void *find_and_hold(struct kvm_vcpu *vcpu, struct kvm_guest_map *map)
+static void *find_and_hold(struct kvm_vcpu *vcpu, const struct kvm_memory_slot *slot,
+			   struct kvm_guest_map *map)
 {
 	struct kvm *kvm = vcpu->kvm;
 	void *host;
 
 	for (;;) {
-		host = find_page(kvm, map->gfn);
+		host = find_page(kvm, slot, map->gfn);
 		if (!host)
 			return NULL;
 		map->host = host;
@@ -188,16 +189,21 @@ void kvm_maps_settle(struct kvm *kvm, uint64_t start, uint64_t end, bool gone)
 
 int kvm_vcpu_map(struct kvm_vcpu *vcpu, gfn_t gfn, struct kvm_guest_map *map)
 {
+	const struct kvm_memory_slot *slot = backing_slot(vcpu->kvm, gfn, true);
 	void *host;
 	int r;
 
 	map->host = NULL;
 	map->gfn = gfn;
 	map->vcpu = NULL;
+	if (!slot)
+		return -EINVAL;
+	if (!host_may(vcpu->kvm, slot, gfn, HOST_MAP))
+		return -EFAULT;
 	if (likely(!vcpu->kvm->module->host_map_short_term))
-		return find_and_hold(vcpu, map) ? 0 : -EINVAL;
+		return find_and_hold(vcpu, slot, map) ? 0 : -EINVAL;
 	/* Outside of the section: a userfaultfd monitor may be the one who converts. */
-	host = find_page(vcpu->kvm, gfn);
+	host = find_page(vcpu->kvm, slot, gfn);
 	if (!host)
 		return -EINVAL;
 	r = enter(vcpu, map);

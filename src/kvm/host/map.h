@@ -34,7 +34,8 @@ struct kvm_guest_map {
 /*
  * The page @gfn of address space 0, for reading and writing.  The vCPU's mutex and SRCU
  * are held.  -EINVAL: no slot, a read-only one, no host memory for writing;
- * -EFAULT, short-term only: the page is private.  May block on host memory.
+ * -EFAULT: by the RMP a guest's, or refused (kvm/host/policy.h); short-term: the page is
+ * private.  May block on host memory.
  *
  * Short-term: ends before the vCPU enters and before it returns to user space
  * (kvm_vcpu_assert_no_short_map()); inside, no lock that a conversion takes.

@@ -5,6 +5,7 @@
 
 #include "hw/insn/phys.h"
 #include "kvm/host/backing.h"
+#include "kvm/host/policy.h"
 #include "kvm/mmu/mmu.h"
 #include "os/uaccess.h"
 #include "sync/wait.h"
@@ -30,7 +31,8 @@ static bool fits(gpa_t gpa, size_t len)
 bool kvm_gpc_check(const struct gfn_to_pfn_cache *gpc, size_t len)
 {
 	return gpc->active && gpc->generation == kvm_memslots_generation(gpc->kvm, 0) &&
-	       gpc->hva.v && fits(gpc->gpa, len) && gpc->valid;
+	       gpc->hva.v && fits(gpc->gpa, len) && gpc->valid &&
+	       host_may(gpc->kvm, gpc->slot, gpa_to_gfn(gpc->gpa), HOST_CACHE_CHECK);
 }
 
 static char *address(const struct gfn_to_pfn_cache *gpc)
@@ -122,7 +124,8 @@ static int refresh(struct gfn_to_pfn_cache *gpc, gpa_t gpa)
 	old = gpc->hva;
 	if (!gpc->active) {
 		r = -EINVAL;
-	} else if (!find_address(gpc, gpa)) {
+	} else if (!find_address(gpc, gpa) ||
+		   !host_may(gpc->kvm, gpc->slot, gpa_to_gfn(gpa), HOST_CACHE)) {
 		gpc->valid = false;
 		gpc->page = HPA_INVALID;
 		r = -EFAULT;

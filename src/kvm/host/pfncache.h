@@ -39,8 +39,8 @@ MUST_CHECK int kvm_gpc_init(struct gfn_to_pfn_cache *gpc, struct kvm *kvm);	/* -
 void kvm_gpc_fini(struct gfn_to_pfn_cache *gpc);	/* not active */
 
 /*
- * 0; -EINVAL: [@gpa, @gpa + @len) crosses a page; -EFAULT: no slot, or no host memory for
- * writing.  After -EFAULT it is active all the same, and is to be deactivated.
+ * 0; -EINVAL: [@gpa, @gpa + @len) crosses a page; -EFAULT: no slot, no host memory for
+ * writing, by the RMP a guest's, or refused (kvm/host/policy.h).  After -EFAULT it is active all the same, and is to be deactivated.
  * May block on host memory, and waits for changes of host mappings.
  */
 MUST_CHECK int kvm_gpc_activate(struct gfn_to_pfn_cache *gpc, gpa_t gpa, size_t len);
