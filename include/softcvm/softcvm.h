@@ -49,6 +49,7 @@ struct softcvm_machine {
 	const char		*trace_file;	/* absolute path; default: standard error */
 	char			*why;		/* room for one line on why it cannot be */
 	size_t			why_size;
+	unsigned		strict_host_access;	/* 1: as the option in softcvm(1) */
 };
 
 /*

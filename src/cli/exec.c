@@ -108,17 +108,26 @@ static bool takes_value(const char *key)
 	return does;
 }
 
+/* Options without a value that the library reads. */
+static bool is_switch(const char *key)
+{
+	static const char *const switches[] = { "audit", "findings", "host-cpuid",
+						"strict-host-access" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(switches); i++)
+		if (!strcmp(key, switches[i]))
+			return true;
+	return false;
+}
+
 int exec_option_words(const char *word)
 {
-	static const char *const alone[] = { "quiet", "audit", "findings", "host-cpuid", "trace" };
 	const char *key = word + 2, *eq = strchr(key, '=');
 	char name[32];
 	size_t n = eq ? (size_t)(eq - key) : strlen(key);
 
-	for (size_t i = 0; i < ARRAY_SIZE(alone); i++) {
-		if (!strcmp(key, alone[i]))
-			return 1;
-	}
+	if (is_switch(key) || !strcmp(key, "quiet") || !strcmp(key, "trace"))
+		return 1;
 	if (n >= sizeof(name))
 		return 0;
 	memcpy(name, key, n);
@@ -143,7 +152,7 @@ static int parse_option(struct request *r, char **argv, int *at)
 		r->quiet = true;
 		return 0;
 	}
-	if ((!strcmp(key, "audit") || !strcmp(key, "findings") || !strcmp(key, "host-cpuid")) && !eq)
+	if (!eq && is_switch(key))
 		return add_line(r, key, "1");
 	if (!strcmp(key, "trace"))
 		return add_line(r, "trace", eq ? eq + 1 : "all");

@@ -86,7 +86,8 @@ static bool add_all(FILE *f, const struct softcvm_machine *m)
 		  add_number(f, "phys-reduction", m->phys_reduction) &&
 		  add_number(f, "c-bit", m->c_bit) && add_number(f, "cpus", m->cpus) &&
 		  add(f, "sw-protected", m->sw_protected) && add(f, "trace", m->trace) &&
-		  add(f, "trace-file", m->trace_file);
+		  add(f, "trace-file", m->trace_file) &&
+		  add_number(f, "strict-host-access", m->strict_host_access);
 
 	for (const char *const *p = m->params; ok && p && *p; p++)
 		ok = add(f, "param", *p);

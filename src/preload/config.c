@@ -162,6 +162,16 @@ static int set_host_map(struct parser *p, const char *value)
 	return refuse(p, "host-map: '%s' is neither upstream nor short-term", value);
 }
 
+static int set_strict_host_access(struct parser *p, const char *value)
+{
+	unsigned n = 0;
+	int r = number(p, "strict-host-access", value, 0, 1, &n);
+
+	if (!r)
+		p->out->abi.strict_host_access = n;
+	return r;
+}
+
 static int set_stats(struct parser *p, const char *value)
 {
 	if (*value != '/')
@@ -232,6 +242,7 @@ static const struct {
 	{ "cpus", set_cpus },
 	{ "sw-protected", set_sw_protected },
 	{ "host-map", set_host_map },
+	{ "strict-host-access", set_strict_host_access },
 	{ "stats", set_stats },
 	{ "audit", set_audit },
 	{ "findings", set_findings },

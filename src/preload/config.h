@@ -19,7 +19,7 @@ struct exec_config {
 
 /*
  * Keys: cpu, kernel-abi, param (any number), phys-bits, phys-reduction, c-bit,
- * cpus, sw-protected,
+ * cpus, sw-protected, host-map, strict-host-access,
  * stats, audit, findings, host-cpuid, trace (may be repeated), trace-file.  Starts from
  * abi_default_config().  0, or -EINVAL / -ENOMEM
  * with one line for people in @why (no newline).  Frees nothing of @text.

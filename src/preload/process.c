@@ -74,11 +74,17 @@ static void report_audit(void)
 /* That there are any; --findings has told them all. */
 static void report_findings(void)
 {
+	struct counters *c;
 	uint64_t n;
 
 	if (!front_machine() || front_tells_findings() || front_is_vfork_child())
 		return;
-	n = counter_read(abi_counters(front_machine()), COUNTER_HW_FINDINGS);
+	c = abi_counters(front_machine());
+	n = counter_read(c, COUNTER_HOST_ACCESS_FINDINGS);
+	if (n)
+		fprintf(stderr, "softcvm: %llu times KVM itself accessed what is a guest's: --findings tells them\n",
+			(unsigned long long)n);
+	n = counter_read(c, COUNTER_HW_FINDINGS);
 	if (n)
 		fprintf(stderr, "softcvm: %llu times a rule of the manual was broken: --findings tells them\n",
 			(unsigned long long)n);

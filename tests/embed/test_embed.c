@@ -118,14 +118,24 @@ static void cannot_be(void)
 /* Of other versions: shorter ones are none, longer ones may say nothing more. */
 static void other_sizes(void)
 {
+	const size_t first = offsetof(struct softcvm_machine, why_size) + sizeof(size_t);
 	char why[100] = "untouched";
 	struct { struct softcvm_machine m; uint64_t more[2]; } later = {
 		.m = { .why = why, .why_size = sizeof(why) } };
 	struct softcvm *s;
 
 	CHECK(!softcvm_open(&later.m) && errno == EINVAL);
-	later.m.size = sizeof(later.m) - 1;
+	later.m.size = first - 1;
 	CHECK(!softcvm_open(&later.m) && errno == EINVAL && !strcmp(why, "untouched"));
+	/* What the first version does not have is not read of it. */
+	later.m.size = first;
+	later.m.strict_host_access = 2;
+	s = softcvm_open(&later.m);
+	CHECK(s);
+	softcvm_free(s);
+	later.m.size = sizeof(later.m);
+	CHECK(!softcvm_open(&later.m) && errno == EINVAL && strstr(why, "strict-host-access"));
+	later.m.strict_host_access = 1;
 	later.m.size = sizeof(later);
 	s = softcvm_open(&later.m);
 	CHECK(s);

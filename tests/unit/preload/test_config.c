@@ -22,9 +22,10 @@ static void accepted(void **unused)
 	assert_null(c.stats);
 	assert_int_equal(c.abi.kernel_abi, KERNEL_ABI_6_12);
 	assert_false(c.abi.host_map_short_term);
+	assert_false(c.abi.strict_host_access);
 	assert_int_equal(exec_config_parse("cpu=amd\nkernel-abi=6.12\nphys-bits=48\n"
 					   "phys-reduction=5\nc-bit=47\ncpus=7\n"
-					   "host-map=short-term\nparam=kvm.mmio_caching=N\nstats=/a b/c\nhost-cpuid=1\n",
+					   "host-map=short-term\nstrict-host-access=1\nparam=kvm.mmio_caching=N\nstats=/a b/c\nhost-cpuid=1\n",
 					   &c, why, sizeof(why)), 0);
 	assert_int_equal(c.abi.hw.vendor, HW_VENDOR_AMD);
 	assert_int_equal(c.abi.kernel_abi, KERNEL_ABI_6_12);
@@ -35,6 +36,7 @@ static void accepted(void **unused)
 	assert_false(c.abi.params.mmio_caching);
 	assert_true(c.host_cpuid);
 	assert_true(c.abi.host_map_short_term);
+	assert_true(c.abi.strict_host_access);
 	assert_string_equal(c.stats, "/a b/c");
 	exec_config_free(&c);
 	assert_int_equal(exec_config_parse("cpu=amd\ncpu=intel", &c, why, sizeof(why)), 0);
@@ -54,6 +56,7 @@ static void refused(void **unused)
 		{ "kernel-abi=", "there is 6.12" },
 		{ "sw-protected=both", "neither interleaved nor separate" },
 		{ "host-map=long-term", "neither upstream nor short-term" },
+		{ "strict-host-access=2", "0 to 1" },
 		{ "phys-bits=35", "36 to 52" },
 		{ "phys-bits=53", "36 to 52" },
 		{ "phys-bits=+40", "not a number" },
