@@ -95,7 +95,9 @@ void sev_es_take_state(struct kvm_vcpu *dst, struct kvm_vcpu *src)
 	dst->type_state = src->type_state;
 	src->type_state = had;
 	kvm_map_move(&to_sev_vcpu(dst)->ghcb.map, dst);
-	kvm_map_move(&to_sev_vcpu(src)->ghcb.map, src);
+	/* One of a VM without KVM_SEV_INIT2 had nothing. */
+	if (had)
+		kvm_map_move(&to_sev_vcpu(src)->ghcb.map, src);
 	d->svm.ghcb_gpa = s->svm.ghcb_gpa;
 	d->svm.vmsa_pa = s->svm.vmsa_pa;
 	dst->guest_state_protected = true;
