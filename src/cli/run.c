@@ -26,7 +26,8 @@ static const struct { const char *type, *cpu; } vendors[] = {
 
 /* Options of the VMM that have a value of their own. */
 static const char *const valued[] = { "type", "memory", "vcpus", "device", "policy" };
-static const char *const alone[] = { "irqchip", "hugepages", "no-discard", "measurement", "json" };
+static const char *const alone[] = { "irqchip", "hugepages", "hugetlb", "no-discard",
+				     "measurement", "json" };
 
 static size_t key_length(const char *word)
 {
@@ -78,7 +79,8 @@ struct request {
 };
 
 /* What an SNP guest's developer wants to know of a run. */
-#define SNP_SUMMARY "rmp_faults,rmp_faults_in_vain,psmashes,nested_demotions,attribute_changes"
+#define SNP_SUMMARY "rmp_faults,rmp_faults_in_vain,psmashes,nested_demotions,host_splits," \
+		    "attribute_changes"
 
 static void add(struct words *w, char **from, int n)
 {

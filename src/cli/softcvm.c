@@ -50,6 +50,7 @@ static const char options[] =
 	"  --irqchip              interrupt controllers in the kernel; always so from 2 vCPUs on\n"
 	"  --policy N             the SEV policy\n"
 	"  --hugepages            private memory in pages of 2M (--param kvm.gmem_order=9)\n"
+	"  --hugetlb              RAM from the second gigabyte on lies on the host's pages of 1G\n"
 	"  --no-discard           a conversion keeps what the other side's pages held\n"
 	"  --measurement          print the launch measurement\n"
 	"  --device PATH          a real device, as /dev/kvm, and none of exec's options\n"

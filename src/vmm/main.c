@@ -31,6 +31,7 @@ static const struct option long_options[] = {
 	{ "policy", required_argument, NULL, 'p' },
 	{ "irqchip", no_argument, NULL, 'i' },
 	{ "hugepages", no_argument, NULL, 'H' },
+	{ "hugetlb", no_argument, NULL, 'G' },
 	{ "no-discard", no_argument, NULL, 'D' },
 	{ "measurement", no_argument, NULL, 'M' },
 	{ "json", no_argument, NULL, 'j' },
@@ -131,6 +132,7 @@ static void parse(struct vmm_options *o, int argc, char **argv)
 		case 'd': o->device = optarg; break;
 		case 'i': o->irqchip = true; break;
 		case 'H': o->hugepages = true; break;
+		case 'G': o->hugetlb = true; break;
 		case 'D': o->no_discard = true; break;
 		case 'M': o->measurement = true; break;
 		case 'j': o->json = true; break;
@@ -143,6 +145,11 @@ static void parse(struct vmm_options *o, int argc, char **argv)
 		vmm_die(VMM_EXIT_USAGE, "--measurement: a guest of type snp asks for its report itself");
 	if (o->hugepages && o->memory % VMM_LARGE_PAGE)
 		vmm_die(VMM_EXIT_USAGE, "--hugepages: the memory is not whole pages of 2M");
+	if (o->hugetlb && (o->memory % VMM_GIANT_PAGE || o->memory < 2 * VMM_GIANT_PAGE))
+		vmm_die(VMM_EXIT_USAGE, "--hugetlb: the memory is not 2G or more, in whole pages of 1G");
+	if (o->hugetlb && o->type->sev && !o->type->private_memory)
+		vmm_die(VMM_EXIT_USAGE, "--hugetlb: not for type %s, whose memory is not shared",
+			o->type->name);
 	o->image = argv[optind];
 	o->irqchip |= o->nr_vcpus > 1;
 }

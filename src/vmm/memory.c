@@ -9,6 +9,10 @@
 
 #include "vmm/vmm.h"
 
+#ifndef MAP_HUGE_1GB
+#define MAP_HUGE_1GB	(30u << 26)
+#endif
+
 static int create_gmem(struct vmm *vmm, uint64_t size)
 {
 	struct kvm_create_guest_memfd gmem = { .size = size };
@@ -33,30 +37,50 @@ static void set_slot(struct vmm *vmm, unsigned slot)
 	VMM_IOCTL(vmm->vm, KVM_SET_USER_MEMORY_REGION2, &region);
 }
 
-/* At a multiple of 2 MiB: what is shared may then be mapped large as well. */
-static uint8_t *map_ram(const struct vmm *vmm, uint64_t size)
+/* At a multiple of @align: what is shared may then be mapped by pages of that size. */
+static uint8_t *map_ram(const struct vmm *vmm, uint64_t size, uint64_t align)
 {
-	uint8_t *host = mmap(NULL, size + VMM_LARGE_PAGE, PROT_READ | PROT_WRITE,
+	uint8_t *host = mmap(NULL, size + align, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	uintptr_t skip;
 
 	if (host == MAP_FAILED)
 		vmm_die(VMM_EXIT_MACHINE, "mmap of 0x%llx bytes: %s", (unsigned long long)size,
 			vmm_errno_name(errno));
-	skip = -(uintptr_t)host & (VMM_LARGE_PAGE - 1);
+	skip = -(uintptr_t)host & (align - 1);
 	if (skip)
 		munmap(host, skip);
-	munmap(host + skip + size, VMM_LARGE_PAGE - skip);
+	munmap(host + skip + size, align - skip);
 	if (vmm->options.hugepages)
 		madvise(host + skip, size, MADV_HUGEPAGE);
 	return host + skip;
 }
 
+/* All but the first gigabyte of RAM, in which the image lies, on pages of 1 GiB. */
+static void map_giant(struct vmm_ram *ram)
+{
+	uint64_t size;
+
+	ram->giant = ram->at.gpa ? 0 : VMM_GIANT_PAGE;
+	size = ram->at.size - ram->giant;
+	if (size && mmap(ram->host + ram->giant, size, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_HUGETLB | MAP_HUGE_1GB, -1,
+			 0) == MAP_FAILED)
+		vmm_die(VMM_EXIT_MACHINE, "--hugetlb: %llu pages of 1 GiB: %s (root reserves them: echo "
+			"%llu > /sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages)",
+			(unsigned long long)(size / VMM_GIANT_PAGE), vmm_errno_name(errno),
+			(unsigned long long)(size / VMM_GIANT_PAGE));
+}
+
 static void add_ram(struct vmm *vmm, uint64_t gpa, uint64_t size)
 {
 	struct vmm_ram *ram = &vmm->ram[vmm->nr_ram];
+	uint64_t align = vmm->options.hugetlb ? VMM_GIANT_PAGE : VMM_LARGE_PAGE;
 
-	*ram = (struct vmm_ram){ .at = { gpa, size }, .host = map_ram(vmm, size), .gmem = -1 };
+	*ram = (struct vmm_ram){ .at = { gpa, size }, .host = map_ram(vmm, size, align),
+				 .giant = size, .gmem = -1 };
+	if (vmm->options.hugetlb)
+		map_giant(ram);
 	if (vmm->options.type->private_memory)
 		ram->gmem = create_gmem(vmm, size);
 	set_slot(vmm, vmm->nr_ram++);
@@ -121,6 +145,9 @@ int vmm_memory_convert(struct vmm *vmm, uint64_t gpa, uint64_t size, bool to_pri
 	err = set_attributes(vmm, gpa, size, to_private);
 	if (err || !ram || vmm->options.no_discard)
 		return err;
+	/* A page of 1 GiB is given back whole or not at all. */
+	if (to_private && gpa - ram->at.gpa + size > ram->giant)
+		return 0;
 	if (to_private)
 		return madvise(ram->host + (gpa - ram->at.gpa), size, MADV_DONTNEED) ? errno : 0;
 	return fallocate(ram->gmem, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,

@@ -32,6 +32,7 @@ enum {
 #define VMM_TSS			0xfffbd000ull	/* three pages that old Intel machines need */
 #define VMM_PAGE		0x1000ull
 #define VMM_LARGE_PAGE		0x200000ull
+#define VMM_GIANT_PAGE		0x40000000ull
 
 struct vmm_type {
 	const char	*name;
@@ -46,7 +47,7 @@ struct vmm_options {
 	unsigned		 nr_vcpus;
 	uint32_t		 policy;	/* SEV policy; ES's bit is added */
 	const char		*device, *image;
-	bool			 json, measurement, irqchip, hugepages, no_discard;
+	bool			 json, measurement, irqchip, hugepages, hugetlb, no_discard;
 };
 
 /* [gpa, gpa + size): whole pages. */
@@ -56,6 +57,7 @@ struct vmm_range { uint64_t gpa, size; };
 struct vmm_ram {
 	struct vmm_range	 at;
 	uint8_t			*host;
+	uint64_t		 giant;		/* bytes before its pages of 1 GiB; at.size: it has none */
 	int			 gmem;		/* -1: none */
 };
 
