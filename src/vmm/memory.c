@@ -37,9 +37,10 @@ static void set_slot(struct vmm *vmm, unsigned slot)
 	VMM_IOCTL(vmm->vm, KVM_SET_USER_MEMORY_REGION2, &region);
 }
 
-/* At a multiple of @align: what is shared may then be mapped by pages of that size. */
-static uint8_t *map_ram(const struct vmm *vmm, uint64_t size, uint64_t align)
+/* As aligned as its gpa is, up to the largest page in it: what is shared may then be mapped large. */
+static uint8_t *map_ram(const struct vmm *vmm, uint64_t size)
 {
+	uint64_t align = size < VMM_GIANT_PAGE ? VMM_LARGE_PAGE : VMM_GIANT_PAGE;
 	uint8_t *host = mmap(NULL, size + align, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	uintptr_t skip;
@@ -75,10 +76,9 @@ static void map_giant(struct vmm_ram *ram)
 static void add_ram(struct vmm *vmm, uint64_t gpa, uint64_t size)
 {
 	struct vmm_ram *ram = &vmm->ram[vmm->nr_ram];
-	uint64_t align = vmm->options.hugetlb ? VMM_GIANT_PAGE : VMM_LARGE_PAGE;
 
-	*ram = (struct vmm_ram){ .at = { gpa, size }, .host = map_ram(vmm, size, align),
-				 .giant = size, .gmem = -1 };
+	*ram = (struct vmm_ram){ .at = { gpa, size }, .host = map_ram(vmm, size), .giant = size,
+				 .gmem = -1 };
 	if (vmm->options.hugetlb)
 		map_giant(ram);
 	if (vmm->options.type->private_memory)
