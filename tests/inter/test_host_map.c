@@ -172,6 +172,7 @@ static void stores_and_loads(void *arg)
 	vcpu->srcu_idx = srcu_read_lock(&kvm->srcu);
 	g->r = kvm_vcpu_map(vcpu, GFN(PAGE), &map);
 	g->is_mapped = !g->r;
+	SYNC_POINT(test_has_mapped);
 	if (!g->r)
 		g->r = kvm_map_write(vcpu, &map, 8, "by kvm", 8);
 	if (!g->r)
@@ -191,7 +192,7 @@ static void gives_up(void *arg)
 	CORO_STEP();
 	g->was_mapped = g->is_mapped;
 	memset(g->page, 0, PAGE_SIZE);
-	CORO_STEP();
+	SYNC_POINT(test_discarded);
 	kvm_host_change_end(&c, true);
 }
 
@@ -208,24 +209,74 @@ static void stays_the_maps(void *arg, uint64_t n)
 	assert_true(list_is_empty(&g->w->vcpus[0]->base.maps));
 }
 
+static struct giving_up *create_giving_up(void)
+{
+	struct world *w = world_create(true);
+	struct giving_up *g = calloc(1, sizeof(*g));
+
+	assert_non_null(g);
+	world_add_slot(w, 0, 0, 16, NULL);
+	g->w = w;
+	g->page = (char *)world_memory_of(w, 0) + P(PAGE);
+	return g;
+}
+
+static void destroy_giving_up(struct giving_up *g)
+{
+	struct world *w = g->w;
+
+	free(g);
+	world_destroy(w);
+}
+
 static void host2_a_page_that_is_given_up_stays_the_maps(void **unused)
 {
 	(void)unused;
 	for (int turn = 0; turn < 2; turn++) {
-		struct world *w = world_create(true);
-		struct giving_up *g = calloc(1, sizeof(*g));
+		struct giving_up *g = create_giving_up();
 
-		assert_non_null(g);
-		world_add_slot(w, 0, 0, 16, NULL);
-		g->w = w;
-		g->page = (char *)world_memory_of(w, 0) + P(PAGE);
 		INTER_THREAD(mapper, stores_and_loads, g);
 		INTER_THREAD(vmm, gives_up, g);
-		world_sweep(w, turn ? mapper : vmm, turn ? vmm : mapper, stays_the_maps, g);
+		world_sweep(g->w, turn ? mapper : vmm, turn ? vmm : mapper, stays_the_maps, g);
 		INTER_ALL(INTER_MAX_STEPS);
-		free(g);
-		world_destroy(w);
+		destroy_giving_up(g);
 	}
+}
+
+/* The page has gone, and the map does not know it yet. */
+static void host2_an_access_waits_for_a_change(void **unused)
+{
+	struct giving_up *g = create_giving_up();
+
+	(void)unused;
+	INTER_THREAD(mapper, stores_and_loads, g);
+	INTER_THREAD(vmm, gives_up, g);
+	INTER_TO(mapper, test_has_mapped);
+	INTER_TO(vmm, test_discarded);
+	INTER_BLOCKED(mapper);
+	INTER_END(vmm);
+	INTER_END(mapper);
+	stays_the_maps(g, 0);
+	assert_true(g->was_mapped);
+	destroy_giving_up(g);
+}
+
+/* A change that has looked for maps already does not meet this one. */
+static void host2_a_map_waits_for_a_change(void **unused)
+{
+	struct giving_up *g = create_giving_up();
+
+	(void)unused;
+	INTER_THREAD(mapper, stores_and_loads, g);
+	INTER_THREAD(vmm, gives_up, g);
+	INTER_TO(vmm, host_change_begun);
+	INTER_BLOCKED(mapper);
+	INTER_END(vmm);
+	INTER_END(mapper);
+	assert_false(g->was_mapped);
+	stays_the_maps(g, 0);
+	assert_string_equal(g->page + 8, "by kvm");
+	destroy_giving_up(g);
 }
 
 int main(void)
@@ -235,6 +286,8 @@ int main(void)
 		cmocka_unit_test(host1_it_waits_and_goes_on),
 		cmocka_unit_test(upstream_it_does_not_wait),
 		cmocka_unit_test(host2_a_page_that_is_given_up_stays_the_maps),
+		cmocka_unit_test(host2_an_access_waits_for_a_change),
+		cmocka_unit_test(host2_a_map_waits_for_a_change),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

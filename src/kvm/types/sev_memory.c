@@ -13,6 +13,7 @@
 #include "hw/insn/view.h"
 #include "os/memory.h"
 #include "os/uaccess.h"
+#include "sync/wait.h"
 
 bool sev_touch(uint64_t addr, uint64_t len, bool write)
 {
@@ -138,6 +139,8 @@ int sev_register_region(struct kvm *kvm, const struct kvm_enc_region *range)
 	if (!r)
 		list_add_tail(&sev->regions, &region->link);
 	mutex_unlock(&kvm->lock);
+	/* B24: from here on it is whoever's who unregisters it. */
+	SYNC_POINT(sev_region_listed);
 	if (r)
 		free(region);
 	return r;
@@ -178,6 +181,7 @@ int sev_unregister_region(struct kvm *kvm, const struct kvm_enc_region *range)
 	else if (!r)
 		r = -EINVAL;
 	mutex_unlock(&kvm->lock);
+	SYNC_POINT(sev_region_unlisted);
 	return r;
 }
 
