@@ -32,10 +32,11 @@ static int write_page(struct kvm *kvm, gpa_t gpa, const void *data, size_t len)
 	struct kvm_memory_slot *slot = backing_slot(kvm, gpa_to_gfn(gpa), true);
 	void *to;
 
-	if (!slot || !host_may(kvm, slot, gpa_to_gfn(gpa), HOST_WRITE))
+	if (!slot)
 		return -EFAULT;
 	to = backing_address(slot, gpa);
-	if (!backing_may_store(kvm, to))
+	/* Without a store nobody is in its way. */
+	if (len && (!host_may(kvm, slot, gpa_to_gfn(gpa), HOST_WRITE) || !backing_may_store(kvm, to)))
 		return -EFAULT;
 	if (data ? os_copy_to(to, data, len) : os_clear(to, len))
 		return -EFAULT;

@@ -28,12 +28,12 @@ static inline void *backing_address(const struct kvm_memory_slot *slot, gpa_t gp
 }
 
 /*
- * The page at @host is there, and may be written.  What a guest's key has counts as
+ * The page at @host is there, and may be written if @write.  What a guest's key has counts as
  * there: a touch would be a look.  May block on host memory.
  */
-static inline bool backing_prefault(struct kvm *kvm, void *host)
+static inline bool backing_prefault(struct kvm *kvm, void *host, bool write)
 {
-	return view_is_hidden(kvm->module->hw, host) || os_prefault(host, true);
+	return view_is_hidden(kvm->module->hw, host) || os_prefault(host, write);
 }
 
 /*

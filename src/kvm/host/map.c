@@ -11,12 +11,12 @@
 #include "os/uaccess.h"
 #include "sync/wait.h"
 
-/* What the kernel's gfn_to_pfn() finds: it always asks for a page that may be written. */
-static void *find_page(struct kvm *kvm, const struct kvm_memory_slot *slot, gfn_t gfn)
+/* What the kernel's gfn_to_pfn() finds; @write: a page that may be written. */
+static void *find_page(struct kvm *kvm, const struct kvm_memory_slot *slot, gfn_t gfn, bool write)
 {
 	void *host = backing_address(slot, gfn_to_gpa(gfn));
 
-	return backing_prefault(kvm, host) ? host : NULL;
+	return backing_prefault(kvm, host, write) ? host : NULL;
 }
 
 /* The attribute is asked inside: who changes it then waits for us, or we see the change. */
@@ -61,13 +61,13 @@ static void let_go(struct kvm_guest_map *map)
  * begins after this look does.
  */
 static void *find_and_hold(struct kvm_vcpu *vcpu, const struct kvm_memory_slot *slot,
-			   struct kvm_guest_map *map)
+			   struct kvm_guest_map *map, bool write)
 {
 	struct kvm *kvm = vcpu->kvm;
 	void *host;
 
 	for (;;) {
-		host = find_page(kvm, slot, map->gfn);
+		host = find_page(kvm, slot, map->gfn, write);
 		if (!host)
 			return NULL;
 		map->host = host;
@@ -187,29 +187,44 @@ void kvm_maps_settle(struct kvm *kvm, uint64_t start, uint64_t end, bool gone)
 
 /* -- Both -- */
 
-int kvm_vcpu_map(struct kvm_vcpu *vcpu, gfn_t gfn, struct kvm_guest_map *map)
+/* @asks: for a page that may be written; @how: what the map is for. */
+static int map_page(struct kvm_vcpu *vcpu, gfn_t gfn, struct kvm_guest_map *map, bool asks,
+		    enum host_access how)
 {
-	const struct kvm_memory_slot *slot = backing_slot(vcpu->kvm, gfn, true);
+	const struct kvm_memory_slot *slot = backing_slot(vcpu->kvm, gfn, asks);
 	void *host;
 	int r;
 
 	map->host = NULL;
 	map->gfn = gfn;
 	map->vcpu = NULL;
+	map->is_readonly = how == HOST_MAP_READ;
 	if (!slot)
 		return -EINVAL;
-	if (!host_may(vcpu->kvm, slot, gfn, HOST_MAP))
+	if (!host_may(vcpu->kvm, slot, gfn, how))
 		return -EFAULT;
 	if (likely(!vcpu->kvm->module->host_map_short_term))
-		return find_and_hold(vcpu, slot, map) ? 0 : -EINVAL;
+		return find_and_hold(vcpu, slot, map, asks) ? 0 : -EINVAL;
 	/* Outside of the section: a userfaultfd monitor may be the one who converts. */
-	host = find_page(vcpu->kvm, slot, gfn);
+	host = find_page(vcpu->kvm, slot, gfn, asks);
 	if (!host)
 		return -EINVAL;
 	r = enter(vcpu, map);
 	if (!r)
 		map->host = host;
 	return r;
+}
+
+int kvm_vcpu_map(struct kvm_vcpu *vcpu, gfn_t gfn, struct kvm_guest_map *map)
+{
+	return map_page(vcpu, gfn, map, true, HOST_MAP);
+}
+
+int kvm_vcpu_map_readonly(struct kvm_vcpu *vcpu, gfn_t gfn, struct kvm_guest_map *map)
+{
+	bool asks = vcpu->kvm->module->abi < KERNEL_ABI_6_16;
+
+	return map_page(vcpu, gfn, map, asks, HOST_MAP_READ);
 }
 
 void kvm_vcpu_unmap(struct kvm_vcpu *vcpu, struct kvm_guest_map *map, bool dirty)
@@ -263,7 +278,7 @@ int kvm_map_write(const struct kvm_vcpu *vcpu, const struct kvm_guest_map *map, 
 	int r;
 
 	BUG_ON(at + len > PAGE_SIZE);
-	if (!map->host)
+	if (!map->host || map->is_readonly)
 		return -EFAULT;
 	if (unlikely(!map->vcpu))
 		return copy_to(vcpu, map->host, at, data, len);

@@ -27,6 +27,7 @@ struct kvm_guest_map {
 	struct list link;	/* [m] of vcpu->maps */
 	unsigned nr_changes;	/* [m] of the VMM's mapping of the page, under way */
 	void	*kept;		/* [m] its bytes before them; ours */
+	bool	 is_readonly;	/* kvm_vcpu_map_readonly() */
 	bool	 of_file;	/* [m] no need: the page outlives a mapping */
 	bool	 given_up;	/* [m] by the VMM: kept is the page now, NULL: it is lost */
 };
@@ -41,12 +42,18 @@ struct kvm_guest_map {
  * (kvm_vcpu_assert_no_short_map()); inside, no lock that a conversion takes.
  */
 MUST_CHECK int kvm_vcpu_map(struct kvm_vcpu *vcpu, gfn_t gfn, struct kvm_guest_map *map);
+/*
+ * For reading only: what the RMP says is a guest's is mapped, too, and shows ciphertext.  Slots
+ * and host memory that are read-only do from 6.13 on; before, each map asked for writing.
+ */
+MUST_CHECK int kvm_vcpu_map_readonly(struct kvm_vcpu *vcpu, gfn_t gfn, struct kvm_guest_map *map);
 /* @dirty: what the slot now there logs.  Of what is not mapped: nothing. */
 void kvm_vcpu_unmap(struct kvm_vcpu *vcpu, struct kvm_guest_map *map, bool dirty);
 
 /*
  * [@at, @at + @len) of the page.  -EFAULT: the VMM has unmapped it meanwhile (of a file, or
- * without the notifier's knowledge), or by the RMP it is a guest's; also when nothing is mapped.
+ * without the notifier's knowledge), or by the RMP it is a guest's; also when nothing is mapped,
+ * and for writing where the map is for reading.
  * Upstream: waits for a change of the VMM's mapping that is under way.
  */
 MUST_CHECK int kvm_map_read(const struct kvm_guest_map *map, size_t at, void *data, size_t len);

@@ -83,7 +83,7 @@ static hpa_t find_page(struct kvm *kvm, hva_t hva)
 {
 	void *host = (void *)(uintptr_t)hva.v;
 
-	if (!backing_prefault(kvm, host))
+	if (!backing_prefault(kvm, host, true))
 		return HPA_INVALID;
 	return phys_publish(kvm->module->hw, host);
 }
