@@ -177,30 +177,63 @@ static int put_version(struct vcpu *v, gpa_t gpa, uint32_t version)
 	return r;
 }
 
-/* Odd while it changes: another vCPU may be reading it. */
-void vcpu_update_clock(struct vcpu *v)
+/*
+ * True: the page may be used, and pv_time's lock is held for reading.  False: there is none, or
+ * it is not KVM's to use; the next update asks again.
+ */
+NO_LOCK_ANALYSIS static bool begin_clock(struct gfn_to_pfn_cache *gpc)
 {
-	gpa_t gpa = GPA(v->time.system_time & ~SYSTEM_TIME_ENABLED);
-	struct pvclock_vcpu_time_info info, old;
-	const size_t skip = sizeof(info.version);
-	uint32_t version;
+	const size_t len = sizeof(struct pvclock_vcpu_time_info);
 
-	if (!(v->time.system_time & SYSTEM_TIME_ENABLED) ||
-	    kvm_read_guest(v->base.kvm, gpa, &old, sizeof(old)))
+	read_lock(&gpc->lock);
+	while (!kvm_gpc_check(gpc, len)) {
+		read_unlock(&gpc->lock);
+		if (kvm_gpc_refresh(gpc, len))
+			return false;
+		read_lock(&gpc->lock);
+	}
+	return true;
+}
+
+/* Odd while it changes: another vCPU may be reading it. */
+static int put_clock(struct vcpu *v, struct pvclock_vcpu_time_info *info)
+{
+	const size_t version = offsetof(struct pvclock_vcpu_time_info, version);
+	const size_t skip = sizeof(info->version);
+	struct gfn_to_pfn_cache *gpc = &v->pv_time;
+	struct pvclock_vcpu_time_info old;
+	int r = kvm_gpc_read(gpc, 0, &old, sizeof(old));
+
+	if (r)
+		return r;
+	info->flags |= old.flags & PVCLOCK_GUEST_STOPPED;
+	info->version = (old.version + 1) | 1;
+	r = kvm_gpc_write(gpc, version, &info->version, sizeof(info->version));
+	sync_fence();
+	if (!r)
+		r = kvm_gpc_write(gpc, skip, (char *)info + skip, sizeof(*info) - skip);
+	sync_fence();
+	info->version++;
+	if (!r)
+		r = kvm_gpc_write(gpc, version, &info->version, sizeof(info->version));
+	kvm_gpc_mark_dirty(gpc);
+	return r;
+}
+
+NO_LOCK_ANALYSIS void vcpu_update_clock(struct vcpu *v)
+{
+	struct pvclock_vcpu_time_info info;
+
+	if (!(v->time.system_time & SYSTEM_TIME_ENABLED))
 		return;
 	info = current_info(v);
-	info.flags |= old.flags & PVCLOCK_GUEST_STOPPED;
 	if (v->time.guest_stopped)
 		info.flags |= PVCLOCK_GUEST_STOPPED;
-	v->time.guest_stopped = false;
-	version = (old.version + 1) | 1;
-	if (put_version(v, gpa, version))
+	if (!begin_clock(&v->pv_time))
 		return;
-	if (kvm_write_guest(v->base.kvm, GPA(gpa.v + skip), (char *)&info + skip,
-			    sizeof(info) - skip))
-		return;
-	if (put_version(v, gpa, version + 1))
-		return;
+	if (!put_clock(v, &info))
+		v->time.guest_stopped = false;
+	read_unlock(&v->pv_time.lock);
 }
 
 /* The wall clock at the moment that kvmclock called 0. */
@@ -250,6 +283,12 @@ void vcpu_write_system_time(struct vcpu *v, uint64_t value, bool old_msr, bool h
 		kvm_make_request(KVM_REQ_MASTERCLOCK_UPDATE, &v->base);
 	v->time.system_time = value;
 	kvm_make_request(KVM_REQ_CLOCK_UPDATE, &v->base);
+	if (!(value & SYSTEM_TIME_ENABLED))
+		kvm_gpc_deactivate(&v->pv_time);
+	/* Where it cannot be kept an update finds that out again. */
+	else if (kvm_gpc_activate(&v->pv_time, GPA(value & ~SYSTEM_TIME_ENABLED),
+				  sizeof(struct pvclock_vcpu_time_info)))
+		return;
 }
 
 int vcpu_kvmclock_ctrl(struct vcpu *v)

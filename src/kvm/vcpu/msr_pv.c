@@ -9,6 +9,8 @@
 #include "kvm/vcpu/time.h"
 
 #define ASYNC_PF_RESERVED	0x30ull
+#define ASYNC_PF_BITS		0x3full
+#define ASYNC_PF_IN_USE		(uint64_t)(KVM_ASYNC_PF_ENABLED | KVM_ASYNC_PF_DELIVERY_AS_INT)
 #define POLL_CONTROL_BITS	1ull
 #define EOI_ALIGNMENT		3ull
 #define ASYNC_PF_VECTOR		0xffull
@@ -65,7 +67,7 @@ static enum msr_answer get_pv(struct vcpu *v, uint32_t index, bool host, uint64_
 	return MSR_OK;
 }
 
-/* Kept and never used: a page that is not there is waited for. */
+/* Asked for its memory, kept, and never used: a page that is not there is waited for. */
 static enum msr_answer set_async_pf(struct vcpu *v, uint64_t value)
 {
 	if (value & ASYNC_PF_RESERVED)
@@ -77,7 +79,10 @@ static enum msr_answer set_async_pf(struct vcpu *v, uint64_t value)
 	if (!v->base.lapic)
 		return value ? MSR_GP : MSR_OK;
 	v->time.async_pf_en = value;
-	return MSR_OK;
+	if ((value & ASYNC_PF_IN_USE) != ASYNC_PF_IN_USE)
+		return MSR_OK;
+	return kvm_gfn_to_hva_cache_init(v->base.kvm, &v->time.async_pf, GPA(value & ~ASYNC_PF_BITS),
+					 sizeof(uint64_t)) ? MSR_GP : MSR_OK;
 }
 
 static enum msr_answer set_async_pf_int(struct vcpu *v, uint64_t value)
@@ -104,8 +109,7 @@ static enum msr_answer set_eoi(struct vcpu *v, uint64_t value)
 {
 	if ((value & ~(uint64_t)KVM_MSR_ENABLED) & EOI_ALIGNMENT)
 		return MSR_GP;
-	v->time.eoi_msr = value;
-	return MSR_OK;
+	return vcpu_set_pv_eoi(v, value) ? MSR_GP : MSR_OK;
 }
 
 static enum msr_answer set_pv(struct vcpu *v, uint32_t index, bool host, uint64_t value)

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "kvm/core/kvm.h"
+#include "kvm/host/cached.h"
 
 struct vcpu;
 
@@ -41,12 +42,15 @@ struct vcpu_time {
 	uint64_t	system_time;	/* MSR: gpa | enabled */
 	bool		guest_stopped;	/* KVM_KVMCLOCK_CTRL, to be told */
 	uint64_t	steal_msr;
+	struct gfn_to_hva_cache steal;	/* its structure, where that was last */
 	uint64_t	steal_last;	/* ns that have been told */
 	bool		preempted;	/* told so */
 	uint64_t	eoi_msr;
+	struct gfn_to_hva_cache eoi;	/* its byte; while it is enabled */
 	bool		eoi_pending;	/* the guest may end its interrupt by clearing a bit */
 	uint64_t	poll_control;
 	uint64_t	async_pf_en, async_pf_int;
+	struct gfn_to_hva_cache async_pf;	/* its two words; while it is enabled */
 };
 
 MUST_CHECK int kvm_time_create(struct kvm *kvm);	/* kvm->time; -ENOMEM */
@@ -77,5 +81,7 @@ int vcpu_clock_pairing(struct vcpu *v, uint64_t gpa, uint64_t type);
 /* Steal time and PV EOI (pv.c).  SRCU is held. */
 void vcpu_record_steal(struct vcpu *v);
 void vcpu_mark_preempted(struct vcpu *v);
+/* MSR_KVM_PV_EOI_EN, aligned.  -EINVAL, -EFAULT: no memory there. */
+MUST_CHECK int vcpu_set_pv_eoi(struct vcpu *v, uint64_t value);
 void vcpu_offer_pv_eoi(struct vcpu *v);		/* before the guest runs */
 void vcpu_take_pv_eoi(struct vcpu *v);		/* after it ran */

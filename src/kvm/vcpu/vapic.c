@@ -7,7 +7,7 @@
 #include <errno.h>
 
 #include "base/bits.h"
-#include "kvm/host/access.h"
+#include "kvm/host/cached.h"
 #include "kvm/vcpu/irq.h"
 #include "kvm/vcpu/vcpu.h"
 
@@ -27,9 +27,9 @@
 /* A refused address leaves the last one in use. */
 int vcpu_set_vapic(struct vcpu *v, gpa_t gpa)
 {
-	if (gpa.v && !kvm_guest_is_writable(v->base.kvm, gpa, sizeof(uint32_t)))
+	if (gpa.v && kvm_gfn_to_hva_cache_init(v->base.kvm, &v->vapic, gpa, sizeof(uint32_t)))
 		return -EINVAL;
-	v->vapic = gpa;
+	v->has_vapic = gpa.v;
 	return 0;
 }
 
@@ -49,25 +49,18 @@ static uint32_t highest(const struct lapic *apic, uint32_t bitmap)
 	return vector < 0 ? 0 : (uint32_t)vector;
 }
 
-/* There is one, and all of it can be written now. */
-static bool has_word(const struct vcpu *v)
-{
-	return unlikely(v->vapic.v) &&
-	       kvm_guest_is_writable(v->base.kvm, v->vapic, sizeof(uint32_t));
-}
-
 void vcpu_give_vapic(struct vcpu *v)
 {
 	const struct lapic *apic = v->base.lapic;
 	uint32_t word;
 
-	if (!has_word(v) || !lapic_hw_enabled(apic) || !lapic_sw_enabled(apic))
+	if (likely(!v->has_vapic) || !lapic_hw_enabled(apic) || !lapic_sw_enabled(apic))
 		return;
 	word = (uint32_t)(FIELD_PUT(VAPIC_TPR, lapic_get(apic, LAPIC_TPR)) |
 			  FIELD_PUT(VAPIC_ISR, highest(apic, LAPIC_ISR) >> 4) |
 			  FIELD_PUT(VAPIC_IRR, highest(apic, LAPIC_IRR)));
 	/* Nobody is told that the host's memory is gone. */
-	if (kvm_write_guest(v->base.kvm, v->vapic, &word, sizeof(word)))
+	if (kvm_write_guest_cached(v->base.kvm, &v->vapic, &word, sizeof(word)))
 		return;
 }
 
@@ -75,7 +68,8 @@ void vcpu_take_vapic(struct vcpu *v)
 {
 	uint32_t word;
 
-	if (!has_word(v) || kvm_read_guest(v->base.kvm, v->vapic, &word, sizeof(word)))
+	if (likely(!v->has_vapic) ||
+	    kvm_read_guest_cached(v->base.kvm, &v->vapic, &word, sizeof(word)))
 		return;
 	lapic_set_tpr(v->base.lapic, (uint8_t)FIELD_GET(VAPIC_TPR, word));
 	vcpu_tpr_written(v);

@@ -97,6 +97,7 @@ void vcpu_reset(struct vcpu *v, bool init)
 	const struct kvm *kvm = v->base.kvm;
 
 	reset_processor(v, init);
+	kvm_gpc_deactivate(&v->pv_time);
 	v->time = (struct vcpu_time){ .generation = v->time.generation,
 				      .poll_control = init ? v->time.poll_control : 1,
 				      .steal_last = v->time.steal_last };
@@ -111,7 +112,7 @@ void vcpu_reset(struct vcpu *v, bool init)
 	v->events = (struct vcpu_events){ .external_vector = -1 };
 	v->svm.v_nmi_pending = v->svm.v_nmi_blocked = false;
 	atomic32_store(&v->base.nmi_queued, 0);
-	v->vapic = GPA(0);
+	v->has_vapic = false;
 	if (v->base.lapic)
 		lapic_reset(v->base.lapic, init,
 			    is_bsp(v) && !(kvm->disabled_quirks & KVM_X86_QUIRK_LINT0_REENABLED));
@@ -152,6 +153,10 @@ int vcpu_create(struct kvm *kvm, unsigned id, void *run_pages, struct vcpu **out
 	if (!v)
 		return -ENOMEM;
 	memset(v, 0, sizeof(*v));
+	if (kvm_gpc_init(&v->pv_time, kvm)) {
+		free(v);
+		return -ENOMEM;
+	}
 	init_base(v, kvm, id, run_pages);
 	v->pio_data = (uint8_t *)run_pages + VCPU_PIO_PAGE_OFFSET * PAGE_SIZE;
 	v->backend = backend_of(kvm->module);
@@ -186,6 +191,8 @@ int vcpu_enable_cap(struct vcpu *v, const struct kvm_enable_cap *cap)
 
 void vcpu_destroy(struct vcpu *v)
 {
+	kvm_gpc_deactivate(&v->pv_time);
+	kvm_gpc_fini(&v->pv_time);
 	kvm_mmu_destroy_vcpu(&v->base);
 	kvm_vcpu_core_fini(&v->base);
 	lapic_destroy(v->base.lapic);

@@ -16,6 +16,7 @@
 #include "hw/insn/svm.h"
 #include "hw/insn/vmx.h"
 #include "kvm/core/kvm.h"
+#include "kvm/host/pfncache.h"
 #include "kvm/irq/lapic.h"
 #include "kvm/vcpu/time.h"
 #include "x86/state.h"
@@ -147,7 +148,9 @@ struct vcpu {
 	struct vcpu_events events;
 	struct vcpu_debug debug;
 	uint64_t	 apic_base;
-	gpa_t		 vapic;		/* KVM_SET_VAPIC_ADDR; 0: none */
+	bool		 has_vapic;	/* KVM_SET_VAPIC_ADDR */
+	struct gfn_to_hva_cache vapic;	/* where that was */
+	struct gfn_to_pfn_cache pv_time;	/* the guest's kvmclock; active while it is enabled */
 	struct vcpu_msrs msr;
 	struct guest_tsc tsc;
 	struct vcpu_time time;
