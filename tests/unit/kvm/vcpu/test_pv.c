@@ -219,6 +219,10 @@ static void a_stopped_guest_is_told_when_it_can_be(void **unused)
 	set_private(&w, 1, 0);
 	vcpu_update_clock(v);
 	assert_true(clock_at(&w, 0x1000)->flags & PVCLOCK_GUEST_STOPPED);
+	/* The guest takes note; once is enough. */
+	clock_at(&w, 0x1000)->flags = 0;
+	vcpu_update_clock(v);
+	assert_false(clock_at(&w, 0x1000)->flags & PVCLOCK_GUEST_STOPPED);
 	unmake(&w);
 }
 
