@@ -206,16 +206,24 @@ void cpu_run(struct cpu *cpu, const struct x86_event *inject)
 	}
 }
 
+/* As many of @max bytes at @lin, in one page, as the processor can fetch again without a walk. */
+static unsigned bytes_of_page(struct cpu *cpu, uint64_t lin, uint8_t *to, unsigned max)
+{
+	const struct tlb_entry *e = tlb_code(&cpu->mmu.tlb, lin, 1);
+	unsigned n = (unsigned)MIN(PAGE_SIZE - (lin & ~PAGE_MASK), (uint64_t)max);
+
+	return e && !os_copy_from(to, (const void *)(uintptr_t)(e->addend + lin), n) ? n : 0;
+}
+
 /* DecodeAssists: the bytes at RIP as far as they can be read without a fault. */
 static void collect_bytes(struct cpu *cpu)
 {
 	uint64_t lin = cpu->x.rip + cpu->x.seg_base[X86_CS];
-	const struct tlb_entry *e = tlb_code(&cpu->mmu.tlb, lin, 1);
-	unsigned n = (unsigned)MIN(PAGE_SIZE - (lin & ~PAGE_MASK), 15ul);
+	unsigned n = bytes_of_page(cpu, lin, cpu->exit.bytes, X86_MAX_INSN);
 
-	cpu->exit.nr_bytes = 0;
-	if (e && !os_copy_from(cpu->exit.bytes, (const void *)(uintptr_t)(e->addend + lin), n))
-		cpu->exit.nr_bytes = (uint8_t)n;
+	if (n && n < X86_MAX_INSN)
+		n += bytes_of_page(cpu, lin + n, cpu->exit.bytes + n, X86_MAX_INSN - n);
+	cpu->exit.nr_bytes = (uint8_t)n;
 }
 
 void cpu_begin(struct cpu *cpu, struct x86_state *state, const struct mmu_nested *nested,

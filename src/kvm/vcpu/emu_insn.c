@@ -12,6 +12,7 @@
 
 #include "kvm/vcpu/backend.h"
 #include "kvm/vcpu/emu.h"
+#include "kvm/vcpu/protected.h"
 
 #define NR_ENTRIES	32u
 
@@ -62,9 +63,13 @@ static enum walk_answer fetch(struct vcpu *v, uint64_t lin, struct emu_insn *in)
 static enum walk_answer fetch_rest(struct vcpu *v, uint64_t lin, struct emu_insn *in)
 {
 	unsigned access = WALK_FETCH | (v->state.cpl == 3 ? WALK_USER : 0);
-	enum walk_answer a = vcpu_read_linear(v, lin + in->nr, in->bytes + in->nr,
-					      X86_MAX_INSN - in->nr, access, &in->fault);
+	enum walk_answer a;
 
+	/* The guest's tables and code are ciphertext. */
+	if (unlikely(vcpu_is_sev(v)))
+		return WALK_NO_MEMORY;
+	a = vcpu_read_linear(v, lin + in->nr, in->bytes + in->nr, X86_MAX_INSN - in->nr, access,
+			     &in->fault);
 	if (a == WALK_OK)
 		in->nr = X86_MAX_INSN;
 	return a;

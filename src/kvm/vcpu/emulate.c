@@ -301,7 +301,9 @@ static bool get_insn(struct vcpu *v, struct emu_insn *in, int *ret)
 		vcpu_inject_pf(v, in->fault.address, in->fault.error);
 		return false;
 	default:
-		*ret = vcpu_emulation_failure(v, in->bytes, in->nr);
+		/* The processor saw less of it than it needs: it will see it all, or fault, the next time. */
+		if (!vcpu_is_sev(v))
+			*ret = vcpu_emulation_failure(v, in->bytes, in->nr);
 		return false;
 	}
 }

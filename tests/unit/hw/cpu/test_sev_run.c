@@ -101,6 +101,27 @@ static void mmio_of_a_sev_guest(void **unused)
 	sev_fini(&s);
 }
 
+/* Over the end of a page as well: the hypervisor could not read the rest, nor the tables that lead there. */
+static void bytes_of_an_instruction_in_two_pages(void **unused)
+{
+	const uint64_t at = VM_CODE + PAGE_SIZE - 7;
+	struct svm_exit *e;
+	struct sev s;
+
+	sev_init(&s, SEV);
+	vm_code(&s.vm, load_mmio, 0);
+	memcpy(s.vm.mem + at, load_mmio, sizeof(load_mmio));
+	s.vm.s.rip = at;
+	sev_launch(&s);
+	sev_nested_mmio(&s, SEV_MMIO);
+	e = &s.vm.svm_exit;
+	assert_int_equal(sev_run(&s), SVM_EXIT_NPF);
+	assert_int_equal(e->exitinfo2, AT_MMIO);
+	assert_int_equal(e->nr_bytes, 15);
+	assert_memory_equal(e->bytes, load_mmio + 5, 4);
+	sev_fini(&s);
+}
+
 /* MOV [RSI], RAX; MOV [RDI], RAX; MOV RBX, [RDI + 8]; HLT */
 static const uint8_t two_stores[] = {
 	0x48, 0x89, 0x06, 0x48, 0x89, 0x07, 0x48, 0x8b, 0x5f, 0x08, 0xf4,
@@ -388,6 +409,7 @@ int main(void)
 		cmocka_unit_test(mmio_of_a_sev_es_guest),
 		cmocka_unit_test(mmio_without_a_handler),
 		cmocka_unit_test(mmio_of_a_sev_guest),
+		cmocka_unit_test(bytes_of_an_instruction_in_two_pages),
 		cmocka_unit_test(what_is_seen_from_outside),
 		cmocka_unit_test(code_that_changes_under_the_key),
 		cmocka_unit_test(the_c_bit_in_cr3),

@@ -84,6 +84,42 @@ static void with_bytes_sev_is_emulated(void **unused)
 	a_vcpu_free(&a);
 }
 
+/*
+ * Fewer bytes than the instruction has: KVM cannot read the others, so it is run again, and
+ * nobody has looked into the guest.
+ */
+static void a_part_of_an_instruction_is_not_completed(void **unused)
+{
+	static const uint8_t mov[] = { 0x67, 0x66, 0x89 };
+	struct kvm_memory_slot slot = { .id = 0 };
+	struct a_vcpu a;
+	uint8_t *memory;
+
+	(void)unused;
+	a_vcpu_make(&a, AMD, false);
+	memory = a_vcpu_add_slot(&a, &slot, 0x2000);
+	memory[0x1000] = 0x03;
+	memcpy(a.v->svm_exit.bytes, mov, sizeof(mov));
+	a.v->svm_exit.nr_bytes = sizeof(mov);
+	a.v->state.rip = 0x1000 - sizeof(mov);
+	a.v->state.seg[X86_CS].base = 0;
+	a.v->state.gpr[X86_RBX] = 0xd000;
+	a.v->svm.np_control = SEV;
+	a.v->base.srcu_idx = srcu_read_lock(&a.kvm->srcu);
+	a.v->base.run->exit_reason = KVM_EXIT_UNKNOWN;
+	assert_int_equal(vcpu_emulate(a.v, GPA(0xd000)), 1);
+	assert_int_equal(a.v->state.rip, 0x1000 - sizeof(mov));
+	assert_false(a.v->events.exception.pending);
+	/* Who may read it completes it. */
+	a.v->svm.np_control = SVM_NP_ENABLE;
+	assert_int_equal(vcpu_emulate(a.v, GPA(0xd000)), 0);
+	assert_int_equal(a.v->base.run->exit_reason, KVM_EXIT_MMIO);
+	srcu_read_unlock(&a.kvm->srcu, a.v->base.srcu_idx);
+	a_vcpu_forget_slot(&a, &slot);
+	a_vcpu_free(&a);
+	assert_int_equal(munmap(memory, 0x2000), 0);
+}
+
 static int trap(struct a_vcpu *a, uint64_t code, uint64_t value)
 {
 	a->v->svm_exit = (struct svm_exit){ .exitcode = code, .exitinfo1 = value };
@@ -157,6 +193,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(without_bytes_nothing_is_emulated),
 		cmocka_unit_test(with_bytes_sev_is_emulated),
+		cmocka_unit_test(a_part_of_an_instruction_is_not_completed),
 		cmocka_unit_test(write_traps_change_the_shadow),
 		cmocka_unit_test(an_msr_may_be_the_guests_own),
 	};
