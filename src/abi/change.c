@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "abi/change.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "abi/file.h"
 #include "abi/mapped_file.h"
 #include "base/page.h"
+#include "hw/insn/gate.h"
 #include "hw/insn/view.h"
 #include "os/maps.h"
 #include "os/uaccess.h"
 #include "trace/counters.h"
+#include "trace/trace.h"
 
 static struct kvm_host_map *map_of(const struct abi *abi)
 {
@@ -132,7 +135,22 @@ void abi_files_mapped(struct abi *abi)
 
 bool abi_touched(struct abi *abi, void *at, bool write)
 {
-	return view_trap(abi->module.hw, at, write);
+	return map_of(abi) && view_trap(abi->module.hw, at, write);
+}
+
+bool abi_denied(struct abi *abi, void *at, bool write, bool is_bus, uint64_t rip)
+{
+	struct view_denial d;
+
+	if (!map_of(abi) || !view_denies(abi->module.hw, at, write, is_bus, &d))
+		return false;
+	TRACE(abi->module.trace, softcvm_denied, write, rip, (uintptr_t)at, d.gfn, d.change, d.ms_ago,
+	      d.is_first);
+	if (d.is_first && ratelimit_ok(&abi->denials, "the VMM's own pointer"))
+		log_warn("the VMM's own %s at RIP 0x%llx meets %s (its address 0x%llx): SIGBUS",
+			 write ? "store" : "load", (unsigned long long)rip, d.text,
+			 (unsigned long long)(uintptr_t)at);
+	return true;
 }
 
 bool abi_may_hide(struct abi *abi, const void *at, size_t size)
@@ -171,4 +189,20 @@ void abi_mapped(struct abi *abi, void *at, size_t size)
 {
 	if (map_of(abi))
 		view_mapped(abi->module.hw, at, size);
+}
+
+int abi_gates_leave(struct abi *abi, void *at, size_t size, struct gate_move **out)
+{
+	*out = NULL;
+	return !map_of(abi) || gate_leave(abi->module.hw, at, size, out) ? 0 : -ENOMEM;
+}
+
+void abi_gates_arrive(struct gate_move *m, void *to, size_t size, bool stays)
+{
+	gate_arrive(m, to, size, stays);
+}
+
+bool abi_is_gated(struct abi *abi, const void *at, size_t size)
+{
+	return map_of(abi) && gate_is_there(abi->module.hw, at, size);
 }

@@ -55,6 +55,12 @@ bool abi_looked_since(struct abi *abi, uint64_t looks);
  * when it is to be run again.  Async-signal-safe.
  */
 bool abi_touched(struct abi *abi, void *at, bool write);
+/*
+ * An instruction of the program's at @rip has faulted at @at (@is_bus: SIGBUS), and abi_touched() has not
+ * helped: true when a guest's ownership is why, which has been told (trace; a line
+ * for the first touch of a page).  What the kernel would give is SIGBUS, BUS_ADRERR.
+ */
+MUST_CHECK bool abi_denied(struct abi *abi, void *at, bool write, bool is_bus, uint64_t rip);
 /* May some of [@at, @at + @size) be hidden?  Quick where no guest has a key. */
 bool abi_may_hide(struct abi *abi, const void *at, size_t size);
 /*
@@ -62,6 +68,17 @@ bool abi_may_hide(struct abi *abi, const void *at, size_t size);
  * so those that are hidden become what everybody else will find in the file.
  */
 void abi_show_shared(struct abi *abi, const void *at, size_t size);
+/*
+ * Around a call that takes mappings away or moves them: what gates have there
+ * (hw/insn/gate.h).  abi_gates_leave() answers 0, or -ENOMEM: the call is not to be made.
+ */
+struct gate_move;
+MUST_CHECK int abi_gates_leave(struct abi *abi, void *at, size_t size, struct gate_move **out);
+/* @to: where the first of them is now, of @size bytes, or NULL.  @stays: (also) where it was. */
+void abi_gates_arrive(struct gate_move *m, void *to, size_t size, bool stays);
+/* Is some of it such a mapping? */
+bool abi_is_gated(struct abi *abi, const void *at, size_t size);
+
 /* A mapping is new, or lies elsewhere. */
 void abi_mapped(struct abi *abi, void *at, size_t size);
 

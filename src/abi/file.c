@@ -364,8 +364,10 @@ int abi_mmap_finish(struct abi_file *f, void *at, int prot, off_t offset, size_t
 {
 	uint64_t where = KVM_COALESCED_MMIO_PAGE_OFFSET * PAGE_SIZE;
 
-	if (f->kind == FILE_GMEM)
+	if (f->kind == FILE_GMEM) {
 		atomic32_store(&f->abi->has_mapped_gmem, 1);
+		return kvm_gmem_mapped(f->gmem, at, length, prot, (uint64_t)offset);
+	}
 	if (f->kind != FILE_VCPU || (uint64_t)offset > where || where - offset >= length)
 		return 0;
 	return os_map_again(kvm_vm_coalesced_page(f->vcpu->base.kvm), PAGE_SIZE,

@@ -12,6 +12,7 @@
 
 #include "abi/abi.h"
 #include "abi/mapped_file.h"
+#include "kvm/core/ratelimit.h"
 #include "sync/lock.h"
 #include "sync/rcu.h"
 
@@ -58,6 +59,7 @@ struct abi {
 	struct mapped_files files;
 	abi_run_hook	 run_hook;
 	atomic32_t	 has_mapped_gmem;	/* since when the VMM has mappings of them */
+	struct ratelimit denials;	/* lines about them */
 	char		 uint_params[2][12];	/* as /sys/module shows them */
 	int		*pid;		/* wiped in a forked child: ours when not 0 */
 };

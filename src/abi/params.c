@@ -21,6 +21,7 @@ static const struct param_row {
 	bool		 as_number;	/* "0"/"1" instead of N/Y */
 	unsigned	 is_uint;	/* a uint32_t; 1 + its place in uint_params */
 	bool		 is_order;	/* a uint32_t, 0 or 9; the kernel has none: not in /sys */
+	bool		 is_ours;	/* the kernel has none: not in /sys */
 	const char	*fixed;
 } rows[] = {
 	{ "kvm", "mmio_caching", PLACE(mmio_caching) },
@@ -35,6 +36,7 @@ static const struct param_row {
 	{ "kvm", "nx_huge_pages_recovery_period_ms", PLACE(nx_huge_pages_recovery_period_ms),
 	  .is_uint = 2 },
 	{ "kvm", "gmem_order", PLACE(gmem_order), .is_order = true },
+	{ "kvm", "gmem_in_place", PLACE(gmem_in_place), .is_ours = true },
 	{ "kvm_intel", "allow_smaller_maxphyaddr", PLACE(allow_smaller_maxphyaddr) },
 	{ "kvm_intel", "ept", NOT_OURS, .fixed = "Y\n" },
 	{ "kvm_intel", "vpid", NOT_OURS, .fixed = "Y\n" },
@@ -168,7 +170,7 @@ const char *abi_param_text(struct abi *abi, const char *module, const char *name
 	const struct param_row *r = find(module, name);
 	bool on;
 
-	if (!r || r->is_order || !abi_module_is_loaded(abi, module))
+	if (!r || r->is_order || r->is_ours || !abi_module_is_loaded(abi, module))
 		return NULL;
 	if (r->place == NOT_OURS)
 		return r->fixed;

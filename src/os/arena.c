@@ -324,6 +324,16 @@ void *os_map_shared_private(int fd, size_t size)
 	return os_map_private(size, PAGE_SIZE);
 }
 
+int os_map_again_closed(void *from, size_t size, void *to)
+{
+	return -ENOMEM;
+}
+
+int os_protect(void *p, size_t size, int prot)
+{
+	return -ENOMEM;
+}
+
 void os_punch(void *p, size_t size)
 {
 	os_discard(p, size);

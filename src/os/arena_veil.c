@@ -5,6 +5,8 @@
  */
 #include "os/veil.h"
 
+#include <errno.h>
+
 #include "os/coro.h"
 
 struct veil *veil_create(bool may_fault)
@@ -113,4 +115,47 @@ bool veil_is_watched(struct veil *v, void *p, size_t size)
 size_t veil_move(struct veil *v, void *to, void *from, size_t size)
 {
 	return 0;
+}
+
+bool veil_can_gate(const struct veil *v)
+{
+	return false;
+}
+
+int veil_gate_add(struct veil *v, void *p, size_t size, void *owner, uint64_t offset)
+{
+	return -EOPNOTSUPP;
+}
+
+int veil_gate_remove(struct veil *v, void *p, size_t size)
+{
+	return 0;
+}
+
+void *veil_gate_enter(struct veil *v, const void *p, uint64_t *offset, unsigned *section)
+{
+	return NULL;
+}
+
+void veil_gate_leave(struct veil *v, unsigned section)
+{
+}
+
+bool veil_gate_next(struct veil *v, const void *p, struct veil_gate *out)
+{
+	return false;
+}
+
+bool veil_gate_has(struct veil *v, const void *owner)
+{
+	return false;
+}
+
+bool veil_gate_show(struct veil *v, void *p)
+{
+	return false;
+}
+
+void veil_gate_take(struct veil *v, const void *owner, uint64_t offset, uint64_t size)
+{
 }

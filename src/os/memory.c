@@ -125,7 +125,27 @@ int os_map_again(void *from, size_t size, void *to, int prot)
 	/* Old size 0: the pages stay where they are, too (mremap(2)). */
 	if (syscall(SYS_mremap, from, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED, to) == -1)
 		return -errno;
-	return syscall(SYS_mprotect, to, size, prot) ? -errno : 0;
+	return os_protect(to, size, prot);
+}
+
+int os_map_again_closed(void *from, size_t size, void *to)
+{
+	long at = syscall(SYS_mremap, from, 0, size, MREMAP_MAYMOVE);
+	int r;
+
+	if (at == -1)
+		return -errno;
+	if (!syscall(SYS_mprotect, at, size, PROT_NONE) &&
+	    syscall(SYS_mremap, at, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, to) != -1)
+		return 0;
+	r = -errno;
+	os_unmap((void *)at, size);
+	return r;
+}
+
+int os_protect(void *p, size_t size, int prot)
+{
+	return syscall(SYS_mprotect, p, size, prot) ? -errno : 0;
 }
 
 void os_unmap(void *p, size_t size)

@@ -50,6 +50,10 @@ MUST_CHECK void *os_map_shared_anonymous(size_t size);
  * was there goes), with protection @prot (PROT_*).  0 or -errno.
  */
 MUST_CHECK int os_map_again(void *from, size_t size, void *to, int prot);
+/* The same without rights, at no moment with any. */
+MUST_CHECK int os_map_again_closed(void *from, size_t size, void *to);
+/* mprotect(2) of memory that may be the program's.  0 or -errno. */
+MUST_CHECK int os_protect(void *p, size_t size, int prot);
 
 /* Gives the pages back; they read as zero afterwards. */
 void os_discard(void *p, size_t size);

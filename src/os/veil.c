@@ -25,6 +25,12 @@
 #ifndef UFFD_FEATURE_WP_HUGETLBFS_SHMEM	/* Linux 5.19 */
 #define UFFD_FEATURE_WP_HUGETLBFS_SHMEM	(1 << 12)
 #endif
+#ifndef UFFD_FEATURE_MINOR_SHMEM	/* Linux 5.14 */
+#define UFFD_FEATURE_MINOR_SHMEM	(1 << 10)
+#endif
+#ifndef UFFDIO_REGISTER_MODE_MINOR	/* Linux 5.13 */
+#define UFFDIO_REGISTER_MODE_MINOR	(1ull << 2)
+#endif
 #ifndef MADV_POPULATE_READ		/* Linux 5.14 */
 #define MADV_POPULATE_READ	22
 #define MADV_POPULATE_WRITE	23
@@ -44,10 +50,10 @@ struct uffdio_move {
 #endif
 
 #define FEATURES	(UFFD_FEATURE_SIGBUS | UFFD_FEATURE_PAGEFAULT_FLAG_WP | \
-			 UFFD_FEATURE_MISSING_SHMEM | UFFD_FEATURE_WP_HUGETLBFS_SHMEM)
+			 UFFD_FEATURE_MISSING_SHMEM | UFFD_FEATURE_MINOR_SHMEM | \
+			 UFFD_FEATURE_WP_HUGETLBFS_SHMEM)
 
-/* By system call: the libc names are the front end's, too. */
-static int uffd_ioctl(const struct veil *v, unsigned long what, void *arg)
+int veil_uffd(const struct veil *v, unsigned long what, void *arg)
 {
 	int saved = errno, r;
 
@@ -111,6 +117,7 @@ void veil_destroy(struct veil *v)
 	if (!v)
 		return;
 	veil_free_aliases(v);
+	veil_free_gates(v);
 	if (v->uffd >= 0)
 		os_close(v->uffd);
 	if (v->mem >= 0)
@@ -130,20 +137,22 @@ bool veil_is_here(const struct veil *v)
 
 /* -- Registration -- */
 
-#define WATCH_MODE	(UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP)
-
-static int register_range(struct veil *v, void *p, size_t size, int mode)
+int veil_register(struct veil *v, void *p, size_t size, int mode)
 {
 	struct uffdio_register g = {
 		.range = { .start = (uintptr_t)p, .len = size },
 		.mode = (unsigned)mode,
 	};
-	int r = uffd_ioctl(v, UFFDIO_REGISTER, &g);
+	int r;
+
+	if (veil_is_gated(v, p, size))
+		g.mode |= VEIL_WATCH | UFFDIO_REGISTER_MODE_MINOR;
+	r = veil_uffd(v, UFFDIO_REGISTER, &g);
 
 	if (r || (g.ioctls & 1ull << _UFFDIO_ZEROPAGE))
 		return r;
 	/* Huge pages of hugetlbfs: they come and go whole. */
-	(void)uffd_ioctl(v, UFFDIO_UNREGISTER, &g.range);
+	(void)veil_uffd(v, UFFDIO_UNREGISTER, &g.range);
 	return -EOPNOTSUPP;
 }
 
@@ -165,12 +174,12 @@ static void populate(void *p, size_t size)
  */
 static int register_present(struct veil *v, void *p, size_t size)
 {
-	int r = veil_for_each_alias(v, p, size, register_range, UFFDIO_REGISTER_MODE_WP);
+	int r = veil_for_each_alias(v, p, size, veil_register, UFFDIO_REGISTER_MODE_WP);
 
 	if (r)
 		return r;
 	populate(p, size);
-	return veil_for_each_alias(v, p, size, register_range, WATCH_MODE);
+	return veil_for_each_alias(v, p, size, veil_register, VEIL_WATCH);
 }
 
 static void lock_writer(struct veil *v)
@@ -230,7 +239,7 @@ void veil_mapped(struct veil *v, void *p, size_t size)
 	/* Out of memory: the new mapping shows zeros for what is hidden. */
 	(void)!veil_renew_aliases(v, &m);
 	if (v->uffd >= 0)
-		(void)register_range(v, p, size, WATCH_MODE);
+		(void)veil_register(v, p, size, VEIL_WATCH);
 	unlock_writer(v);
 }
 
@@ -239,7 +248,7 @@ void veil_unwatch(struct veil *v, void *p, size_t size)
 	struct uffdio_range range = { .start = (uintptr_t)p, .len = size };
 
 	if (v->uffd >= 0)
-		(void)uffd_ioctl(v, UFFDIO_UNREGISTER, &range);
+		(void)veil_uffd(v, UFFDIO_UNREGISTER, &range);
 }
 
 void *veil_reserve(struct veil *v, size_t size, size_t align, enum veil_way *way)
@@ -249,7 +258,7 @@ void *veil_reserve(struct veil *v, size_t size, size_t align, enum veil_way *way
 	if (!p)
 		return NULL;
 	*way = VEIL_FAULT;
-	if (v->uffd >= 0 && !register_range(v, p, size, WATCH_MODE))
+	if (v->uffd >= 0 && !veil_register(v, p, size, VEIL_WATCH))
 		return p;
 	*way = VEIL_PROTECT;
 	if (!protect(p, size, PROT_NONE))
@@ -269,7 +278,7 @@ static int write_protect(struct veil *v, void *p, size_t size, int on)
 	int r;
 
 	do
-		r = uffd_ioctl(v, UFFDIO_WRITEPROTECT, &w);
+		r = veil_uffd(v, UFFDIO_WRITEPROTECT, &w);
 	while (r == -EAGAIN);
 	return r;
 }
@@ -360,7 +369,7 @@ static enum veil_status fill_by_fault(struct veil *v, void *p, const void *from,
 			.len = size - *done,
 			.mode = UFFDIO_COPY_MODE_WP | UFFDIO_COPY_MODE_DONTWAKE,
 		};
-		int r = uffd_ioctl(v, UFFDIO_COPY, &c);
+		int r = veil_uffd(v, UFFDIO_COPY, &c);
 
 		if (!r || c.copy > 0)
 			*done += (size_t)(r ? c.copy : (long long)c.len);
@@ -419,7 +428,7 @@ size_t veil_move(struct veil *v, void *to, void *from, size_t size)
 			.len = size - done,
 			.mode = UFFDIO_MOVE_MODE_DONTWAKE,
 		};
-		int r = uffd_ioctl(v, UFFDIO_MOVE, &m);
+		int r = veil_uffd(v, UFFDIO_MOVE, &m);
 
 		if (!r || m.move > 0)
 			done += (size_t)(r ? m.move : (long long)m.len);
@@ -436,7 +445,7 @@ bool veil_zero(struct veil *v, void *p)
 		.mode = UFFDIO_ZEROPAGE_MODE_DONTWAKE,
 	};
 
-	return v->uffd >= 0 && !uffd_ioctl(v, UFFDIO_ZEROPAGE, &z);
+	return v->uffd >= 0 && !veil_uffd(v, UFFDIO_ZEROPAGE, &z);
 }
 
 bool veil_is_open(struct veil *v, void *p, bool write)

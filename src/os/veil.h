@@ -100,6 +100,43 @@ void *veil_next_alias(struct veil *v, const void *p, size_t *iter);
 /* Is some of it in such a mapping? */
 bool veil_has_aliases(struct veil *v, const void *p, size_t size);
 
+/*
+ * Gates: mappings of a shared file of which only some pages may be touched,
+ * whatever other mappings show.  What has not been shown by veil_gate_show()
+ * since it was taken is absent, and a touch is SIGBUS (in a system call
+ * EFAULT).  By userfaultfd alone: no mapping (VMA) a page.  @owner names the
+ * file to the caller, offsets are bytes of it.
+ */
+/* Can there be some? */
+bool veil_can_gate(const struct veil *v);
+/*
+ * The mapping at @p, of which nobody touches anything yet, shows @owner's bytes
+ * from @offset on: nothing of it is there after it.  -errno: it is no gate.
+ */
+MUST_CHECK int veil_gate_add(struct veil *v, void *p, size_t size, void *owner, uint64_t offset);
+/* [@p, @p + @size) is not @owner's any more; nobody takes from it after the return.  -ENOMEM: it still is. */
+MUST_CHECK int veil_gate_remove(struct veil *v, void *p, size_t size);
+/*
+ * Who owns the byte at @p, and which it is there; NULL: nobody.  Unless NULL, it stays so, and
+ * veil_gate_remove() waits, until veil_gate_leave().  Async-signal-safe.
+ */
+void *veil_gate_enter(struct veil *v, const void *p, uint64_t *offset, unsigned *section);
+void veil_gate_leave(struct veil *v, unsigned section);
+/* The first that is not wholly below @p: true, and where it is. */
+struct veil_gate {
+	void	*start;
+	size_t	 size;
+	void	*owner;
+	uint64_t offset;
+};
+bool veil_gate_next(struct veil *v, const void *p, struct veil_gate *out);
+/* Does @owner have a mapping? */
+bool veil_gate_has(struct veil *v, const void *owner);
+/* The page at @p, of a gate, is there.  False: it cannot be.  Async-signal-safe. */
+bool veil_gate_show(struct veil *v, void *p);
+/* Pages of all of @owner's mappings are absent after it; the bytes stay. */
+void veil_gate_take(struct veil *v, const void *owner, uint64_t offset, uint64_t size);
+
 /* What was hidden by protection, and is still mapped so, is open; with its old bytes.  Not in a handler. */
 void veil_restore(struct veil *v, void *p, size_t size);
 

@@ -20,6 +20,7 @@ struct bracket {
 	struct abi_change  change;
 	bool		   is_on;
 	uint64_t	   looks;	/* bracket_to_call() */
+	struct gate_move  *gates;	/* bracket_gates_leave() */
 };
 
 /* True: the caller begins a change of its machine and ends in bracket_end(). */
@@ -27,6 +28,7 @@ static inline bool bracket_enter(struct bracket *b)
 {
 	b->is_on = unlikely(front_machine()) && !sync_thread_get(THREAD_FRONT_END) &&
 		   !atomic32_load_relaxed(&front_is_over);
+	b->gates = NULL;
 	if (b->is_on)
 		front_enter(&b->frame);
 	return b->is_on;
@@ -43,6 +45,14 @@ static inline void bracket_to_call(struct bracket *b)
 {
 	b->looks = b->is_on ? abi_looks(front_machine()) : 0;
 }
+
+/*
+ * Of a bracket that is on: mappings of guest_memfd that convert in place leave
+ * [@at, @at + @size), which a call will take away or move.  False: errno says why not.
+ */
+MUST_CHECK bool bracket_gates_leave(struct bracket *b, void *at, size_t size);
+/* They are at @to now, @size bytes (NULL: gone); @stays: (also) where they were. */
+void bracket_gates_arrive(struct bracket *b, void *to, size_t size, bool stays);
 
 /* @gone: the call has taken pages away, not only changed how they may be used. */
 void bracket_end(struct bracket *b, bool gone);

@@ -30,6 +30,7 @@
 #define MADV_COLLAPSE		25
 #endif
 #define MADV_GUARD_INSTALL_	102
+#define MREMAP_DONTUNMAP_	4	/* Linux 5.7 */
 #define UFFDIO_WRITEPROTECT_NR	0x06
 #define UFFDIO_MOVE_NR		0x05
 
@@ -50,15 +51,36 @@ bool bracket_end_or_again(struct bracket *b, bool gone)
 	return unlikely(b->is_on) && gone && abi_looked_since(front_machine(), b->looks);
 }
 
+bool bracket_gates_leave(struct bracket *b, void *at, size_t size)
+{
+	int r = b->is_on ? abi_gates_leave(front_machine(), at, size, &b->gates) : 0;
+
+	if (r)
+		errno = -r;
+	return !r;
+}
+
+void bracket_gates_arrive(struct bracket *b, void *to, size_t size, bool stays)
+{
+	int saved = errno;
+
+	if (unlikely(b->gates))
+		abi_gates_arrive(b->gates, to, size, stays);
+	b->gates = NULL;
+	errno = saved;
+}
+
 EXPORT int munmap(void *at, size_t size)
 {
 	struct bracket b;
-	int r;
+	int r = -1;
 
 	bracket_begin(&b, at, size);
 	if (b.is_on)
 		abi_show_shared(front_machine(), at, size);
-	r = real()->munmap(at, size);
+	if (bracket_gates_leave(&b, at, size))
+		r = real()->munmap(at, size);
+	bracket_gates_arrive(&b, NULL, 0, r);
 	bracket_end(&b, !r);
 	return r;
 }
@@ -158,6 +180,12 @@ EXPORT int madvise(void *at, size_t size, int advice)
 	enum advice kind = kind_of(advice);
 	int r;
 
+	/* A file that converts in place: its holes are fallocate's, and a child has none of it. */
+	if (unlikely(front_machine()) && (advice == MADV_REMOVE || advice == MADV_DOFORK) &&
+	    abi_is_gated(front_machine(), at, size)) {
+		errno = EINVAL;
+		return -1;
+	}
 	if (kind == ADVICE_KEEPS)
 		return real()->madvise(at, size, advice);
 	/* Its folios are never larger than a page. */
@@ -167,6 +195,27 @@ EXPORT int madvise(void *at, size_t size, int advice)
 	}
 	if (advise(at, size, advice, kind, &r))
 		(void)advise(at, size, advice, kind, &r);
+	return r;
+}
+
+/* mremap(2).  With size 0 or MREMAP_DONTUNMAP the old mapping stays. */
+static void *move_gates_too(struct bracket *b, void *at, size_t size, size_t new_size, int flags,
+			    void *to)
+{
+	bool stays = !size || (flags & MREMAP_DONTUNMAP_);
+	struct gate_move *under;
+	void *r = MAP_FAILED;
+
+	/* What lies where it is to go. */
+	if ((flags & MREMAP_FIXED) && !bracket_gates_leave(b, to, new_size))
+		return r;
+	under = b->gates;
+	b->gates = NULL;
+	if (bracket_gates_leave(b, at, size ? size : new_size))
+		r = real()->mremap(at, size, new_size, flags, to);
+	bracket_gates_arrive(b, r == MAP_FAILED ? NULL : r, new_size, r == MAP_FAILED || stays);
+	b->gates = under;
+	bracket_gates_arrive(b, NULL, 0, r == MAP_FAILED);
 	return r;
 }
 
@@ -186,7 +235,7 @@ EXPORT void *mremap(void *at, size_t size, size_t new_size, int flags, ...)
 	hidden_show(&(struct iovec){ at, size }, 1, false);
 	if (b.is_on && (flags & MREMAP_FIXED))
 		abi_show_shared(front_machine(), to, new_size);
-	r = real()->mremap(at, size, new_size, flags, to);
+	r = move_gates_too(&b, at, size, new_size, flags, to);
 	if (r != MAP_FAILED)
 		bracket_file_mapped(r, new_size);
 	bracket_end(&b, r != MAP_FAILED);
@@ -199,6 +248,11 @@ EXPORT int remap_file_pages(void *at, size_t size, int prot, size_t offset, int 
 	int r;
 
 	bracket_begin(&b, at, size);
+	if (b.is_on && abi_is_gated(front_machine(), at, size)) {
+		bracket_end(&b, false);
+		errno = EINVAL;
+		return -1;
+	}
 	r = real()->remap_file_pages(at, size, prot, offset, flags);
 	if (!r)
 		bracket_file_mapped(at, size);

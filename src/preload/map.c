@@ -79,10 +79,16 @@ static inline void *map_any(const struct request *m)
 		bracket_begin(&b, m->at, m->length);
 		if (b.is_on)
 			abi_show_shared(front_machine(), m->at, m->length);
+		if (!bracket_gates_leave(&b, m->at, m->length)) {
+			bracket_end(&b, false);
+			return MAP_FAILED;
+		}
 	}
 	p = (m->flags & MAP_ANONYMOUS) || m->fd < 0 ? map(m) : map_descriptor(m);
-	if (replaces)
+	if (replaces) {
+		bracket_gates_arrive(&b, NULL, 0, p == MAP_FAILED);
 		bracket_end(&b, p != MAP_FAILED);
+	}
 	return p;
 }
 

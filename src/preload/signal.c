@@ -237,6 +237,24 @@ static bool is_ours(int sig, const siginfo_t *info, void *ucontext)
 	       own_cpuid_fixup(sig, info, ucontext);
 }
 
+/*
+ * An instruction of the program's touched what is a guest's: *@sig and *@info become
+ * what the kernel gives for it, however we have found out.
+ */
+static bool is_denied(int *sig, siginfo_t *info, ucontext_t *uc)
+{
+	struct abi *abi = front_machine();
+
+	if (likely(!abi) || (*sig != SIGBUS && *sig != SIGSEGV) || outermost() ||
+	    !abi_denied(abi, info->si_addr, os_fault_is_write(uc), *sig == SIGBUS,
+			(uint64_t)uc->uc_mcontext.gregs[REG_RIP]))
+		return false;
+	*sig = SIGBUS;
+	info->si_signo = SIGBUS;
+	info->si_code = BUS_ADRERR;
+	return true;
+}
+
 static void on_signal(int sig, siginfo_t *info, void *ucontext)
 {
 	bool from_instruction = (SYNCHRONOUS & BIT(sig)) && info->si_code > 0;
@@ -244,6 +262,14 @@ static void on_signal(int sig, siginfo_t *info, void *ucontext)
 	int saved_errno = errno;
 
 	if (from_instruction && always_ours(sig) && is_ours(sig, info, ucontext)) {
+		errno = saved_errno;
+		return;
+	}
+	if (from_instruction && is_denied(&sig, info, ucontext) &&
+	    !is_function(read_action(SIGBUS).sa_handler)) {
+		/* Run again, it might raise another signal. */
+		default_action(SIGBUS, info);
+		requeue(SIGBUS, info);
 		errno = saved_errno;
 		return;
 	}

@@ -6,6 +6,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/macros.h"
 
@@ -17,6 +18,20 @@ struct hw;
  * instruction again.  Async-signal-safe.  False in a forked child.
  */
 MUST_CHECK bool view_trap(struct hw *hw, void *host, bool write);
+
+/*
+ * A touch that view_trap() has refused: why, for who tells the program (SIGBUS).
+ * False: it is no business of ours.  @is_bus: it was a SIGBUS.  Async-signal-safe.
+ */
+struct view_denial {
+	uint64_t gfn;
+	uint64_t change;		/* which one of the file's closed it; 0: not known */
+	uint64_t ms_ago;
+	bool	 is_first;		/* of this page since then */
+	char	 text[320];		/* "gfn 0x.., private to .. since .." */
+};
+MUST_CHECK bool view_denies(struct hw *hw, void *host, bool write, bool is_bus,
+			    struct view_denial *out);
 
 /* Is the raw page at @host away in some key's view?  Then it counts as present and writable. */
 MUST_CHECK bool view_is_hidden(struct hw *hw, const void *host);

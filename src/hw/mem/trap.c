@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "hw/insn/view.h"
+#include "hw/mem/gate_priv.h"
 #include "hw/mem/machine.h"
 #include "hw/mem/view_priv.h"
 #include "os/memory.h"
@@ -145,6 +146,20 @@ static enum verdict raw_touched(struct views *v, uint64_t host, bool write)
 	return fill_with_zeros(v, host, write);
 }
 
+/* False: no gate is there. */
+static bool at_gate(struct views *v, void *host, bool write, enum verdict *verdict)
+{
+	uint64_t offset;
+	unsigned section;
+	struct gate *g = veil_gate_enter(v->veil, host, &offset, &section);
+
+	if (!g)
+		return false;
+	*verdict = gate_touched(v, g, offset >> PAGE_SHIFT, host, write) ? GO_ON : NOT_OURS;
+	veil_gate_leave(v->veil, section);
+	return true;
+}
+
 bool view_trap(struct hw *hw, void *host, bool write)
 {
 	struct views *v = views_of(&hw->frames);
@@ -154,9 +169,30 @@ bool view_trap(struct hw *hw, void *host, bool write)
 	if (likely(!v) || !veil_is_here(v->veil))
 		return false;
 	veil_enter(&mask);
-	verdict = view_of_host(v, at) ? key_touched(v, at, write) : raw_touched(v, at, write);
+	if (!at_gate(v, host, write, &verdict))
+		verdict = view_of_host(v, at) ? key_touched(v, at, write)
+					      : raw_touched(v, at, write);
 	veil_leave(&mask);
 	return verdict == GO_ON;
+}
+
+bool view_denies(struct hw *hw, void *host, bool write, bool is_bus, struct view_denial *out)
+{
+	struct views *v = views_of(&hw->frames);
+	unsigned section;
+	uint64_t offset;
+	struct gate *g;
+	bool denies;
+
+	if (likely(!v) || !veil_is_here(v->veil))
+		return false;
+	g = veil_gate_enter(v->veil, host, &offset, &section);
+	if (!g)
+		return false;
+	/* The VMM's own protection is its own business. */
+	denies = is_bus && gate_denies(g, offset >> PAGE_SHIFT, out);
+	veil_gate_leave(v->veil, section);
+	return denies;
 }
 
 bool view_is_hidden(struct hw *hw, const void *host)
@@ -165,7 +201,8 @@ bool view_is_hidden(struct hw *hw, const void *host)
 	size_t iter = 0;
 	void *alias;
 
-	if (likely(!v))
+	/* What a gate lets through is found by a touch, and what it does not is not there. */
+	if (likely(!v) || gate_is_there(hw, host, 1))
 		return false;
 	if (is_hidden_at(v, (uintptr_t)host))
 		return true;
@@ -201,7 +238,7 @@ bool view_may_hide(struct hw *hw, const void *host, size_t size)
 	for (; (r = frames_next_region(v->frames, at, end)); at = r->host + REGION_SIZE)
 		if (has_words(r))
 			return true;
-	return veil_has_aliases(v->veil, host, size);
+	return veil_has_aliases(v->veil, host, size) || gate_is_there(hw, host, size);
 }
 
 uint64_t view_raw_address(const struct hw *hw, uint64_t host)

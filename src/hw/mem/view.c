@@ -9,6 +9,7 @@
 
 #include "base/bits.h"
 #include "hw/insn/view.h"
+#include "hw/mem/gate_priv.h"
 #include "hw/mem/machine.h"
 #include "hw/mem/view_priv.h"
 #include "os/memory.h"
@@ -74,6 +75,7 @@ void views_destroy(struct views *v)
 			os_unmap(v->by_host[i], VIEWS_BY_HOST_SIZE);
 	if (v->by_host)
 		os_unmap(v->by_host, VIEWS_BY_HOST_SIZE);
+	gates_destroy(v);
 	veil_destroy(v->veil);
 	free(v);
 }
@@ -100,8 +102,7 @@ static struct views *views_create(struct hw *hw)
 	return NULL;
 }
 
-/* The machine's, made by the first who asks. */
-static struct views *views_make(struct hw *hw)
+struct views *views_make(struct hw *hw)
 {
 	struct views *v = views_of(&hw->frames);
 

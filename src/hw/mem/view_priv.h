@@ -76,6 +76,7 @@ struct views {
 	struct key_view	*free_views;	/* [l] without an address */
 	struct mem_key	*dead;		/* [a] keys without a reference */
 	struct key_view	***by_host;	/* [a] [l] as frames.by_host, by their addresses */
+	struct gate	*gates;		/* [l] */
 	struct scratch	 scratch[SCRATCHES];
 };
 
@@ -173,5 +174,7 @@ struct mem_key *key_get(struct views *v, keyslot_t slot);
 /* @r has words, and @k (or nobody) a gigabyte for it.  False: no memory. */
 MUST_CHECK bool view_prepare(struct views *v, struct region *r, struct mem_key *k);
 
+/* The machine's, made by the first who asks; NULL: no memory. */
+struct views *views_make(struct hw *hw);
 void views_destroy(struct views *v);
 void key_put(struct views *v, struct mem_key *k, uint32_t n);

@@ -39,6 +39,7 @@ struct kvm_params {
 	bool	sev, sev_es, sev_snp;		/* kvm_amd: as asked for; see vm_types */
 	bool	debug_swap;			/* kvm_amd */
 	uint32_t gmem_order;			/* of guest_memfd's pages: 0, or 9 (ours) */
+	bool	gmem_in_place;			/* guest_memfd that converts where it is (ours) */
 	bool	nx_huge_pages;			/* what is huge is not executable */
 	uint32_t nx_huge_pages_recovery_ratio;	/* 1/n of the splits a period; 0: never */
 	uint32_t nx_huge_pages_recovery_period_ms;	/* 0: an hour's worth of the ratio */

@@ -40,6 +40,8 @@ static int make_store(struct gmem_file *file)
 	int r;
 
 	file->fd = -1;
+	if (gmem_wants_in_place(kvm, file->flags))
+		return gmem_make_in_place(file);
 	if (file->flags & GUEST_MEMFD_FLAG_MMAP) {
 		file->fd = os_shared_memfd(KVM_GMEM_FD_NAME, is_shared ? file->size : 0, false);
 		if (file->fd < 0)
@@ -104,6 +106,8 @@ out_free:
 /* Which half of guest memory has this file's pages. */
 static unsigned filter_of(const struct gmem_file *file)
 {
+	if (file->gate)
+		return KVM_FILTER_SHARED | KVM_FILTER_PRIVATE;
 	return file->flags & GUEST_MEMFD_FLAG_INIT_SHARED ? KVM_FILTER_SHARED
 							   : KVM_FILTER_PRIVATE;
 }
@@ -184,6 +188,8 @@ void kvm_gmem_release(struct gmem_file *file)
 	/* A fault may still hold the pointer; whatever it found is stale. */
 	srcu_synchronize(&kvm->srcu);
 	gmem_store_discard(&file->store, 0, nr_pages, freed, file);
+	if (file->gate)
+		gmem_end_in_place(file);
 	gmem_store_fini(&file->store);
 	if (file->fd >= 0)
 		os_close(file->fd);
@@ -355,6 +361,9 @@ int kvm_gmem_bind(struct kvm *kvm, struct kvm_memory_slot *slot, struct gmem_fil
 			slot->flags |= KVM_MEMSLOT_GMEM_ONLY;
 		atomicptr_store_release(&slot->gmem.file, file);
 		range_tree_insert(&file->bindings, &slot->gmem.binding, start, end);
+		if (file->gate)
+			gmem_apply_attributes(file, slot, slot->base_gfn,
+					      GFN(slot->base_gfn.v + slot->npages));
 	}
 	write_unlock(&file->invalidate_lock);
 	return r;
@@ -434,8 +443,9 @@ int kvm_gmem_get_pfn(struct kvm *kvm, struct kvm_memory_slot *slot, gfn_t gfn, h
 	r = file->store.huge ? take_page_of_huge(file, index, &p, page)
 			     : take_page(file, index, &p, page);
 	SYNC_POINT(gmem_page_got);
-	/* Where nothing is to be prepared, nothing need be remembered either. */
-	if (!r && !p.prepared && kvm->ops->gmem_prepare != vm_type_no_gmem_prepare)
+	/* Where nothing is to be prepared, nothing need be remembered either; shared is as it is. */
+	if (!r && !p.prepared && kvm->ops->gmem_prepare != vm_type_no_gmem_prepare &&
+	    (!file->gate || kvm_mem_is_private(kvm, gfn)))
 		r = prepare(file, slot, gfn, &p, page);
 	*max_level = gmem_level_for(slot, index, &p);
 	return r;

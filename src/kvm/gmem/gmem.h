@@ -102,3 +102,12 @@ struct kvm_gmem_fill {
  */
 MUST_CHECK int64_t kvm_gmem_populate(struct kvm *kvm, gfn_t start, uint64_t nr_pages,
 				     const struct kvm_gmem_fill *fill, void *arg);
+
+/*
+ * In place (kvm.gmem_in_place, ours): the shared and the private bytes of a gfn are
+ * the same page of a file that the VMM maps (docs/adr/0010-in-place.md).
+ */
+/* slots_lock held, between invalidations' begin and end: the attributes of the range have changed. */
+void kvm_gmem_converted(struct kvm *kvm, gfn_t start, gfn_t end);
+/* The VMM has mapped the descriptor at @at, from byte @offset on.  0 or -errno. */
+MUST_CHECK int kvm_gmem_mapped(struct gmem_file *file, void *at, size_t size, int prot, uint64_t offset);

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "hw/insn/gate.h"
 #include "kvm/core/memslot.h"
 #include "kvm/gmem/gmem.h"
 #include "kvm/gmem/store.h"
@@ -22,6 +23,7 @@ struct gmem_file {
 	struct range_tree	 bindings;	/* [S] + invalidate_lock write: slots by page */
 	struct mutex		 prepare_lock[GMEM_NR_PREPARE_LOCKS];	/* inside; by 2 MiB */
 	struct gmem_store	 store;
+	struct gate		*gate;		/* [c] in place: what the VMM's mappings show; or NULL */
 };
 
 static inline struct kvm_memory_slot *gmem_slot_of(struct range_node *n)
@@ -44,3 +46,13 @@ static inline uint8_t gmem_level_for(const struct kvm_memory_slot *slot, uint64_
 
 	return fits ? p->level : PG_LEVEL_4K;
 }
+
+/* Is a file of @kvm with @flags to have its private and its shared bytes in one place? */
+bool gmem_wants_in_place(const struct kvm *kvm, uint64_t flags);
+/* The store and the gate of such a file; its descriptor has none of the bytes.  -errno. */
+MUST_CHECK int gmem_make_in_place(struct gmem_file *file);
+/* Nobody finds the file any more.  What is a guest's goes; the rest stays as long as the VMM maps it. */
+void gmem_end_in_place(struct gmem_file *file);
+/* slots_lock, and invalidate_lock for writing: the gate of frames [@start, @end) of @slot is as they are. */
+void gmem_apply_attributes(struct gmem_file *file, const struct kvm_memory_slot *slot, gfn_t start,
+			   gfn_t end);

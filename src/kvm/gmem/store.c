@@ -137,7 +137,8 @@ void gmem_store_fini(struct gmem_store *s)
 		next = c->next;
 		chunk_destroy(s, c);
 	}
-	if (s->shared)
+	/* With a leaked page in it, it stays. */
+	if (s->shared && !atomic64_load_acquire(&s->nr_leaked))
 		os_unmap(s->shared, shared_size(s));
 	os_unmap(s->chunks, table_size(s));
 }
@@ -421,4 +422,40 @@ void gmem_store_discard(struct gmem_store *s, uint64_t start, uint64_t end,
 		if (to > c->first + from)
 			discard_in_chunk(&d, c, from, to - c->first);
 	}
+}
+
+static void release_in_chunk(struct discard *d, struct gmem_chunk *c, uint64_t from, uint64_t to)
+{
+	struct gmem_store *s = d->store;
+
+	for (uint64_t w = from / 64; w <= (to - 1) / 64; w++) {
+		uint64_t mask = mask_in_word(w, from, to), old;
+
+		if (!(sync_word_load(word_of(s, c, PREPARED, w * 64)) & mask))
+			continue;
+		old = sync_word_and(word_of(s, c, PREPARED, w * 64), ~mask) & mask;
+		add_to_run(d, c, w, old & ~sync_word_load(word_of(s, c, LEAKED, w * 64)));
+	}
+	tell_freed(d, c);
+}
+
+void gmem_store_release(struct gmem_store *s, uint64_t start, uint64_t end, gmem_freed_fn *freed,
+			void *arg)
+{
+	struct discard d = { .store = s, .freed = freed, .arg = arg };
+
+	for (struct gmem_chunk *c = atomicptr_load_acquire(&s->made); c; c = c->next) {
+		uint64_t from = MAX(start, c->first) - c->first;
+		uint64_t to = MIN(end, c->first + s->chunk_pages);
+
+		if (to > c->first + from)
+			release_in_chunk(&d, c, from, to - c->first);
+	}
+}
+
+bool gmem_store_is_leaked(const struct gmem_store *s, uint64_t index)
+{
+	const struct gmem_chunk *c = atomicptr_load_acquire(&s->chunks[index / s->chunk_pages]);
+
+	return c && has(s, c, LEAKED, index % s->chunk_pages);
 }

@@ -77,3 +77,11 @@ void gmem_store_punch_shared(struct gmem_store *s, uint64_t start, uint64_t end)
 
 /* The bytes of page @index if it is allocated, else NULL; @level as in struct gmem_page. */
 const void *gmem_store_peek(const struct gmem_store *s, uint64_t index, uint8_t *level);
+
+/*
+ * The pages of [@start, @end) that are prepared are not any more; they keep their bytes.  @freed is told
+ * about each run, as by gmem_store_discard().  Nobody prepares or discards at the same time.
+ */
+void gmem_store_release(struct gmem_store *s, uint64_t start, uint64_t end, gmem_freed_fn *freed,
+			void *arg);
+bool gmem_store_is_leaked(const struct gmem_store *s, uint64_t index);

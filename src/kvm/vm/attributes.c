@@ -5,6 +5,7 @@
 #include "kvm/core/attr.h"
 #include "kvm/core/memslot.h"
 #include "kvm/core/request.h"
+#include "kvm/gmem/gmem.h"
 #include "kvm/host/map.h"
 #include "kvm/mmu/mmu.h"
 #include "kvm/vm/memory.h"
@@ -75,6 +76,7 @@ static int set_attributes(struct kvm *kvm, gfn_t start, gfn_t end, uint64_t attr
 	SYNC_POINT(attr_after_pre);
 	kvm_attributes_store(kvm, start, end, attrs);
 	SYNC_POINT(attr_after_store);
+	kvm_gmem_converted(kvm, start, end);
 	if (bracket)
 		end_and_update_mixed(kvm, start, end);
 	kvm_wait_for_short_maps(kvm);
