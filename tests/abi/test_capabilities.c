@@ -3,7 +3,9 @@
  * test_capabilities.c - KVM_CHECK_EXTENSION, number by number, against
  * docs/facts/capabilities.tsv.
  *
- * usage: test_capabilities TABLE
+ * usage: test_capabilities TABLE RELEASE
+ *
+ * RELEASE: the kernel to be as; rows of later ones do not count.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +26,16 @@ struct row {
 
 static struct checks c;
 static struct row rows[NR_ASKED];
+static long release;
+
+/* 6.18 as 6018; nothing: 0. */
+static long release_of(const char *text)
+{
+	char *end;
+	long major = text ? strtol(text, &end, 10) : 0;
+
+	return major ? major * 1000 + strtol(end + 1, NULL, 10) : 0;
+}
 
 /* number, number/number or the word. */
 static void parse_answer(struct row *r, char *text)
@@ -41,12 +53,15 @@ static void parse_answer(struct row *r, char *text)
 static void parse_line(char *line)
 {
 	char *name = strsep(&line, "\t"), *number = strsep(&line, "\t");
-	char *answer = strsep(&line, "\t"), *why = strsep(&line, "\n");
+	char *answer = strsep(&line, "\t"), *why = strsep(&line, "\t\n");
+	char *since = strsep(&line, "\n");
 	long n = number ? strtol(number, NULL, 10) : 0;
 
 	if (strncmp(name, "KVM_CAP_", 8))
 		return;
 	need(answer && why && n >= 0 && n < NR_ASKED, "the row of %s is whole", name);
+	if (release_of(since) > release)
+		return;
 	rows[n] = (struct row){ .there = true, .may_be_0 = *why };
 	snprintf(rows[n].name, sizeof(rows[n].name), "%s", name);
 	parse_answer(&rows[n], answer);
@@ -95,7 +110,9 @@ int main(int argc, char **argv)
 	int kvm = kvm_open();
 	bool intel = !is_amd(kvm);
 
-	need(argc == 2, "usage: test_capabilities TABLE");
+	need(argc == 3, "usage: test_capabilities TABLE RELEASE");
+	release = release_of(argv[2]);
+	need(release, "%s is a release", argv[2]);
 	read_table(argv[1]);
 	for (long n = 0; n < NR_ASKED; n++)
 		compare(kvm, n, intel);

@@ -102,7 +102,8 @@ class Runner:
     """How rows are run: which softcvm, where files go, with what around it."""
 
     def __init__(self, softcvm, scratch, logs, see=(), traced=False, as_user=False,
-                 time_scale=1.0, snp=False):
+                 time_scale=1.0, snp=False, abi=()):
+        self.abi = list(abi)       # what softcvm is told of the kernel that the tests are of
         self.snp = snp             # are the tests so new that those of SEV have an SNP part?
         self.softcvm, self.scratch, self.logs, self.see = softcvm, scratch, logs, see
         self.traced, self.as_user, self.time_scale = traced, as_user, time_scale
@@ -144,7 +145,7 @@ class Runner:
 
     def _command(self, cpu, program, row, stats, trace):
         command = [self.softcvm, "exec", "--quiet", "--stats", stats, "--cpu", cpu,
-                   *row.options(), "--", program, *row.args]
+                   *self.abi, *row.options(), "--", program, *row.args]
         if self.traced:
             command = [*openings.STRACE, "-o", trace, "--", *command]
         if self.as_user:

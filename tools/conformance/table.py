@@ -25,6 +25,14 @@ CPUS = ("amd", "intel")
 EXPECTED = ("pass", "skip", "not-yet")
 
 
+# What softcvm is told for trees from a release on; the last that holds.
+KERNEL_ABI = {(6, 18): ["--kernel-abi", "6.18"]}
+
+
+def kernel_abi(release):
+    return next((words for since, words in sorted(KERNEL_ABI.items(), reverse=True) if since <= release), [])
+
+
 class TableError(Exception):
     """A line that cannot be read, with file and number."""
 

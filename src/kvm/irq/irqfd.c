@@ -224,8 +224,10 @@ static int add(struct irqfds *all, struct irqfd *f)
 	struct irqfd *other;
 	int r;
 
+	/* Since 6.17 an eventfd is one interrupt's, whichever VM's. */
 	list_for_each(other, &all->all, link) {
-		if (other->eventfd == f->eventfd && other->kvm == f->kvm)
+		if (other->eventfd == f->eventfd &&
+		    (other->kvm == f->kvm || f->kvm->module->abi >= KERNEL_ABI_6_18))
 			return -EBUSY;
 	}
 	r = start(all);

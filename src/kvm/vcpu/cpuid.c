@@ -13,7 +13,6 @@
 #define SIGNIFICANT	KVM_CPUID_FLAG_SIGNIFCANT_INDEX
 
 #define KVM_LEAF_SIGNATURE	0x40000000u
-#define KVM_LEAF_FEATURES	0x40000001u
 #define KVM_LEAF_LIMIT		0x40010000u
 
 #define XSAVE_COMPACTS		(BIT(1) | BIT(3))	/* XSAVEC, XSAVES */
@@ -96,6 +95,28 @@ static void apply_to_features(const struct vcpu *v, struct kvm_cpuid_entry2 *e)
 		set_bit(&e->ecx, CPUID_MWAIT, vcpu_misc_enable_mwait(v));
 }
 
+/* KVM's own features may lie at another multiple of 100H: the signature before them tells. */
+static const struct kvm_cpuid_entry2 *find_pv_features(const struct vcpu *v)
+{
+	for (uint32_t base = KVM_LEAF_SIGNATURE; base < KVM_LEAF_LIMIT; base += 0x100) {
+		const struct kvm_cpuid_entry2 *e = vcpu_find_cpuid(v, base, 0);
+
+		if (e && !memcmp(&e->ebx, "KVMK", 4) && !memcmp(&e->ecx, "VMKV", 4))
+			return vcpu_find_cpuid(v, base | 1, 0);
+	}
+	return NULL;
+}
+
+static bool is_pv_features(const struct vcpu *v, uint32_t leaf)
+{
+	const struct kvm_cpuid_entry2 *e;
+
+	if (leaf < KVM_LEAF_SIGNATURE || leaf >= KVM_LEAF_LIMIT)
+		return false;
+	e = find_pv_features(v);
+	return e && e->function == leaf;
+}
+
 /* Bits and sizes that follow the guest's own registers. */
 static void apply_dynamic(const struct vcpu *v, struct kvm_cpuid_entry2 *e)
 {
@@ -115,8 +136,9 @@ static void apply_dynamic(const struct vcpu *v, struct kvm_cpuid_entry2 *e)
 		else if (e->index == 1 && (e->eax & XSAVE_COMPACTS))
 			e->ebx = kvm_xstate_size(module, v->state.xcr0, true);
 		break;
-	case KVM_LEAF_FEATURES:
-		if (v->base.kvm->caps.disabled_exits & KVM_X86_DISABLE_EXITS_HLT)
+	default:
+		if ((v->base.kvm->caps.disabled_exits & KVM_X86_DISABLE_EXITS_HLT) &&
+		    is_pv_features(v, e->function))
 			e->eax &= ~(1u << KVM_FEATURE_PV_UNHALT);
 		break;
 	}
@@ -165,21 +187,14 @@ static bool is_same_cpuid(const struct vcpu *v, const struct kvm_cpuid_entry2 *e
 	return true;
 }
 
-/* KVM's own leaves may lie at another multiple of 100H: their signature tells. */
 bool vcpu_pv_has(const struct vcpu *v, unsigned feature)
 {
 	const struct kvm_cpuid_entry2 *e;
 
 	if (!v->enforce_pv)
 		return true;
-	for (uint32_t base = KVM_LEAF_SIGNATURE; base < KVM_LEAF_LIMIT; base += 0x100) {
-		e = vcpu_find_cpuid(v, base, 0);
-		if (!e || memcmp(&e->ebx, "KVMK", 4) || memcmp(&e->ecx, "VMKV", 4))
-			continue;
-		e = vcpu_find_cpuid(v, base | 1, 0);
-		return e && (e->eax >> feature & 1);
-	}
-	return false;
+	e = find_pv_features(v);
+	return e && (e->eax >> feature & 1);
 }
 
 int vcpu_set_cpuid(struct vcpu *v, const struct kvm_cpuid_entry2 *entries, unsigned nr)

@@ -49,6 +49,8 @@
 #define KNOWN_X1_ECX	0x00610bf3u
 /* without MP, and with SYSCALL NX MMXEXT FXSR_OPT GBPAGES RDTSCP LM 3DNOW */
 #define KNOWN_X1_EDX	0xefd3fbffu
+/* Of leaf 1's ECX: there is one. */
+#define HYPERVISOR	(1u << 31)
 /* CLZERO XSAVEERPTR WBNOINVD IBPB IBRS STIBP STIBP_ALWAYS_ON SSBD VIRT_SSBD SSB_NO PSFD */
 #define KNOWN_X8_EBX	0x1702d205u
 /* 8000_001F EAX, and the C-bit in EBX */
@@ -116,6 +118,8 @@ static void put_features(struct filler *f)
 
 	e->ecx &= KNOWN_1_ECX;
 	e->ecx |= 1u << (CPUID_X2APIC & 31);	/* made by software */
+	if (f->module->abi >= KERNEL_ABI_6_18)
+		e->ecx |= HYPERVISOR;
 	e->edx &= KNOWN_1_EDX;
 }
 

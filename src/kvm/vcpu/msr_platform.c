@@ -256,7 +256,7 @@ static const struct msr_row rows[] = {
 	{ 0x345, .flags = MSR_HOST_WRITES, .needs = CPUID_PDCM, .reserved = ~0ull },
 	{ 0xc0010015, KEEPS(hwcr), .reserved = ~(HWCR_ALLOWED | HWCR_IGNORED),
 	  .ignored = HWCR_IGNORED },
-	{ 0xc0011029, AMD, .reset = DE_CFG_LFENCE, KEEPS(de_cfg), .reserved = ~DE_CFG_LFENCE },
+	{ 0xc0011029, AMD, KEEPS(de_cfg), .reserved = ~DE_CFG_LFENCE },
 
 	/* switches */
 	{ 0x034, .flags = MSR_HOST_WRITES, KEEPS(smi_count) },

@@ -283,6 +283,8 @@ static int enable_disabled_exits(struct kvm *kvm, const struct kvm_enable_cap *c
 {
 	if (cap->args[0] & ~(uint64_t)EXITS_TO_DISABLE)
 		return -EINVAL;
+	if (kvm->module->abi >= KERNEL_ABI_6_18 && atomic32_load(&kvm->created_vcpus))
+		return -EINVAL;
 	kvm->caps.disabled_exits |= cap->args[0];
 	return 0;
 }
