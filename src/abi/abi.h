@@ -93,6 +93,16 @@ MUST_CHECK int abi_mmap_finish(struct abi_file *file, void *at, int prot, off_t 
  * mappings refuse and the memfd behind them does not, the caller refuses.
  */
 bool abi_maps_gmem(struct abi *abi, const void *at, size_t size);
+
+/* A piece of the address space that is a mapping of a guest_memfd. */
+struct abi_gmem_piece {
+	uintptr_t	 start, end;
+	off_t		 offset;	/* of start in the file */
+	struct abi_file	*file;		/* a reference; NULL: closed, or another process's */
+};
+
+/* The first one in [@at, @end), cut to that.  False: none. */
+bool abi_next_gmem(struct abi *abi, uintptr_t at, uintptr_t end, struct abi_gmem_piece *out);
 /* @fd: one that @file was found by. */
 int abi_fallocate(struct abi_file *file, int fd, int mode, off_t offset, off_t length);
 int abi_ftruncate(struct abi_file *file);

@@ -375,28 +375,54 @@ int abi_mmap_finish(struct abi_file *f, void *at, int prot, off_t offset, size_t
 }
 
 struct gmem_search {
-	uint64_t start, end;
-	bool	 found;
+	uint64_t		start, end;
+	struct os_mapping	found;		/* ino 0: none yet */
 };
 
 static bool if_gmem(const struct os_mapping *m, void *arg)
 {
 	struct gmem_search *s = arg;
 
-	s->found = m->end > s->start && m->start < s->end &&
-		   !strcmp(m->path, "/memfd:" KVM_GMEM_FD_NAME " (deleted)");
-	return !s->found && m->start < s->end;
+	if (m->start >= s->end)
+		return false;
+	if (m->end <= s->start || strcmp(m->path, "/memfd:" KVM_GMEM_FD_NAME " (deleted)"))
+		return true;
+	s->found = *m;
+	return false;
+}
+
+static bool find_gmem(struct abi *abi, struct gmem_search *s)
+{
+	int saved = errno;
+
+	if (atomic32_load(&abi->has_mapped_gmem) && os_for_each_mapping(if_gmem, s))
+		s->found.ino = 0;
+	errno = saved;
+	return s->found.ino;
 }
 
 bool abi_maps_gmem(struct abi *abi, const void *at, size_t size)
 {
-	struct gmem_search s = { (uintptr_t)at, (uintptr_t)at + size, false };
-	int saved = errno;
+	return find_gmem(abi, &(struct gmem_search){ (uintptr_t)at, (uintptr_t)at + size, { 0 } });
+}
 
-	if (atomic32_load(&abi->has_mapped_gmem) && os_for_each_mapping(if_gmem, &s))
-		s.found = false;
-	errno = saved;
-	return s.found;
+bool abi_next_gmem(struct abi *abi, uintptr_t at, uintptr_t end, struct abi_gmem_piece *out)
+{
+	struct gmem_search s = { at, end, { 0 } };
+	struct abi_file *f;
+
+	if (!find_gmem(abi, &s))
+		return false;
+	out->start = MAX(at, s.found.start);
+	out->end = MIN(end, s.found.end);
+	out->offset = (off_t)(s.found.offset + (out->start - s.found.start));
+	f = find_object(abi, &(struct stat){ .st_dev = s.found.dev, .st_ino = s.found.ino });
+	if (f && (f->kind != FILE_GMEM || f->owner != *abi->pid)) {
+		abi_file_put(f);
+		f = NULL;
+	}
+	out->file = f;
+	return true;
 }
 
 struct hole {

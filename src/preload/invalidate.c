@@ -175,10 +175,56 @@ static bool advise(void *at, size_t size, int advice, enum advice kind, int *r)
 	return bracket_end_or_again(&b, !*r && kind != ADVICE_CHANGES);
 }
 
+static int advise_or_again(void *at, size_t size, int advice, enum advice kind)
+{
+	int r;
+
+	if (advise(at, size, advice, kind, &r))
+		(void)advise(at, size, advice, kind, &r);
+	return r;
+}
+
+/* A hole in a guest_memfd: its guests go by the file, not by an address of the VMM's. */
+static int punch(struct abi_gmem_piece *p)
+{
+	int mode = FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, r;
+	struct front_frame frame;
+
+	front_enter(&frame);
+	r = abi_fallocate(p->file, -1, mode, p->offset, (off_t)(p->end - p->start));
+	abi_file_put(p->file);
+	front_leave(&frame);
+	return (int)front_answer(r);
+}
+
+/* MADV_REMOVE, piece by piece. */
+static int remove_pieces(void *start, size_t size)
+{
+	uintptr_t at = (uintptr_t)start, end = at + size;
+	int r = 0;
+
+	while (!r && at < end) {
+		struct abi_gmem_piece p = { end, end, 0, NULL };
+		bool found = abi_next_gmem(front_machine(), at, end, &p);
+
+		if (at < p.start)
+			r = advise_or_again((void *)at, p.start - at, MADV_REMOVE,
+					    ADVICE_TAKES_FROM_FILE);
+		if (r && p.file)
+			abi_file_put(p.file);
+		else if (p.file)
+			r = punch(&p);
+		else if (found)
+			r = advise_or_again((void *)p.start, p.end - p.start, MADV_REMOVE,
+					    ADVICE_TAKES_FROM_FILE);
+		at = p.end;
+	}
+	return r;
+}
+
 EXPORT int madvise(void *at, size_t size, int advice)
 {
 	enum advice kind = kind_of(advice);
-	int r;
 
 	/* A file that converts in place: its holes are fallocate's, and a child has none of it. */
 	if (unlikely(front_machine()) && (advice == MADV_REMOVE || advice == MADV_DOFORK) &&
@@ -193,9 +239,9 @@ EXPORT int madvise(void *at, size_t size, int advice)
 		errno = EINVAL;
 		return -1;
 	}
-	if (advise(at, size, advice, kind, &r))
-		(void)advise(at, size, advice, kind, &r);
-	return r;
+	if (advice == MADV_REMOVE && is_gmem(at, size))
+		return remove_pieces(at, size);
+	return advise_or_again(at, size, advice, kind);
 }
 
 /* mremap(2).  With size 0 or MREMAP_DONTUNMAP the old mapping stays. */

@@ -468,7 +468,8 @@ static bool calls_of_child(int fd, char *at)
 
 	return p != MAP_FAILED && p[0] == 2 && !fallocate(fd, GMEM_PUNCH, PAGE, PAGE) && !p[0] &&
 	       !at[PAGE] && mmap(NULL, PAGE, RW, MAP_PRIVATE, fd, 0) == MAP_FAILED &&
-	       errno == EINVAL;
+	       errno == EINVAL && mprotect(at, PAGE, PROT_EXEC) && errno == EACCES &&
+	       msync(at, PAGE, MS_SYNC) && errno == EINVAL && !madvise(at, PAGE, MADV_REMOVE);
 }
 
 static const char *fork_calls(struct gmem_place *p)

@@ -310,7 +310,7 @@ int kvm_gmem_fallocate(struct gmem_file *file, int mode, int64_t offset, int64_t
 
 bool kvm_gmem_is_in_descriptor(const struct gmem_file *file)
 {
-	return file->store.shared;
+	return file->store.shared && !file->gate;
 }
 
 uint64_t kvm_gmem_nr_pages(struct gmem_file *file)
