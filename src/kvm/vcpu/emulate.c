@@ -23,17 +23,12 @@
 #define MMIO_CHUNK	8u		/* bytes that kvm_run->mmio can carry */
 #define UNUSED_BYTE	0x90
 
-int vcpu_emulation_failure(struct vcpu *v, const uint8_t *bytes, unsigned nr)
+/* Tells user space: flags, size and bytes where there are any, and five words of the exit's. */
+static int emulation_exit(struct vcpu *v, const uint8_t *bytes, unsigned nr)
 {
 	struct kvm_run *run = v->base.run;
 	uint64_t info[5];
 
-	KVM_VCPU_COUNT(&v->base, insn_emulation_fail);
-	if (!v->base.kvm->caps.exit_on_emulation_error) {
-		vcpu_inject_ud(v);
-		if (v->state.cpl)
-			return 1;
-	}
 	v->backend->exit_info(v, info);
 	memset(&run->emulation_failure, 0, sizeof(run->emulation_failure));
 	run->exit_reason = KVM_EXIT_INTERNAL_ERROR;
@@ -48,6 +43,24 @@ int vcpu_emulation_failure(struct vcpu *v, const uint8_t *bytes, unsigned nr)
 	}
 	memcpy(&run->internal.data[nr ? 3 : 1], info, sizeof(info));
 	return 0;
+}
+
+int vcpu_emulation_failure(struct vcpu *v, const uint8_t *bytes, unsigned nr)
+{
+	KVM_VCPU_COUNT(&v->base, insn_emulation_fail);
+	if (!v->base.kvm->caps.exit_on_emulation_error) {
+		vcpu_inject_ud(v);
+		if (v->state.cpl)
+			return 1;
+	}
+	return emulation_exit(v, bytes, nr);
+}
+
+/* The guest has done nothing wrong: no exception, whatever its CPL. */
+static int cannot_skip(struct vcpu *v, const struct emu_insn *in)
+{
+	KVM_VCPU_COUNT(&v->base, insn_emulation_fail);
+	return emulation_exit(v, in->bytes, in->nr);
 }
 
 /* Types of kvm_mmio. */
@@ -286,7 +299,7 @@ static void begin(struct vcpu *v, const struct emu_insn *in, gpa_t gpa)
 }
 
 /* False: *@ret is what KVM_RUN goes on with. */
-static bool get_insn(struct vcpu *v, struct emu_insn *in, int *ret)
+static bool get_insn(struct vcpu *v, struct emu_insn *in, bool skips, int *ret)
 {
 	v->pio.answered = false;
 	v->events.exception = (struct vcpu_exception){ 0 };
@@ -298,11 +311,16 @@ static bool get_insn(struct vcpu *v, struct emu_insn *in, int *ret)
 			trace_insn(v, in, in->verdict == EMU_FAILS);
 		return true;
 	case WALK_PAGE_FAULT:
-		vcpu_inject_pf(v, in->fault.address, in->fault.error);
+		if (skips)
+			*ret = cannot_skip(v, in);
+		else
+			vcpu_inject_pf(v, in->fault.address, in->fault.error);
 		return false;
 	default:
 		/* The processor saw less of it than it needs: it will see it all, or fault, the next time. */
-		if (!vcpu_is_sev(v))
+		if (skips)
+			*ret = cannot_skip(v, in);
+		else if (!vcpu_is_sev(v))
 			*ret = vcpu_emulation_failure(v, in->bytes, in->nr);
 		return false;
 	}
@@ -356,7 +374,7 @@ int vcpu_emulate(struct vcpu *v, gpa_t gpa)
 
 	if (!may_emulate(v, gpa.v != EMULATE_NO_GPA.v))
 		return 1;
-	if (!get_insn(v, &in, &ret))
+	if (!get_insn(v, &in, false, &ret))
 		return ret;
 	begin(v, &in, gpa);
 	return carry_out(v, &in);
@@ -367,10 +385,10 @@ int vcpu_emulate_skip(struct vcpu *v)
 	struct emu_insn in;
 	int ret;
 
-	if (!get_insn(v, &in, &ret))
+	if (!get_insn(v, &in, true, &ret))
 		return ret;
 	if (in.verdict == EMU_FAILS)
-		return vcpu_emulation_failure(v, in.bytes, in.nr);
+		return cannot_skip(v, &in);
 	v->next_rip = v->state.rip + in.ops[0].len;
 	vcpu_skip_instruction(v);
 	return 1;
@@ -399,7 +417,7 @@ int vcpu_emulate_forced(struct vcpu *v)
 	struct emu_insn in;
 	int ret;
 
-	if (!get_insn(v, &in, &ret))
+	if (!get_insn(v, &in, false, &ret))
 		return ret;
 	if (in.verdict == EMU_FAILS) {
 		vcpu_inject_ud(v);

@@ -16,7 +16,7 @@
  * emulation failure), -errno.
  */
 int vcpu_emulate(struct vcpu *v, gpa_t gpa);
-/* Decodes the instruction at RIP for its length alone, and goes on behind it.  The same answers. */
+/* Decodes the instruction at RIP for its length alone, and goes on behind it.  1, or 0: a failure. */
 int vcpu_emulate_skip(struct vcpu *v);
 #define EMULATE_NO_GPA	GPA(~0ull)
 
