@@ -11,6 +11,7 @@
  * before the flip before this one), flips, and waits for the other.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -39,6 +40,13 @@ struct srcu_state {
 	};
 	struct section_slot	slot[];
 };
+
+/* A reader writes to its slot only, and nobody else's is on that line. */
+#define LINE	64u
+static_assert(sizeof(struct section_slot) % LINE == 0, "a slot has lines of its own");
+static_assert(offsetof(struct srcu_state, slot) % LINE == 0, "so has the first one");
+static_assert(offsetof(struct srcu_state, turn) / LINE != offsetof(struct srcu_state, gp) / LINE,
+	      "what synchronize writes is on no line that readers look at");
 
 int srcu_init(struct srcu *s)
 {

@@ -246,9 +246,10 @@ static void unmap(struct actor *a)
 	}
 }
 
-static void map(struct actor *a)
+static void map(struct actor *a, bool writes)
 {
-	a->row->map_r = kvm_vcpu_map(a->vcpu, GFN(ROW_GFN), &a->map[a->nr_maps]);
+	a->row->map_r = (writes ? kvm_vcpu_map : kvm_vcpu_map_readonly)(a->vcpu, GFN(ROW_GFN),
+									&a->map[a->nr_maps]);
 	a->nr_maps += !a->row->map_r;
 }
 
@@ -267,7 +268,7 @@ static void act(struct actor *a, const struct row_event *e)
 	uint64_t word;
 
 	if (row_is(e, "map-w") || row_is(e, "map-r") || row_is(e, "map-w(same gfn, second map)"))
-		map(a);
+		map(a, !row_is(e, "map-r"));
 	else if (row_is(e, "store") || row_is(e, "load"))
 		use(a, row_is(e, "store"));
 	else if (row_is(e, "unmap"))

@@ -187,11 +187,19 @@ void kvm_maps_settle(struct kvm *kvm, uint64_t start, uint64_t end, bool gone)
 
 /* -- Both -- */
 
+/* Inside the section the attribute is asked anyway: here only what else may be in the way. */
+static bool may_be_refused(const struct kvm_module *module)
+{
+	return !module->host_map_short_term || module->strict_host_access ||
+	       hw_has_owners(module->hw);
+}
+
 /* @asks: for a page that may be written; @how: what the map is for. */
 static int map_page(struct kvm_vcpu *vcpu, gfn_t gfn, struct kvm_guest_map *map, bool asks,
 		    enum host_access how)
 {
 	const struct kvm_memory_slot *slot = backing_slot(vcpu->kvm, gfn, asks);
+	struct kvm_module *module = vcpu->kvm->module;
 	void *host;
 	int r;
 
@@ -201,16 +209,18 @@ static int map_page(struct kvm_vcpu *vcpu, gfn_t gfn, struct kvm_guest_map *map,
 	map->is_readonly = how == HOST_MAP_READ;
 	if (!slot)
 		return -EINVAL;
-	if (!host_may(vcpu->kvm, slot, gfn, how))
+	if (may_be_refused(module) && !host_may(vcpu->kvm, slot, gfn, how))
 		return -EFAULT;
-	if (likely(!vcpu->kvm->module->host_map_short_term))
+	if (likely(!module->host_map_short_term))
 		return find_and_hold(vcpu, slot, map, asks) ? 0 : -EINVAL;
 	/* Outside of the section: a userfaultfd monitor may be the one who converts. */
 	host = find_page(vcpu->kvm, slot, gfn, asks);
 	if (!host)
 		return -EINVAL;
 	r = enter(vcpu, map);
-	if (!r)
+	if (unlikely(r))
+		(void)!host_may(vcpu->kvm, slot, gfn, how);	/* the finding */
+	else
 		map->host = host;
 	return r;
 }
