@@ -207,6 +207,9 @@ bool frame_move(struct views *v, struct region *r, uint64_t page, uint32_t *w, s
 		enum veil_status status;
 
 		turn(v, frame, from, to, &patch, s);
+		if (!to)
+			atomic64_store(&r->view->left[page], from && patch.what == PATCH_NONE
+				       ? view_left(from, s->bytes) : 0);
 		status = fill(v, &b, s->bytes, PAGE_SIZE);
 		/* Mapped anew, and nobody has told us: what is there now is the raw view. */
 		ok = status == VEIL_OK || (!to && status == VEIL_GONE);

@@ -212,15 +212,47 @@ bool view_is_hidden(struct hw *hw, const void *host)
 	return false;
 }
 
+/* The key whose ciphertext lies raw in the page; NULL: it does not. */
+static const struct mem_key *left_by(struct views *v, struct region *r, uint64_t page)
+{
+	uint64_t left = atomic64_load(&rcu_dereference(r->view)->left[page]), mask;
+	const struct mem_key *k;
+	uint8_t bytes[PAGE_SIZE];
+	uint32_t w;
+	bool ok;
+
+	if (likely(!left))
+		return NULL;
+	veil_enter(&mask);
+	w = frame_lock(owner_word(r, page));
+	ok = !(w & OWNER_KEY) && region_has(r, page << PAGE_SHIFT) &&
+	     frame_read(v, r, page, w, 0, bytes, PAGE_SIZE);
+	frame_unlock(owner_word(r, page), w);
+	veil_leave(&mask);
+	k = rcu_dereference(v->keys[left >> LEFT_KEY_SHIFT]);
+	return ok && view_left(k, bytes) == left ? k : NULL;
+}
+
+bool view_is_left(struct hw *hw, const void *host)
+{
+	struct views *v = views_of(&hw->frames);
+	struct region *r = v ? frames_region_of_host(v->frames, (uintptr_t)host) : NULL;
+
+	return has_words(r) && left_by(v, r, page_in_region((uintptr_t)host));
+}
+
 uint32_t view_owner_at(struct hw *hw, const void *host)
 {
 	struct views *v = views_of(&hw->frames);
+	const uint64_t page = page_in_region((uintptr_t)host);
 	const struct mem_key *k;
 	struct region *r;
 
 	if (!v || !has_words(r = frames_region_of_host(v->frames, (uintptr_t)host)))
 		return 0;
-	k = frame_key(v, atomic32_load(owner_word(r, page_in_region((uintptr_t)host))));
+	k = frame_key(v, atomic32_load(owner_word(r, page)));
+	if (!k)
+		k = left_by(v, r, page);
 	for (uint32_t slot = 1; k && slot <= hw->config.nr_keys; slot++)
 		if (rcu_dereference(v->slots[slot]) == k)
 			return slot;

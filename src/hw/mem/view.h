@@ -63,7 +63,12 @@ typedef void view_see(void *arg, const uint8_t *bytes, size_t len);
 MUST_CHECK bool view_encrypt_seen(struct hw *hw, hpa_t a, size_t len, keyslot_t slot,
 				  view_see *see, void *arg);
 
-/* The slot of the key that has the page at @host present; 0: nobody. */
+/*
+ * Somebody has looked at a key's page at @host, and nobody has stored there since: the raw bytes
+ * are the key's ciphertext.  Costs a sum over the page where there was a look.
+ */
+MUST_CHECK bool view_is_left(struct hw *hw, const void *host);
+/* The slot of the key that has the page at @host present, or has left it so; 0: nobody. */
 #define VIEW_OWNER_GONE	UINT32_MAX	/* a key that has left its slot */
 uint32_t view_owner_at(struct hw *hw, const void *host);
 

@@ -12,6 +12,7 @@
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "hw/mem/frames.h"
 #include "hw/mem/key.h"
@@ -43,7 +44,28 @@
 
 struct view_region {
 	atomic32_t	owner[REGION_FRAMES];
+	atomic64_t	left[REGION_FRAMES];	/* see view_left() */
 };
+
+/*
+ * Raw bytes that a look has made of a key's are the key's as long as nobody stores there, and
+ * nobody tells of that: so they are remembered.
+ *
+ *   63:48                     47:0
+ *  [key object, 0: none   sum of the page]
+ */
+#define LEFT_KEY_SHIFT	48
+static inline uint64_t view_left(const struct mem_key *k, const uint8_t bytes[PAGE_SIZE])
+{
+	uint64_t sum = 0xcbf29ce484222325, word;
+
+	for (unsigned i = 0; i < PAGE_SIZE; i += sizeof(word)) {
+		memcpy(&word, bytes + i, sizeof(word));
+		sum = (sum ^ word) * 0x100000001b3;
+		sum ^= sum >> 29;
+	}
+	return (uint64_t)k->index << LEFT_KEY_SHIFT | sum >> (64 - LEFT_KEY_SHIFT);
+}
 
 /* The plaintext of one key in one region: a gigabyte of address space. */
 struct key_view {

@@ -33,7 +33,7 @@ enum byte_owner hw_owner_at(struct hw *hw, const void *host)
 {
 	if (unlikely(hpa_is_valid(assigned(hw, host))))
 		return OWNER_RMP;
-	return unlikely(view_is_hidden(hw, host)) ? OWNER_KEY : OWNER_HOST;
+	return unlikely(view_is_hidden(hw, host) || view_is_left(hw, host)) ? OWNER_KEY : OWNER_HOST;
 }
 
 void hw_owner_text(struct hw *hw, const void *host, char *to, size_t size)

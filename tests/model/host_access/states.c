@@ -363,12 +363,12 @@ static const struct state all[] = {
 	{ "gmem-mmap-end", STATE_MAPPED, end_come, nothing_ready },
 	{ "gmem-mmap-private", STATE_OTHER_SLOT | STATE_NO_SHARED, no_shared_come, nothing_ready,
 	  mapped_go },
-	{ "rmp-guest", STATE_VISIBLE, cipher_come, rmp_guest_ready, rmp_guest_go },
+	{ "rmp-guest", STATE_VISIBLE | STATE_CIPHER, cipher_come, rmp_guest_ready, rmp_guest_go },
 	{ "rmp-beside-4k", STATE_ITSELF | PLAIN, beside_4k_come, NULL, beside_go },
 	{ "rmp-beside-thp", STATE_ITSELF | PLAIN, beside_thp_come, beside_thp_ready, beside_go },
 	{ "rmp-beside-hugetlb", STATE_ITSELF | PLAIN, beside_hugetlb_come, NULL, beside_go },
 	{ "rmp-beside-1g-far", STATE_ITSELF | STATE_1G | PLAIN, beside_far_come, NULL, beside_go },
-	{ "key-owned", STATE_VISIBLE, cipher_come, key_owned_ready, key_owned_go },
+	{ "key-owned", STATE_VISIBLE | STATE_CIPHER, cipher_come, key_owned_ready, key_owned_go },
 };
 
 const struct state *state_find(const char *name)
@@ -383,7 +383,7 @@ unsigned state_nr_variants(const struct world *w, const struct state *state, boo
 {
 	if (state->is & STATE_CONVERTING)
 		return 4;
-	if (state->is & STATE_UNMAPPED)
+	if (state->is & (STATE_UNMAPPED | STATE_CIPHER))
 		return 2;
 	return either && w->kvm->has_private_mem ? 2 : 1;
 }
@@ -450,6 +450,8 @@ void state_ready(struct world *w, struct side *s)
 		s->state->ready(w, s);
 	else if (s->state->is & STATE_STORABLE)
 		memcpy(s->page, s->bytes, PAGE_SIZE);
+	if ((s->state->is & STATE_CIPHER) && s->variant)
+		ENSURE(!memcmp(s->page, s->bytes, PAGE_SIZE));
 	if (slot && slot->dirty_bitmap)
 		memset(slot->dirty_bitmap, 0, (slot->npages + 63) / 64 * 8);
 }

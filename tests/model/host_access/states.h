@@ -21,6 +21,7 @@ enum {
 	STATE_UNMAPPED	 = 1 << 10,	/* made in two ways, by PROT_NONE and munmap */
 	STATE_MAPPED	 = 1 << 11,	/* the VMM maps guest_memfd, which begins shared */
 	STATE_NO_SHARED	 = 1 << 12,	/* it maps it, and may touch nothing of it */
+	STATE_CIPHER	 = 1 << 13,	/* made twice: nobody, or the VMM has looked at it before */
 };
 
 struct state {

@@ -126,6 +126,35 @@ static void what_nobody_looks_at_costs_nothing(void **unused)
 	bench_down(&b);
 }
 
+/* Ciphertext that a look has left raw is the key's until somebody stores there. */
+static void what_a_look_leaves_is_the_keys(void **unused)
+{
+	struct bench b = bench_up();
+	volatile uint8_t *raw = b.raw;
+	uint8_t *p = encrypt_page(&b, 0, 1, 0x11), was;
+
+	(void)unused;
+	assert_false(view_is_left(b.hw, b.raw));
+	was = raw[5];
+	assert_true(view_is_left(b.hw, b.raw + 100));
+	assert_int_not_equal(view_owner_at(b.hw, b.raw), 0);
+	assert_false(view_is_left(b.hw, b.raw + PAGE_SIZE));
+	raw[4095] ^= 1;
+	assert_false(view_is_left(b.hw, b.raw));
+	assert_int_equal(view_owner_at(b.hw, b.raw), 0);
+	raw[4095] ^= 1;
+	assert_true(view_is_left(b.hw, b.raw));
+	assert_int_equal(raw[5], was);
+	/* The key has it again; and then it decrypts it for all to see. */
+	((volatile uint8_t *)p)[0] = 0x22;
+	assert_false(view_is_left(b.hw, b.raw));
+	assert_int_not_equal(view_owner_at(b.hw, b.raw), 0);
+	assert_true(view_decrypt(b.hw, b.a[0], PAGE_SIZE, 1));
+	assert_int_equal(raw[5], 0x11);
+	assert_false(view_is_left(b.hw, b.raw));
+	bench_down(&b);
+}
+
 /* P1, P2 of the properties: not the plaintext, and always the same. */
 static void a_look_finds_ciphertext(void **unused)
 {
@@ -544,6 +573,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BOTH(what_nobody_looks_at_costs_nothing),
+		BOTH(what_a_look_leaves_is_the_keys),
 		BOTH(a_look_finds_ciphertext),
 		BOTH(a_hidden_page_is_not_found_by_another_road),
 		BOTH(ciphertext_depends_on_place_and_key),
