@@ -90,6 +90,9 @@ static hpa_t smash(struct an_snp_guest *g)
 	assert_int_equal(an_snp_guest_faults(g, K, d.fault.info), 1);
 	assert_int_equal(counted(g, COUNTER_PSMASHES), 1);
 	assert_int_equal(counted(g, COUNTER_NESTED_DEMOTIONS), 1);
+	/* The host's page tables were not asked. */
+	assert_int_equal(counted(g, COUNTER_HOST_SIZE_QUESTIONS), 0);
+	assert_int_equal(counted(g, COUNTER_HOST_SPLITS), 0);
 	assert_int_equal(nested_level(g, K), PG_LEVEL_NONE);
 	assert_false(an_snp_guest_entry(g, page).is_2m);
 	assert_true(an_snp_guest_entry(g, page).validated);

@@ -279,9 +279,15 @@ static void learn(struct fixture *x, uint64_t gfn, uint8_t level)
 
 static void a_huge_page_that_the_host_has_in_pieces_is_mmu_i7(struct fixture *x)
 {
+	const void *huge = (void *)(uintptr_t)kvm_slot_hva(x->slot, GFN(HUGE)).v;
+	struct hw *hw = x->vm->module.hw;
+
 	learn(x, HUGE + 3, PG_LEVEL_2M);
 	expect_order(x);
-	learn(x, HUGE + 3, PG_LEVEL_4K);
+	/* For a store of the host's: nested entries stay. */
+	assert_true(phys_split(hw, huge));
+	expect_order(x);
+	assert_true(phys_state_mapping(hw, huge, PG_LEVEL_SIZE(PG_LEVEL_2M), PHYS_4K));
 	expect(x, I7);
 	phys_forget_mapping(x->vm->module.hw, (void *)(uintptr_t)x->slot->userspace_addr.v,
 			    PAGES << PAGE_SHIFT);
