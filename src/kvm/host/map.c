@@ -263,7 +263,7 @@ static int copy_from(const char *page, size_t at, void *data, size_t len)
 
 static int copy_to(const struct kvm_vcpu *vcpu, char *page, size_t at, const void *data, size_t len)
 {
-	if (!page || !backing_may_store(vcpu->kvm, page + at))
+	if (!page || !backing_alias_may_store(vcpu->kvm, page + at))
 		return -EFAULT;
 	return os_copy_to(page + at, data, len) ? -EFAULT : 0;
 }

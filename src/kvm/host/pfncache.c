@@ -58,7 +58,7 @@ int kvm_gpc_read(const struct gfn_to_pfn_cache *gpc, size_t at, void *data, size
 
 int kvm_gpc_write(const struct gfn_to_pfn_cache *gpc, size_t at, const void *data, size_t len)
 {
-	if (!backing_may_store(gpc->kvm, address(gpc) + at))
+	if (!backing_alias_may_store(gpc->kvm, address(gpc) + at))
 		return -EFAULT;
 	return os_copy_to(address(gpc) + at, data, len) ? -EFAULT : 0;
 }

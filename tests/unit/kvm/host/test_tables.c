@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "kvm/host/map.h"
+
 static const struct row {
 	const char	*why;
 	enum phys_kind	 kind;
@@ -77,6 +79,27 @@ static void a_page_without_a_frame_is_asked_about(void **unused)
 	world_free(&w);
 }
 
+/* A map goes by the kernel's own alias of the page, and that is of 4K. */
+static void a_map_has_no_size(void **unused)
+{
+	struct world w = world_make(&snp);
+	struct kvm_vcpu *v = &w.vm->vcpus[0];
+	struct kvm_module *m = &w.vm->module;
+	struct kvm_guest_map map;
+
+	(void)unused;
+	assert_true(phys_state_mapping(m->hw, w.memory, M2, PHYS_HUGETLB_2M));
+	give(&w, 6 * PAGE_SIZE, true);
+	assert_int_equal(kvm_vcpu_map(v, GFN(5), &map), 0);
+	assert_int_equal(kvm_map_write(v, &map, 16, "text", 4), 0);
+	assert_memory_equal(w.memory + 5 * PAGE_SIZE + 16, "text", 4);
+	kvm_vcpu_unmap(v, &map, true);
+	assert_int_equal(kvm_write_guest(&w.vm->kvm, GPA(5 * PAGE_SIZE), "text", 4), -EFAULT);
+	assert_int_equal(questions(&w), 1);
+	give(&w, 6 * PAGE_SIZE, false);
+	world_free(&w);
+}
+
 static void without_an_rmp_nobody_asks(void **unused)
 {
 	static const struct hw_config plain = { HW_VENDOR_AMD, 46, 0, 0, 1, NULL };
@@ -95,6 +118,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_size_of_the_mapping_decides),
 		cmocka_unit_test(a_page_without_a_frame_is_asked_about),
+		cmocka_unit_test(a_map_has_no_size),
 		cmocka_unit_test(without_an_rmp_nobody_asks),
 	};
 
