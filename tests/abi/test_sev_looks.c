@@ -5,7 +5,10 @@
  * write(2) and read(2), the guest itself without the C-bit, KVM's accessors.
  * Ciphertext that is moved, stored into or left behind gives nobody plaintext.
  *
- * usage: test_sev_looks sev|sev-es [quiet]	quiet: nobody looks (tests/abi/nobody-looks)
+ * usage: test_sev_looks sev|sev-es [quiet|gmem]
+ *
+ * quiet: nobody looks (tests/abi/nobody-looks).  gmem: its memory is a guest_memfd that begins
+ * shared and is mapped (--kernel-abi 6.18), and the guest goes by the file, not by a mapping.
  *
  * The guest copies: HLT; RSI, RDI, RCX from the mailbox; REP MOVSB; again.  It
  * maps its memory twice, with the C-bit at 0 and without at 1 GiB.
@@ -89,20 +92,26 @@ static void launch(const struct guest *g)
 	sev(g, KVM_SEV_LAUNCH_FINISH, NULL);
 }
 
-/* A guest in [0, SIZE) of @file, which stays as it is but for the image. */
+/* A guest in [0, SIZE) of @file, which stays as it is but for the image; -1: a guest_memfd. */
 static void make(struct guest *g, bool es, int file)
 {
 	struct kvm_sev_init init = { 0 };
+	bool gmem = file < 0;
 
 	*g = (struct guest){ .es = es, .kvm = kvm_open(), .file = file };
 	g->sev = open("/dev/sev", O_RDWR | O_CLOEXEC);
 	need(g->sev >= 0, "/dev/sev: %s", strerror(errno));
+	g->vm = vm_make(g->kvm, es ? KVM_X86_SEV_ES_VM : KVM_X86_SEV_VM);
+	sev(g, KVM_SEV_INIT2, &init);
+	if (gmem)
+		g->file = file = (int)vm_gmem(g->vm, SIZE, GUEST_MEMFD_FLAG_MMAP |
+					      GUEST_MEMFD_FLAG_INIT_SHARED);
+	need(file >= 0, "KVM_CREATE_GUEST_MEMFD");
 	g->memory = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
 	g->again = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
 	need(g->memory != MAP_FAILED && g->again != MAP_FAILED, "mmap");
-	g->vm = vm_make(g->kvm, es ? KVM_X86_SEV_ES_VM : KVM_X86_SEV_VM);
-	sev(g, KVM_SEV_INIT2, &init);
-	need(!vm_region(g->vm, 0, 0, 0, SIZE, g->memory), "a memory slot");
+	need(!(gmem ? vm_region_gmem(g->vm, 0, 0, SIZE, g->memory, file, 0)
+		    : vm_region(g->vm, 0, 0, 0, SIZE, g->memory)), "a memory slot");
 	g->vcpu = (int)kvm_ioctl(g->vm, KVM_CREATE_VCPU, 0);
 	g->run = vcpu_map(g->kvm, g->vcpu);
 	prepare(g);
@@ -261,6 +270,15 @@ static void accessor(const struct guest *g)
 	      "what KVM wrote is garbage to the guest with the C-bit");
 }
 
+/* Nobody finds ciphertext of what has gone. */
+static void hole(struct guest *g)
+{
+	renew(g);
+	need(!madvise(g->memory + SECRET, PAGE, MADV_REMOVE), "madvise");
+	check(&c, !g->memory[SECRET] && !memcmp(g->memory + SECRET, g->memory + SECRET + 1, PAGE - 1),
+	      "a hole in the file: zeros");
+}
+
 /* The page is given away, and the next guest's key is another. */
 static void reuse(struct guest *g)
 {
@@ -276,22 +294,21 @@ static void reuse(struct guest *g)
 	      "and garbage to the next guest");
 	renew(g);
 	check(&c, blocks_different(g->memory + SECRET, cipher) == ALL, "whose key is another");
-	need(!madvise(g->memory + SECRET, PAGE, MADV_REMOVE), "madvise");
-	check(&c, !g->memory[SECRET] && !memcmp(g->memory + SECRET, g->memory + SECRET + 1, PAGE - 1),
-	      "a hole in the file: zeros");
+	hole(g);
 }
 
 int main(int argc, char **argv)
 {
 	bool es = argc > 1 && !strcmp(argv[1], "sev-es");
-	int file = memfd_create("guest", MFD_CLOEXEC);
+	bool gmem = argc > 2 && !strcmp(argv[2], "gmem");
+	int file = gmem ? -1 : memfd_create("guest", MFD_CLOEXEC);
 	struct guest g;
 
-	need(file >= 0 && !ftruncate(file, (off_t)SIZE), "memfd_create");
+	need(gmem || (file >= 0 && !ftruncate(file, (off_t)SIZE)), "memfd_create");
 	for (size_t i = 0; i < PAGE; i++)
 		text[i] = (uint8_t)(i * 7 + i / 256 + 1);
 	make(&g, es, file);
-	if (argc > 2) {
+	if (argc > 2 && !gmem) {
 		guest_copy(&g, SECRET, CODE, PAGE);
 		guest_copy(&g, OTHER, SECRET, PAGE);
 		check(&c, true, "the guest has run");
@@ -302,7 +319,11 @@ int main(int argc, char **argv)
 	stores(&g);
 	moves(&g);
 	accessor(&g);
-	reuse(&g);
+	/* A guest_memfd is one VM's. */
+	if (gmem)
+		hole(&g);
+	else
+		reuse(&g);
 	end(&g);
 	return checks_end(&c);
 }

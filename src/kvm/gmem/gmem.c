@@ -19,6 +19,7 @@
 #include "kvm/gmem/gmem_priv.h"
 #include "kvm/mmu/mmu.h"
 #include "os/file.h"
+#include "os/maps.h"
 #include "os/memory.h"
 
 #define FALLOC_FL_KEEP_SIZE	1
@@ -29,6 +30,17 @@ int kvm_gmem_valid_flags(const struct kvm_module *module, const struct kvm *kvm)
 	int shared = kvm && kvm->has_private_mem ? 0 : GUEST_MEMFD_FLAG_INIT_SHARED;
 
 	return module->abi < KERNEL_ABI_6_18 ? 0 : GUEST_MEMFD_FLAG_MMAP | shared;
+}
+
+/* What /proc/self/maps calls it where it is mapped. */
+static void know_descriptor(struct gmem_file *file)
+{
+	struct stat st;
+
+	if (os_fstat(file->fd, &st))
+		return;
+	file->dev = st.st_dev;
+	file->fd_ino = st.st_ino;
 }
 
 /* Those that can be mapped have their descriptor from the first: the bytes may be in it. */
@@ -46,6 +58,7 @@ static int make_store(struct gmem_file *file)
 		file->fd = os_shared_memfd(KVM_GMEM_FD_NAME, is_shared ? file->size : 0, false);
 		if (file->fd < 0)
 			return file->fd;
+		know_descriptor(file);
 	}
 	if (file->fd >= 0 && is_shared)
 		r = gmem_store_init_shared(&file->store, kvm->module->hw, file->size, file->fd);
@@ -311,6 +324,41 @@ int kvm_gmem_fallocate(struct gmem_file *file, int mode, int64_t offset, int64_t
 bool kvm_gmem_is_in_descriptor(const struct gmem_file *file)
 {
 	return file->store.shared && !file->gate;
+}
+
+/* SRCU held.  The file of a slot that is mapped as @m; with @m NULL any that could be. */
+static const struct gmem_file *mapped_file(struct kvm *kvm, const struct os_mapping *m)
+{
+	struct kvm_memslot_iter it;
+	struct kvm_memory_slot *slot;
+
+	kvm_for_each_memslot_in_gfn_range(slot, &it, kvm, 0, GFN(0), GFN(~0ull)) {
+		const struct gmem_file *file = atomicptr_load_acquire(&slot->gmem.file);
+
+		if (file && kvm_gmem_is_in_descriptor(file) &&
+		    (!m || (m->ino == file->fd_ino && m->dev == file->dev)))
+			return file;
+	}
+	return NULL;
+}
+
+uint64_t kvm_gmem_own_address(struct kvm *kvm, uint64_t host)
+{
+	const struct gmem_file *file;
+	struct os_mapping m;
+	int idx;
+
+	if (kvm->module->abi < KERNEL_ABI_6_18)
+		return host;
+	idx = srcu_read_lock(&kvm->srcu);
+	file = mapped_file(kvm, NULL);
+	if (file && !os_mapping_of((const void *)(uintptr_t)host, &m) && m.ino) {
+		file = mapped_file(kvm, &m);
+		if (file && m.offset + (host - m.start) < file->size)
+			host = (uintptr_t)file->store.shared + m.offset + (host - m.start);
+	}
+	srcu_read_unlock(&kvm->srcu, idx);
+	return host;
 }
 
 uint64_t kvm_gmem_nr_pages(struct gmem_file *file)

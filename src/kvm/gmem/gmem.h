@@ -32,6 +32,12 @@ MUST_CHECK int kvm_gmem_create(struct kvm *kvm, const struct kvm_create_guest_me
 MUST_CHECK int kvm_gmem_take_fd(struct gmem_file *file);
 /* May it be mapped with these (PROT_*, MAP_*)?  0; -EPERM, -ENODEV, -EINVAL. */
 MUST_CHECK int kvm_gmem_mmap_check(const struct gmem_file *file, int prot, int flags);
+/*
+ * Where guests find the byte that the VMM has at @host: in the file's own mapping where that is a
+ * mapping of a file that a slot of @kvm goes by, else @host.  For what is kept by host address:
+ * a page's key.  Any thread, no lock held that ranks below SRCU.
+ */
+uint64_t kvm_gmem_own_address(struct kvm *kvm, uint64_t host);
 /* Its bytes are its descriptor's, for all processes that have that. */
 bool kvm_gmem_is_in_descriptor(const struct gmem_file *file);
 /* The last descriptor is closed: zap, unbind, free.  The VM may go with it. */

@@ -18,6 +18,8 @@ struct gmem_file {
 	uint64_t		 size;		/* [c] bytes */
 	uint64_t		 flags;		/* [c] */
 	uint64_t		 ino;		/* [c] */
+	dev_t			 dev;		/* [c] as /proc/self/maps has them where it is mapped */
+	ino_t			 fd_ino;
 	int			 fd;		/* what mmap is to map, until it is taken; or -1 */
 	struct rwlock		 invalidate_lock;	/* RANK_GMEM */
 	struct range_tree	 bindings;	/* [S] + invalidate_lock write: slots by page */

@@ -11,6 +11,7 @@
 
 #include "hw/insn/phys.h"
 #include "hw/insn/view.h"
+#include "kvm/gmem/gmem.h"
 #include "os/memory.h"
 #include "os/uaccess.h"
 #include "sync/wait.h"
@@ -29,9 +30,10 @@ bool sev_touch(uint64_t addr, uint64_t len, bool write)
 }
 
 /* The page at @host has a frame, and is there (perhaps in a key's view). */
-static hpa_t resolve(struct hw *hw, uint64_t host, bool write)
+static hpa_t resolve(struct kvm *kvm, uint64_t host, bool write)
 {
-	void *page = (void *)(uintptr_t)(host & PAGE_MASK);
+	void *page = (void *)(uintptr_t)kvm_gmem_own_address(kvm, host & PAGE_MASK);
+	struct hw *hw = kvm->module->hw;
 
 	if (!view_is_hidden(hw, page) && !os_prefault(page, write))
 		return HPA_INVALID;
@@ -41,14 +43,13 @@ static hpa_t resolve(struct hw *hw, uint64_t host, bool write)
 int sev_next_chunk(struct kvm *kvm, uint64_t addr, uint64_t len, bool write,
 		   struct sev_chunk *chunk)
 {
-	struct hw *hw = kvm->module->hw;
-	hpa_t first = resolve(hw, addr, write), next = first;
+	hpa_t first = resolve(kvm, addr, write), next = first;
 	uint64_t done = MIN(len, PAGE_SIZE - (addr & ~PAGE_MASK));
 
 	if (!hpa_is_valid(first))
 		return -ENOMEM;
 	while (done < len) {
-		hpa_t page = resolve(hw, addr + done, write);
+		hpa_t page = resolve(kvm, addr + done, write);
 
 		if (!hpa_is_valid(page))
 			return -ENOMEM;
@@ -67,7 +68,7 @@ int sev_check_range(struct kvm *kvm, uint64_t addr, uint64_t len, bool write)
 	if (!len || addr + len < addr || ((addr & ~PAGE_MASK) + len) / PAGE_SIZE >= INT32_MAX)
 		return -EINVAL;
 	for (uint64_t a = addr & PAGE_MASK; a < addr + len; a += PAGE_SIZE) {
-		if (!hpa_is_valid(resolve(kvm->module->hw, a, write)))
+		if (!hpa_is_valid(resolve(kvm, a, write)))
 			return -ENOMEM;
 	}
 	return 0;
