@@ -63,6 +63,16 @@ uint64_t call_tdr(struct seam_call *c, enum seam_gpr reg, enum tdx_lock_mode mod
 	return TDX_SUCCESS;
 }
 
+uint64_t call_owner(struct seam_call *c, const struct pamt_entry *of, enum tdx_lock_mode mode)
+{
+	struct pamt_held *h;
+
+	TRY(keep(c, pamt_hold_found(&c->m->pamt, HPA(of->owner), TDX_4K, mode, TDX_OPERAND_TDR,
+				    next_held(c)), &h));
+	c->td = h->entry->object;
+	return TDX_SUCCESS;
+}
+
 uint64_t call_state(struct seam_call *c, unsigned states, bool lock)
 {
 	struct td *td = c->td;

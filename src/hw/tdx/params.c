@@ -57,7 +57,8 @@ uint64_t params_apply(struct seam_call *c, const struct td_params *p)
 
 	TRY(check(p));
 	td->cpuid = malloc(sizeof(p->cpuid));
-	if (!td->cpuid)
+	td->vcpus = calloc(p->max_vcpus, sizeof(td->vcpus[0]));
+	if (!td->cpuid || !td->vcpus)
 		return TDX_RND_NO_ENTROPY;
 	memcpy(td->cpuid, p->cpuid, sizeof(p->cpuid));
 	td->attributes = p->attributes;

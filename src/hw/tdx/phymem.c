@@ -79,12 +79,10 @@ static uint64_t reclaim_td(struct pamt_held *h)
 
 static uint64_t reclaim_page(struct seam_call *c, struct pamt_held *h)
 {
-	struct pamt_held *owner;
 	struct td *td;
 
-	TRY(call_hold(c, HPA(h->entry->owner), TDX_4K, TDX_PT_TDR, TDX_SHARED, TDX_OPERAND_TDR,
-		      &owner));
-	td = owner->entry->object;
+	TRY(call_owner(c, h->entry, TDX_SHARED));
+	td = c->td;
 	if (td->life != TD_TEARDOWN)
 		return TDX_LIFECYCLE_STATE_INCORRECT;
 	if (h->entry->type == TDX_PT_TDVPR)
@@ -104,8 +102,10 @@ uint64_t tdh_phymem_page_reclaim(struct seam_call *c)
 
 	TRY(call_page(c, SEAM_RCX, TDX_4K, &page));
 	e = pamt_find(&c->m->pamt, page, &level);
-	if (!e || e->type == TDX_PT_NDA || e->type == TDX_PT_RSVD || page.v % sept_span(level))
+	if (!e || e->type == TDX_PT_NDA || e->type == TDX_PT_RSVD)
 		return TDX_PAGE_METADATA_INCORRECT | TDX_OPERAND_RCX;
+	if (page.v % sept_span(level))
+		return TDX_OPERAND_INVALID | TDX_OPERAND_RCX;
 	type = e->type;
 	TRY(call_hold(c, page, level, type, TDX_EXCLUSIVE, TDX_OPERAND_RCX, &h));
 	owner = h->entry->owner;

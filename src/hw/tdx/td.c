@@ -40,6 +40,7 @@ void td_free(struct td *td)
 {
 	measure_free(td->mr);
 	free(td->cpuid);
+	free(td->vcpus);
 	free(td);
 }
 

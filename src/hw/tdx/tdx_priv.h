@@ -25,6 +25,7 @@ struct td_vcpu;
 #define TDX_ALL_PACKAGES 1u	/* one package, as a set */
 #define TDX_TDMRS_MAX	64u	/* what the module has room for */
 #define TDX_TDVPS_PAGES	6u	/* TDVPR, and so many TDCX less one */
+#define TDX_TDVPS_PAGES_MAX 15u
 #define TDCX_SEPT_ROOT	3u	/* which of them is the secure EPT's root */
 
 /* Module: KOT entries, one for each private key id. */
@@ -104,6 +105,7 @@ struct td {
 	uint8_t		 mrconfigid[48], mrowner[48], mrownerconfig[48];	/* [c] */
 	struct td_cpuid_value *cpuid;		/* [c] TD_CPUID_VALUES of them, owned */
 	atomic32_t	 nr_vcpus;		/* [a] initialised ones */
+	struct td_vcpu	 **vcpus;		/* [t] by index, max_vcpus of them, owned */
 	atomic32_t	 nr_associated;		/* [a] */
 	struct measurement *mr;			/* [t] MRTD while it is made; then its value */
 };
@@ -153,6 +155,9 @@ MUST_CHECK uint64_t call_hold_found(struct seam_call *c, hpa_t page, uint8_t lev
 				    uint32_t operand, struct pamt_held **out);
 /* The TD whose TDR is in @reg. */
 MUST_CHECK uint64_t call_tdr(struct seam_call *c, enum seam_gpr reg, enum tdx_lock_mode mode);
+/* The TD that @of belongs to: its entry alone, for it is found through the page. */
+MUST_CHECK uint64_t call_owner(struct seam_call *c, const struct pamt_entry *of,
+			       enum tdx_lock_mode mode);
 /* ... has a key, its control pages, and is in one of @states; @lock: op_lock is taken shared. */
 MUST_CHECK uint64_t call_state(struct seam_call *c, unsigned states, bool lock);
 /* One of the module's own; @busy if it cannot be had. */
@@ -195,6 +200,11 @@ void td_owns_not(struct td *td, struct pamt_held *h);
 	X(TDH_MNG_INIT, tdh_mng_init, 0, 0)				\
 	X(TDH_MNG_VPFLUSHDONE, tdh_mng_vpflushdone, 0, 0)		\
 	X(TDH_MNG_KEY_FREEID, tdh_mng_key_freeid, 0, 0)			\
+	/* vp.c */							\
+	X(TDH_VP_CREATE, tdh_vp_create, 0, 0)				\
+	X(TDH_VP_ADDCX, tdh_vp_addcx, 0, 0)				\
+	X(TDH_VP_INIT, tdh_vp_init, 1, 0)				\
+	X(TDH_VP_FLUSH, tdh_vp_flush, 0, 0)				\
 	/* phymem.c */							\
 	X(TDH_PHYMEM_CACHE_WB, tdh_phymem_cache_wb, 0, 0)		\
 	X(TDH_PHYMEM_PAGE_RDMD, tdh_phymem_page_rdmd, 0, CLEARS)	\

@@ -127,3 +127,15 @@ static inline uint64_t a_td(struct tdx_machine *t, uint64_t hkid)
 	SUCCEEDS(call(t, TDH_MNG_INIT, tdr, params, 0, 0));
 	return tdr;
 }
+
+/* With its pages, and TDH.VP.INIT done on the machine's processor.  Its TDVPR. */
+static inline uint64_t a_vcpu(struct tdx_machine *t, uint64_t tdr, uint32_t x2apic_id)
+{
+	uint64_t tdvpr = a_page(t);
+
+	SUCCEEDS(call(t, TDH_VP_CREATE, tdvpr, tdr, 0, 0));
+	for (unsigned i = 0; i < 5; i++)
+		SUCCEEDS(call(t, TDH_VP_ADDCX, a_page(t), tdvpr, 0, 0));
+	SUCCEEDS(call(t, TDH_VP_INIT | TDH_VERSION(1), tdvpr, 0x1234, x2apic_id, 0));
+	return tdvpr;
+}

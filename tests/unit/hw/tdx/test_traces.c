@@ -11,8 +11,9 @@
 
 struct bench {
 	struct tdx_machine t;
-	uint64_t	   tdr;
+	uint64_t	   tdr, tdvpr;
 	struct td	   *td;
+	uint64_t	   own;		/* its control pages and its vCPU's */
 };
 
 static struct bench bench_up(void)
@@ -27,15 +28,16 @@ static struct bench bench_up(void)
 static void finalize(struct bench *b)
 {
 	assert_int_equal(call(&b->t, TDH_MR_FINALIZE, b->tdr, 0, 0, 0), TDX_NO_VCPUS);
-	atomic32_store(&b->td->nr_vcpus, 1);
+	b->tdvpr = a_vcpu(&b->t, b->tdr, 7);
 	SUCCEEDS(call(&b->t, TDH_MR_FINALIZE, b->tdr, 0, 0, 0));
 }
 
 static void tables(struct bench *b)
 {
+	b->own = atomic64_load(&b->td->chldcnt);
 	for (uint64_t level = 3; level; level--)
 		SUCCEEDS(call(&b->t, TDH_MEM_SEPT_ADD, level, b->tdr, a_page(&b->t), 0));
-	assert_int_equal(atomic64_load(&b->td->chldcnt), 6 + 3);
+	assert_int_equal(atomic64_load(&b->td->chldcnt), b->own + 3);
 }
 
 static void expect(struct bench *b, uint64_t got, uint64_t status, uint64_t rcx, uint64_t rdx)
@@ -85,7 +87,7 @@ static void pages_come_and_go(void **unused)
 	assert_int_equal(call(&b.t, TDH_MR_EXTEND, 0x1000, b.tdr, 0, 0), TDX_OP_STATE_INCORRECT);
 	assert_int_equal(call(&b.t, TDH_PHYMEM_PAGE_RECLAIM, b.tdr, 0, 0, 0),
 			 TDX_LIFECYCLE_STATE_INCORRECT);
-	assert_int_equal(atomic64_load(&b.td->chldcnt), 6 + 3);
+	assert_int_equal(atomic64_load(&b.td->chldcnt), b.own + 3);
 	no_tdx_machine(&b.t);
 }
 
@@ -121,14 +123,14 @@ static void sizes(void **unused)
 	expect(&b, mem(&b, TDH_MEM_PAGE_AUG, 1, big), 0xc0000b0d00000001, 0x8000000000000007,
 	       ST(1, 0x84));
 	expect(&b, mem(&b, TDH_MEM_PAGE_AUG, 0x200001, big), 0, 0, 0);
-	assert_int_equal(atomic64_load(&b.td->chldcnt), 6 + 3 + 512);
+	assert_int_equal(atomic64_load(&b.td->chldcnt), b.own + 3 + 512);
 	expect(&b, mem(&b, TDH_MEM_PAGE_DEMOTE, 0x200001, table), 0xc0000b0600000001,
 	       0x80000000000000f0 | big, ST(1, 2));
 	SUCCEEDS(mem(&b, TDH_MEM_RANGE_BLOCK, 0x200001, 0));
 	expect(&b, mem(&b, TDH_MEM_PAGE_DEMOTE, 0x200001, table), 0xc0000b0800000001, 0, 0);
 	SUCCEEDS(call(&b.t, TDH_MEM_TRACK, b.tdr, 0, 0, 0));
 	SUCCEEDS(mem(&b, TDH_MEM_PAGE_DEMOTE, 0x200001, table));
-	assert_int_equal(atomic64_load(&b.td->chldcnt), 6 + 3 + 512 + 1);
+	assert_int_equal(atomic64_load(&b.td->chldcnt), b.own + 3 + 512 + 1);
 	expect(&b, mem(&b, TDH_MEM_SEPT_RD, 0x203000, 0), 0, 0x80000000000000f0 | (big + 0x3000),
 	       ST(0, 2));
 	/* T23, and back */
@@ -137,7 +139,7 @@ static void sizes(void **unused)
 	assert_int_equal(mem(&b, TDH_MEM_SEPT_REMOVE, 0x200001, 0), 0xc0000b0e00000001);
 	expect(&b, mem(&b, TDH_MEM_PAGE_PROMOTE, 0x200001, 0), 0, table, 0);
 	expect(&b, mem(&b, TDH_MEM_SEPT_RD, 0x200001, 0), 0, 0x80000000000000f0 | big, ST(1, 2));
-	assert_int_equal(atomic64_load(&b.td->chldcnt), 6 + 3 + 512);
+	assert_int_equal(atomic64_load(&b.td->chldcnt), b.own + 3 + 512);
 	no_tdx_machine(&b.t);
 }
 
@@ -170,12 +172,13 @@ static void teardown(void **unused)
 	uint64_t page = a_page(&b.t);
 
 	(void)unused;
+	finalize(&b);
 	tables(&b);
 	SUCCEEDS(mem(&b, TDH_MEM_PAGE_AUG, 0x5000, page));
 	assert_int_equal(call(&b.t, TDH_MNG_KEY_FREEID, b.tdr, 0, 0, 0), TDX_LIFECYCLE_STATE_INCORRECT);
-	atomic32_store(&b.td->nr_associated, 1);
 	assert_int_equal(call(&b.t, TDH_MNG_VPFLUSHDONE, b.tdr, 0, 0, 0), TDX_FLUSHVP_NOT_DONE);
-	atomic32_store(&b.td->nr_associated, 0);
+	SUCCEEDS(call(&b.t, TDH_VP_FLUSH, b.tdvpr, 0, 0, 0));
+	assert_int_equal(call(&b.t, TDH_VP_FLUSH, b.tdvpr, 0, 0, 0), TDX_VCPU_NOT_ASSOCIATED);
 	SUCCEEDS(call(&b.t, TDH_MNG_VPFLUSHDONE, b.tdr, 0, 0, 0));
 	assert_int_equal(call(&b.t, TDH_MNG_KEY_FREEID, b.tdr, 0, 0, 0), TDX_WBCACHE_NOT_COMPLETE);
 	assert_int_equal(call(&b.t, TDH_PHYMEM_CACHE_WB, 1, 0, 0, 0), TDX_WBCACHE_RESUME_ERROR);
