@@ -300,12 +300,59 @@ static void the_pfn_cache_asks_when_it_is_used(void **unused)
 	}
 }
 
+/* A section is open when it asks; of what is private there is no such map, strict or not. */
+static void a_short_term_map_asks_inside(void **unused)
+{
+	static const struct {
+		const char	*why;
+		enum state	 state;
+		int		 result[2];
+		unsigned	 findings;
+		const char	*says;
+	} maps[] = {
+		{ "shared", SHARED, { 0, 0 }, 0, NULL },
+		{ "private", PRIVATE, { F, F }, 1, "which is private, and gets -EFAULT" },
+		{ "a key's", KEYED, { 0, F }, 1, "ASID 7" },
+		{ "assigned", ASSIGNED, { F, F }, 1, "ASID 3" },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < ARRAY_SIZE(maps); i++) {
+		for (unsigned strict = 0; strict < 2; strict++) {
+			struct bench b = create(strict);
+			struct kvm_vcpu *vcpu = &b.vm->vcpus[0];
+			struct kvm_guest_map map;
+			struct hw_finding f;
+			int r;
+
+			b.vm->module.host_map_short_term = true;
+			assert_int_equal(srcu_init(&b.vm->kvm.host_maps), 0);
+			r = kvm_vcpu_map(vcpu, GFN(BASE + maps[i].state), &map);
+			if (r != maps[i].result[strict])
+				print_error("%s, %s: %d\n", maps[i].why, strict ? "strict" : "default", r);
+			assert_int_equal(r, maps[i].result[strict]);
+			assert_int_equal(vcpu->nr_short_maps, !r);
+			assert_int_equal(hw_nr_host_findings(b.vm->module.hw), maps[i].findings);
+			if (maps[i].findings) {
+				assert_int_equal(hw_findings_read(b.vm->module.hw, &f, 1), 1);
+				assert_non_null(strstr(f.text, maps[i].says));
+			}
+			kvm_vcpu_unmap(vcpu, &map, false);
+			assert_int_equal(vcpu->nr_short_maps, 0);
+			/* Nobody is inside: it would wait for ever. */
+			srcu_synchronize(&b.vm->kvm.host_maps);
+			destroy(&b);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_accessor_asks),
 		cmocka_unit_test(a_finding_is_of_a_page_and_a_call),
 		cmocka_unit_test(the_pfn_cache_asks_when_it_is_used),
+		cmocka_unit_test(a_short_term_map_asks_inside),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,9 +63,9 @@ static NOINLINE void find(const struct look *l)
 }
 
 /* A store that only a key is in the way of goes through, as on the machine. */
-static bool takes_bytes(const struct look *l)
+static bool takes_bytes(enum byte_owner owner, const struct accessor *who)
 {
-	return l->owner == OWNER_RMP || (l->owner == OWNER_KEY && l->who->reads);
+	return owner == OWNER_RMP || (owner == OWNER_KEY && who->reads);
 }
 
 /* These are maps of what is shared, only. */
@@ -74,21 +74,30 @@ static bool is_short_term_map(const struct kvm *kvm, enum host_access how)
 	return kvm->module->host_map_short_term && (how == HOST_MAP || how == HOST_MAP_READ);
 }
 
+/* Somebody's page: what is private, or bytes that an owner has and the accessor wants. */
+static NOINLINE bool judge(struct look *l, enum host_access how)
+{
+	const struct kvm_module *module = l->kvm->module;
+
+	l->may = !module->strict_host_access && !(l->owner == OWNER_RMP && l->who->writes) &&
+		 !(l->is_private && is_short_term_map(l->kvm, how));
+	find(l);
+	return l->may;
+}
+
 bool host_may_touch(struct kvm *kvm, const struct kvm_memory_slot *slot, gfn_t gfn,
 		    enum host_access how)
 {
-	const bool strict = kvm->module->strict_host_access;
-	struct look l = { .kvm = kvm, .gfn = gfn, .who = &accessors[how], .may = true };
+	const struct kvm_module *module = kvm->module;
+	bool is_private = kvm->has_private_mem && kvm_mem_is_private(kvm, gfn);
+	const void *host = (void *)(uintptr_t)kvm_slot_hva(slot, gfn).v;
+	enum byte_owner owner = OWNER_HOST;
 
-	l.is_private = kvm->has_private_mem && kvm_mem_is_private(kvm, gfn);
-	l.host = (void *)(uintptr_t)kvm_slot_hva(slot, gfn).v;
 	/* Nothing tells a cache of keys and the RMP, only the access does. */
-	if (how != HOST_CACHE_CHECK || strict)
-		l.owner = hw_owner_at(kvm->module->hw, l.host);
-	if (likely(!l.is_private && !takes_bytes(&l)))
+	if (hw_has_owners(module->hw) && (how != HOST_CACHE_CHECK || module->strict_host_access))
+		owner = hw_owner_at(module->hw, host);
+	if (likely(!is_private && !takes_bytes(owner, &accessors[how])))
 		return true;
-	l.may = !strict && !(l.owner == OWNER_RMP && l.who->writes) &&
-		!(l.is_private && is_short_term_map(kvm, how));
-	find(&l);
-	return l.may;
+	return judge(&(struct look){ .kvm = kvm, .host = host, .gfn = gfn, .who = &accessors[how],
+				     .is_private = is_private, .owner = owner }, how);
 }
