@@ -104,12 +104,17 @@ void *os_map_shared(int fd, uint64_t offset, size_t size)
 
 void *os_map_shared_private(int fd, size_t size)
 {
-	void *p = os_map_shared(fd, 0, size);
+	size_t large = PG_LEVEL_SIZE(PG_LEVEL_2M);
+	void *p = os_map_private(size, size < large ? PAGE_SIZE : large);
 
-	if (p) {
-		(void)advise(p, size, MADV_DONTFORK);
-		(void)advise(p, size, MADV_DONTDUMP);
+	if (!p)
+		return NULL;
+	if (mmap(p, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED) {
+		os_unmap(p, size);
+		return NULL;
 	}
+	(void)advise(p, size, MADV_DONTFORK);
+	(void)advise(p, size, MADV_DONTDUMP);
 	return p;
 }
 

@@ -40,7 +40,7 @@ void os_holds_none(void *p, size_t size);
 /* A shared mapping of @fd from byte @offset (whole pages) on; NULL when there is none. */
 MUST_CHECK void *os_map_shared(int fd, uint64_t offset, size_t size);
 
-/* The same from byte 0 on, gone in a forked child and left out of core dumps. */
+/* The same from byte 0 on, gone in a forked child and left out of core dumps; of 2 MiB and more, aligned so. */
 MUST_CHECK void *os_map_shared_private(int fd, size_t size);
 
 /* Shared anonymous memory, inherited by a forked child.  NULL: none. */

@@ -55,3 +55,5 @@ MUST_CHECK bool gate_leave(struct hw *hw, void *at, size_t size, struct gate_mov
 void gate_arrive(struct gate_move *m, void *to, size_t size, bool stays);
 /* Is some of it a gate's?  Cheap. */
 bool gate_is_there(struct hw *hw, const void *at, size_t size);
+/* Where the machine itself has the byte that the VMM has at @host: @host, where no gate is. */
+void *gate_bytes(struct hw *hw, void *host);

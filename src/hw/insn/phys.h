@@ -73,7 +73,8 @@ void phys_wrote(struct hw *hw, const void *host, uint64_t ticket);
 void phys_forget_mapping(struct hw *hw, const void *host, size_t size);
 
 /*
- * For tests, whose memory need not be huge: the host is taken to map [@host, @host + @size),
+ * For memory of which somebody knows better than the host (guest_memfd by 2 MiB; tests, whose
+ * memory need not be huge): the host is taken to map [@host, @host + @size),
  * whole 2 MiB (1 GiB), by pages of @kind, present and writable, until the mapping
  * is changed or the memory retired.  False: no memory.
  */

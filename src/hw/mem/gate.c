@@ -391,3 +391,20 @@ void gate_arrive(struct gate_move *m, void *to, size_t size, bool stays)
 	bury(v);
 	free(m);
 }
+
+void *gate_bytes(struct hw *hw, void *host)
+{
+	struct views *v = views_of(&hw->frames);
+	unsigned section;
+	uint64_t offset, base;
+	struct gate *g;
+
+	if (likely(!v) || !gate_is_there(hw, host, 1))
+		return host;
+	g = veil_gate_enter(v->veil, host, &offset, &section);
+	if (!g)
+		return host;
+	base = sync_word_load(&g->base);
+	veil_gate_leave(v->veil, section);
+	return base ? (void *)(uintptr_t)(base + offset) : host;
+}

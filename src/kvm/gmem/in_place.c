@@ -32,6 +32,7 @@ static int make_store(struct gmem_file *file)
 		return fd;
 	r = gmem_store_init_shared(&file->store, file->kvm->module->hw, file->size, fd);
 	os_close(fd);
+	file->store.large = file->kvm->module->params.gmem_order >= GMEM_ORDER_2M;
 	return r;
 }
 

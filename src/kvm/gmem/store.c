@@ -79,6 +79,14 @@ int gmem_store_init_shared(struct gmem_store *s, struct hw *hw, uint64_t size, i
 	return -ENOMEM;
 }
 
+/* Of the VMM's mapping only, which is split for a store beside a guest's page (kvm/host/tables.h). */
+static bool map_large(const struct gmem_store *s, const struct gmem_chunk *c)
+{
+	uint64_t nr = ALIGN_DOWN(MIN(s->nr_pages - c->first, s->chunk_pages), HUGE_PAGES);
+
+	return !nr || phys_state_mapping(s->hw, c->base, nr << PAGE_SHIFT, PHYS_THP);
+}
+
 static struct gmem_chunk *chunk_create(const struct gmem_store *s, uint64_t first)
 {
 	size_t size = s->chunk_pages << PAGE_SHIFT;
@@ -93,6 +101,10 @@ static struct gmem_chunk *chunk_create(const struct gmem_store *s, uint64_t firs
 		return NULL;
 	}
 	c->first = first;
+	if (s->shared && s->large && !map_large(s, c)) {
+		free(c);
+		return NULL;
+	}
 	return c;
 }
 

@@ -30,6 +30,7 @@ struct gmem_store {
 	atomic64_t	 nr_leaked;	/* pages that must never be used again */
 	struct hw	*hw;
 	char		*shared;	/* [c] the file in one piece, where others map it too */
+	bool		 large;		/* [c] of that: the host is taken to map it by 2 MiB */
 };
 
 /* @size: bytes, > 0, whole pages.  -ENOMEM. */

@@ -6,6 +6,7 @@
 #pragma once
 #include <stdbool.h>
 
+#include "hw/insn/gate.h"
 #include "hw/insn/rmp.h"
 #include "hw/insn/view.h"
 #include "kvm/core/memslot.h"
@@ -51,9 +52,11 @@ static inline bool backing_may_store(struct kvm *kvm, void *to)
  * The same by the kernel's own alias of the page, which a map goes by: that is of 4K where any page
  * of the 2 MiB is a guest's (virt/svm/sev.c adjust_direct_map), so the page alone decides.
  */
-static inline bool backing_alias_may_store(struct kvm *kvm, const void *to)
+static inline bool backing_alias_may_store(struct kvm *kvm, void *to)
 {
-	return likely(!rmp_host_store_at(kvm->module->hw, to, PG_LEVEL_4K, false));
+	const void *bytes = gate_bytes(kvm->module->hw, to);
+
+	return likely(!rmp_host_store_at(kvm->module->hw, bytes, PG_LEVEL_4K, false));
 }
 
 /* A change of host mappings of the VM is under way. */

@@ -9,6 +9,7 @@
  */
 #include "kvm/host/tables.h"
 
+#include "hw/insn/gate.h"
 #include "hw/insn/phys.h"
 #include "hw/insn/rmp.h"
 #include "hw/insn/view.h"
@@ -85,8 +86,11 @@ static NOINLINE uint64_t store_beside_a_guest(struct kvm_module *module, void *h
 
 uint64_t kvm_host_store(struct kvm_module *module, void *host, bool user)
 {
-	uint64_t error = rmp_host_store_at(module->hw, host, PG_LEVEL_2M, user);
+	uint64_t error;
 
+	/* Of memory that converts in place there are two mappings; frames are known by the machine's. */
+	host = gate_bytes(module->hw, host);
+	error = rmp_host_store_at(module->hw, host, PG_LEVEL_2M, user);
 	if (likely(!error))
 		return 0;
 	error = rmp_host_store_at(module->hw, host, PG_LEVEL_4K, user);
