@@ -22,8 +22,8 @@ enum byte_owner {
 MUST_CHECK bool hw_has_owners(const struct hw *hw);
 
 /*
- * Who owns the page at @host.  What a key has is known until the host looks: then the ciphertext is
- * there as bytes like others.  A few loads where nobody owns anything.
+ * Who owns the page at @host.  What a key has, ciphertext that a look has left there among it, is
+ * known until somebody stores.  A few loads where nobody owns anything.
  */
 MUST_CHECK enum byte_owner hw_owner_at(struct hw *hw, const void *host);
 /* The same for people; "" of the host's. */
