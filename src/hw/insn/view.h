@@ -20,6 +20,14 @@ struct hw;
 MUST_CHECK bool view_trap(struct hw *hw, void *host, bool write);
 
 /*
+ * [@host, @host + @size), whole pages, is memory that the program stores to by its own pointers, and
+ * that the host may give to guests: from now on such a store to a page that the RMP says is a
+ * guest's traps, and view_trap() refuses it; loads go through, as on silicon.  Until
+ * the memory is retired.  False: no memory, or it cannot be protected (hugetlb).
+ */
+MUST_CHECK bool view_guard(struct hw *hw, void *host, size_t size);
+
+/*
  * A touch that view_trap() has refused: why, for who tells the program (SIGBUS).
  * False: it is no business of ours.  @is_bus: it was a SIGBUS.  Async-signal-safe.
  */

@@ -222,7 +222,8 @@ bool frame_move(struct views *v, struct region *r, uint64_t page, uint32_t *w, s
 	if (a.is_open && patch.what == PATCH_ENCRYPT)
 		leave_ciphertext(v, frame, to, &a, &b);
 	hide(v, &a, PAGE_SIZE);
-	thaw(v, &b, PAGE_SIZE);
+	if (to || !frame_is_denied(v->frames, r, page, *w))
+		thaw(v, &b, PAGE_SIZE);
 	change_owner(v, w, from, to);
 	return true;
 }
@@ -303,11 +304,39 @@ bool frame_read(struct views *v, struct region *r, uint64_t page, uint32_t w, un
 	return veil_zero(v->veil, p.at) && veil_read(v->veil, to, (char *)p.at + offset, size);
 }
 
+bool frame_close(struct views *v, struct region *r, uint64_t page, uint32_t *w)
+{
+	struct place p = place_of(r, page, *w, NULL);
+	size_t size = PAGE_SIZE;
+
+	return freeze(v, &p, &size, w, true) && !p.is_open;
+}
+
+void frame_reopen(struct views *v, struct region *r, uint64_t page, uint32_t w)
+{
+	struct place p = place_of(r, page, w, NULL);
+
+	thaw(v, &p, PAGE_SIZE);
+}
+
+/* The machine's own store to what the program's stores do not reach. */
+static bool write_closed(struct views *v, const struct place *p, unsigned offset, const void *from,
+			 size_t size)
+{
+	bool ok;
+
+	thaw(v, p, PAGE_SIZE);
+	ok = veil_write(v->veil, (char *)p->at + offset, from, size);
+	return (p->is_open || veil_freeze(v->veil, p->at, PAGE_SIZE, p->way)) && ok;
+}
+
 bool frame_write(struct views *v, struct region *r, uint64_t page, uint32_t w, unsigned offset,
 		 const void *from, size_t size)
 {
 	struct place p = place_of(r, page, w, frame_key(v, w));
 
+	if (!frame_key(v, w) && frame_is_denied(v->frames, r, page, w))
+		return write_closed(v, &p, offset, from, size);
 	if (veil_write(v->veil, (char *)p.at + offset, from, size))
 		return true;
 	return veil_zero(v->veil, p.at) && veil_write(v->veil, (char *)p.at + offset, from, size);

@@ -7,13 +7,14 @@
 
 #include "hw/insn/view.h"
 #include "hw/mem/gate_priv.h"
+#include "hw/mem/guard.h"
 #include "hw/mem/machine.h"
 #include "hw/mem/view_priv.h"
 #include "os/memory.h"
 
 /* -- A touch -- */
 
-enum verdict { NOT_OURS, GO_ON };
+enum verdict { NOT_OURS, GO_ON, DENIED };
 
 /* Frame @page of @r was touched through @k's view, at @host if that is the raw one. */
 static enum verdict touched(struct views *v, struct region *r, uint64_t page, struct mem_key *k,
@@ -27,6 +28,12 @@ static enum verdict touched(struct views *v, struct region *r, uint64_t page, st
 	if (!region_has(r, page << PAGE_SHIFT) ||
 	    (!k && !r->bank && r->host != (host & ~(uint64_t)(REGION_SIZE - 1))))
 		goto out;
+	if (!k && write && frame_is_denied(v->frames, r, page, w)) {
+		verdict = DENIED;
+		goto out;
+	}
+	if (!k && write && (w & OWNER_GUARD) && !(w & OWNER_KEY))
+		frame_reopen(v, r, page, w);	/* it has come back */
 	if ((w & OWNER_KEY) == (k ? k->index : 0))
 		verdict = frame_mend(v, r, page, w, write) ? GO_ON : NOT_OURS;
 	else
@@ -130,6 +137,7 @@ static enum verdict dram_touched(struct views *v, uint64_t host, bool write)
 
 static enum verdict raw_touched(struct views *v, uint64_t host, bool write)
 {
+	enum verdict verdict = NOT_OURS;
 	bool begun = false;
 	size_t iter = 0;
 	uint64_t at;
@@ -137,9 +145,10 @@ static enum verdict raw_touched(struct views *v, uint64_t host, bool write)
 	while (next_frame(v, host, &iter, &begun, &at)) {
 		struct region *r = frames_region_of_host(v->frames, at);
 
-		if ((at == host || is_hidden_at(v, at)) && has_words(r) &&
-		    touched(v, r, page_in_region(at), NULL, at, write) == GO_ON)
-			return GO_ON;
+		if ((at == host || is_hidden_at(v, at)) && has_words(r))
+			verdict = touched(v, r, page_in_region(at), NULL, at, write);
+		if (verdict != NOT_OURS)
+			return verdict;
 	}
 	if (dram_touched(v, host, write) == GO_ON)
 		return GO_ON;
@@ -188,7 +197,7 @@ bool view_denies(struct hw *hw, void *host, bool write, bool is_bus, struct view
 		return false;
 	g = veil_gate_enter(v->veil, host, &offset, &section);
 	if (!g)
-		return false;
+		return write && guard_denies(hw, host, out);
 	/* The VMM's own protection is its own business. */
 	denies = is_bus && gate_denies(g, offset >> PAGE_SHIFT, out);
 	veil_gate_leave(v->veil, section);

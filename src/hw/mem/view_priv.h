@@ -31,15 +31,17 @@
 /*
  * The word of a frame.
  *
- *   31  30:18   17      16        15:0
- *  [L |  -   | OPEN | PROTECT | key object that has it present, 0: raw]
+ *   31  30:19    18     17      16        15:0
+ *  [L |  -   | GUARD | OPEN | PROTECT | key object that has it present, 0: raw]
  *
  * How its raw view is hidden, found out once: PROTECT by mprotect, OPEN not at
- * all (huge pages of hugetlbfs), else by a userfault.
+ * all (huge pages of hugetlbfs), else by a userfault.  GUARD: whether stores go through
+ * to its raw view is for the RMP to say (guard.c).
  */
 #define OWNER_KEY	0xffffu
 #define OWNER_PROTECT	(1u << 16)
 #define OWNER_OPEN	(1u << 17)
+#define OWNER_GUARD	(1u << 18)
 #define OWNER_LOCK	(1u << 31)
 
 struct view_region {
@@ -178,6 +180,16 @@ MUST_CHECK bool frame_write(struct views *v, struct region *r, uint64_t page, ui
 
 /* A touch of the present view of a locked frame has faulted: true when it will not again. */
 MUST_CHECK bool frame_mend(struct views *v, struct region *r, uint64_t page, uint32_t w, bool write);
+
+/*
+ * Does the RMP keep the host from storing to frame @page of @r, guarded by its word @w?
+ * Asked with the frame's lock held, so that who gives the page to a guest comes after it.
+ */
+MUST_CHECK bool frame_is_denied(const struct frames *f, const struct region *r, uint64_t page,
+				uint32_t w);
+/* Stores to the raw view of a locked guarded frame end, or go through again. */
+MUST_CHECK bool frame_close(struct views *v, struct region *r, uint64_t page, uint32_t *w);
+void frame_reopen(struct views *v, struct region *r, uint64_t page, uint32_t w);
 
 /* Whose view is present; NULL: raw. */
 static inline struct mem_key *frame_key(const struct views *v, uint32_t w)

@@ -8,6 +8,7 @@
  */
 #include "hw/insn/rmp.h"
 
+#include "hw/mem/guard.h"
 #include "hw/mem/rmp_check.h"
 #include "hw/mmu/forget.h"
 #include "hw/snp/snp_priv.h"
@@ -169,6 +170,8 @@ enum rmp_status rmpupdate(struct hw *hw, hpa_t page, const struct rmp_operand *t
 		update_4k(hw, &l, words_of(to));
 	rmp_note(&l, l.page, large ? RMP_PAGES : 1, event_of(to), words_of(to));
 	snp_unlock_forget(hw, page, &l, l.page, large ? RMP_PAGES : 1);
+	if (to->assigned & 1)
+		guard_assigned(hw, page, large ? RMP_PAGES : 1);
 	return RMP_SUCCESS;
 }
 
