@@ -12,6 +12,7 @@
  * stage 2: 256 MiB of it are private: 0 wrong
  * stage 3: and shared again, 2 MiB after 2 MiB: 0 wrong, 128 of 128 have kept what was shared
  * stage 4: every other page of 2 MiB is private: 0 wrong
+ * the host has written a clock beside them, and one far away: 0 wrong
  * stage 5: all 256 MiB are private: 0 wrong
  * guest ended: exit 0
  */
@@ -20,6 +21,8 @@
 #define GIB		0x40000000ul
 #define SIZE		(256ul << 20)
 #define PORT_STAGE	0x80
+#define MSR_WALL_CLOCK	0x4b564d00u
+#define CLOCK_AT	64		/* in its page: behind the words */
 #define SHARED_MARK	0x5348415245445348ul
 #define PRIVATE_MARK	0x5045525349535453ul
 
@@ -99,6 +102,22 @@ static void every_other_private(uint64_t first)
 	}
 }
 
+/* KVM stores it by the VMM's mapping, which private pages may be a part of (--in-place). */
+static void ask_for_clock(uint64_t page)
+{
+	volatile const uint32_t *clock = (volatile const uint32_t *)(page + CLOCK_AT);
+
+	guest_wrmsr(MSR_WALL_CLOCK, page + CLOCK_AT);
+	wrong += !clock[0] || clock[0] % 2 || !clock[1];
+}
+
+static void ask_for_clocks(void)
+{
+	ask_for_clock(region + 2 * GUEST_PAGE);
+	ask_for_clock(region + GUEST_LARGE_PAGE);
+	guest_printf("the host has written a clock beside them, and one far away: %u wrong\n", wrong);
+}
+
 static void mix(void)
 {
 	stage(4);
@@ -109,6 +128,7 @@ static void mix(void)
 	look(region + GUEST_PAGE, region + GUEST_LARGE_PAGE, 2 * GUEST_PAGE, PRIVATE_MARK);
 	look(region + GUEST_LARGE_PAGE, region + SIZE, GUEST_LARGE_PAGE, SHARED_MARK);
 	guest_printf("stage 4: every other page of 2 MiB is private: %u wrong\n", wrong);
+	ask_for_clocks();
 }
 
 static void make_private_again(void)

@@ -26,7 +26,7 @@ static const struct { const char *type, *cpu; } vendors[] = {
 
 /* Options of the VMM that have a value of their own. */
 static const char *const valued[] = { "type", "memory", "vcpus", "device", "policy" };
-static const char *const alone[] = { "irqchip", "hugepages", "hugetlb", "no-discard",
+static const char *const alone[] = { "irqchip", "hugepages", "hugetlb", "in-place", "no-discard",
 				     "measurement", "json" };
 
 static size_t key_length(const char *word)
@@ -75,7 +75,7 @@ struct request {
 	const char	*type, *device;
 	const char	*first_exec;	/* the first option that is exec's */
 	bool		 has_cpu, is_short;	/* short: what nobody asked for is left out */
-	bool		 hugepages;
+	bool		 hugepages, in_place;
 };
 
 /* What an SNP guest's developer wants to know of a run. */
@@ -91,6 +91,7 @@ static void add(struct words *w, char **from, int n)
 static void note(struct request *r, const char *word)
 {
 	r->hugepages |= is_key(word, "hugepages");
+	r->in_place |= is_key(word, "in-place");
 	r->is_short |= is_key(word, "quiet") || is_key(word, "json") || is_key(word, "summary");
 	r->has_cpu |= is_key(word, "cpu");
 }
@@ -142,6 +143,8 @@ static int run_on_model(struct request *r, char *vmm)
 {
 	char *cpu[] = { (char *)"--cpu", (char *)cpu_of(r->type), NULL };
 	char *large[] = { (char *)"--param", (char *)"kvm.gmem_order=9", NULL };
+	char *in_place[] = { (char *)"--kernel-abi", (char *)"6.18", (char *)"--param",
+			     (char *)"kvm.gmem_in_place=1", NULL };
 	char *summary[] = { (char *)"--summary", (char *)SNP_SUMMARY, NULL };
 	char *start[] = { (char *)"--findings", (char *)"--", NULL };
 
@@ -149,6 +152,8 @@ static int run_on_model(struct request *r, char *vmm)
 		add(&r->exec, cpu, 2);
 	if (r->hugepages)
 		add(&r->exec, large, 2);
+	if (r->in_place)
+		add(&r->exec, in_place, 4);
 	if (!r->is_short && r->type && !strcmp(r->type, "snp"))
 		add(&r->exec, summary, 2);
 	add(&r->exec, start, 2);
@@ -165,7 +170,7 @@ int verb_run(int argc, char **argv)
 	int status = EXIT_NOT_EXECUTABLE;
 
 	r.vmm.list = calloc((size_t)argc + 2, sizeof(char *));
-	r.exec.list = calloc(2 * (size_t)argc + 12, sizeof(char *));
+	r.exec.list = calloc(2 * (size_t)argc + 16, sizeof(char *));
 	if (!r.vmm.list || !r.exec.list) {
 		log_error("out of memory");
 	} else if (vmm) {

@@ -52,6 +52,7 @@ static const char options[] =
 	"  --policy N             the SEV policy\n"
 	"  --hugepages            private memory in pages of 2M (--param kvm.gmem_order=9)\n"
 	"  --hugetlb              RAM from the second gigabyte on lies on the host's pages of 1G\n"
+	"  --in-place             shared and private memory are the same pages of a guest_memfd (ours)\n"
 	"  --no-discard           a conversion keeps what the other side's pages held\n"
 	"  --measurement          print the launch measurement\n"
 	"  --device PATH          a real device, as /dev/kvm, and none of exec's options\n"

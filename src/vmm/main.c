@@ -32,6 +32,7 @@ static const struct option long_options[] = {
 	{ "irqchip", no_argument, NULL, 'i' },
 	{ "hugepages", no_argument, NULL, 'H' },
 	{ "hugetlb", no_argument, NULL, 'G' },
+	{ "in-place", no_argument, NULL, 'P' },
 	{ "no-discard", no_argument, NULL, 'D' },
 	{ "measurement", no_argument, NULL, 'M' },
 	{ "json", no_argument, NULL, 'j' },
@@ -133,6 +134,7 @@ static void parse(struct vmm_options *o, int argc, char **argv)
 		case 'i': o->irqchip = true; break;
 		case 'H': o->hugepages = true; break;
 		case 'G': o->hugetlb = true; break;
+		case 'P': o->in_place = true; break;
 		case 'D': o->no_discard = true; break;
 		case 'M': o->measurement = true; break;
 		case 'j': o->json = true; break;
@@ -150,6 +152,9 @@ static void parse(struct vmm_options *o, int argc, char **argv)
 	if (o->hugetlb && o->type->sev && !o->type->private_memory)
 		vmm_die(VMM_EXIT_USAGE, "--hugetlb: not for type %s, whose memory is not shared",
 			o->type->name);
+	if (o->in_place && (!o->type->private_memory || o->hugetlb))
+		vmm_die(VMM_EXIT_USAGE, o->hugetlb ? "--in-place: a guest_memfd is not on pages of 1G" :
+			"--in-place: not for type %s, which has no private memory", o->type->name);
 	o->image = argv[optind];
 	o->irqchip |= o->nr_vcpus > 1;
 }

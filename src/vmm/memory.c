@@ -15,7 +15,8 @@
 
 static int create_gmem(struct vmm *vmm, uint64_t size)
 {
-	struct kvm_create_guest_memfd gmem = { .size = size };
+	struct kvm_create_guest_memfd gmem = { .size = size,
+		.flags = vmm->options.in_place ? GUEST_MEMFD_FLAG_MMAP : 0 };
 
 	return VMM_IOCTL(vmm->vm, KVM_CREATE_GUEST_MEMFD, &gmem);
 }
@@ -25,7 +26,7 @@ static void set_slot(struct vmm *vmm, unsigned slot)
 	const struct vmm_ram *ram = &vmm->ram[slot];
 	struct kvm_userspace_memory_region2 region = {
 		.slot = slot, .guest_phys_addr = ram->at.gpa, .memory_size = ram->at.size,
-		.userspace_addr = (uintptr_t)ram->host,
+		.userspace_addr = (uintptr_t)ram->shared,
 	};
 
 	if (ram->gmem < 0) {		/* the first members are those of the older call */
@@ -73,6 +74,16 @@ static void map_giant(struct vmm_ram *ram)
 			(unsigned long long)(size / VMM_GIANT_PAGE));
 }
 
+/* What is shared of it is the guest_memfd's; SNP guests are launched from a copy all the same. */
+static void map_in_place(const struct vmm *vmm, struct vmm_ram *ram)
+{
+	ram->shared = mmap(NULL, ram->at.size, PROT_READ | PROT_WRITE, MAP_SHARED, ram->gmem, 0);
+	if (ram->shared == MAP_FAILED)
+		vmm_die(VMM_EXIT_MACHINE, "mmap of a guest_memfd: %s", vmm_errno_name(errno));
+	if (!vmm->options.type->snp)
+		ram->host = ram->shared;
+}
+
 static void add_ram(struct vmm *vmm, uint64_t gpa, uint64_t size)
 {
 	struct vmm_ram *ram = &vmm->ram[vmm->nr_ram];
@@ -81,8 +92,11 @@ static void add_ram(struct vmm *vmm, uint64_t gpa, uint64_t size)
 				 .gmem = -1 };
 	if (vmm->options.hugetlb)
 		map_giant(ram);
+	ram->shared = ram->host;
 	if (vmm->options.type->private_memory)
 		ram->gmem = create_gmem(vmm, size);
+	if (vmm->options.in_place)
+		map_in_place(vmm, ram);
 	set_slot(vmm, vmm->nr_ram++);
 }
 
@@ -143,7 +157,8 @@ int vmm_memory_convert(struct vmm *vmm, uint64_t gpa, uint64_t size, bool to_pri
 	if (!vmm->options.type->private_memory || (gpa | size) % VMM_PAGE || !size)
 		return EINVAL;
 	err = set_attributes(vmm, gpa, size, to_private);
-	if (err || !ram || vmm->options.no_discard)
+	/* In place the other side is the same page. */
+	if (err || !ram || vmm->options.no_discard || vmm->options.in_place)
 		return err;
 	/* A page of 1 GiB is given back whole or not at all. */
 	if (to_private && gpa - ram->at.gpa + size > ram->giant)

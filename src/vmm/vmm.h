@@ -48,6 +48,7 @@ struct vmm_options {
 	uint32_t		 policy;	/* SEV policy; ES's bit is added */
 	const char		*device, *image;
 	bool			 json, measurement, irqchip, hugepages, hugetlb, no_discard;
+	bool			 in_place;	/* RAM is the guest_memfd itself, mapped */
 };
 
 /* [gpa, gpa + size): whole pages. */
@@ -56,7 +57,8 @@ struct vmm_range { uint64_t gpa, size; };
 /* A part of RAM and its slot. */
 struct vmm_ram {
 	struct vmm_range	 at;
-	uint8_t			*host;
+	uint8_t			*host;		/* where it is loaded and launched from */
+	uint8_t			*shared;	/* the slot's: host, but in place the guest_memfd */
 	uint64_t		 giant;		/* bytes before its pages of 1 GiB; at.size: it has none */
 	int			 gmem;		/* -1: none */
 };
