@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "abi/change.h"
 
+#include <sys/mman.h>
+#include <signal.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -133,9 +135,20 @@ void abi_files_mapped(struct abi *abi)
 		atomic64_add(&map->version, 1);
 }
 
-bool abi_touched(struct abi *abi, void *at, bool write)
+bool abi_touched(struct abi *abi, int sig, void *at, const void *ucontext)
 {
-	return map_of(abi) && view_trap(abi->module.hw, at, write);
+	const bool write = os_fault_is_write(ucontext);
+	const int need = write ? PROT_WRITE : os_fault_is_fetch(ucontext) ? PROT_EXEC : PROT_READ;
+	struct hw *hw = abi->module.hw;
+	uint64_t moves;
+
+	if (!map_of(abi))
+		return false;
+	moves = gate_moves(hw);
+	/* What a gate closes is SIGBUS. */
+	if (!(sig == SIGSEGV && gate_is_protected(hw, at, need)) && view_trap(hw, at, write))
+		return true;
+	return gate_have_moved(hw, moves);
 }
 
 bool abi_denied(struct abi *abi, void *at, bool write, bool is_bus, uint64_t rip)

@@ -51,10 +51,10 @@ bool abi_looked_since(struct abi *abi, uint64_t looks);
 /*
  * -- Pages that are hidden while a guest's key has them (hw/insn/view.h) --
  *
- * abi_touched: an instruction has faulted at @at, with SIGSEGV or SIGBUS: true
- * when it is to be run again.  Async-signal-safe.
+ * abi_touched: an instruction has faulted at @at, with @sig (SIGSEGV or SIGBUS): true
+ * when it is to be run again.  @ucontext: the handler's third argument.  Async-signal-safe.
  */
-bool abi_touched(struct abi *abi, void *at, bool write);
+bool abi_touched(struct abi *abi, int sig, void *at, const void *ucontext);
 /*
  * An instruction of the program's at @rip has faulted at @at (@is_bus: SIGBUS), and abi_touched() has not
  * helped: true when a guest's ownership is why, which has been told (trace; a line

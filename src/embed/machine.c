@@ -353,10 +353,9 @@ int softcvm_kick(struct softcvm *s, int fd)
 int softcvm_fault(int sig, void *ucontext)
 {
 	void *at = os_fault_address(ucontext);
-	bool write = os_fault_is_write(ucontext);
 
 	for (struct softcvm *s = rcu_dereference(machines); s; s = rcu_dereference(s->next))
-		if (abi_touched(s->abi, at, write))
+		if (abi_touched(s->abi, sig, at, ucontext))
 			return 1;
 	return os_uaccess_fixup(sig, ucontext);
 }

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -42,7 +43,8 @@ static struct os_mapping parse(const char *line)
 	m.start = number(&line, 16);
 	m.end = number(&line, 16);
 	m.is_writable = line[1] == 'w';
-	m.rights = strncmp(line, "---", 3);
+	m.rights = (line[0] == 'r' ? PROT_READ : 0) | (line[1] == 'w' ? PROT_WRITE : 0) |
+		   (line[2] == 'x' ? PROT_EXEC : 0);
 	m.is_shared = strcspn(line, "s") == 3;
 	line += strcspn(line, " ");
 	line += strspn(line, " ");
@@ -140,7 +142,7 @@ struct query {
 };
 
 #define QUERY		_IOWR('f', 17, struct query)
-#define QUERY_ANY	7u		/* read, write, run */
+#define QUERY_RIGHTS	7u		/* read, write, run: as PROT_READ and its kin */
 #define QUERY_WRITE	(1u << 1)
 #define QUERY_SHARED	(1u << 3)
 
@@ -161,7 +163,7 @@ static int ask(const void *p, struct os_mapping *out)
 	*out = (struct os_mapping){
 		.start = q.start, .end = q.end, .offset = q.offset, .ino = q.ino,
 		.dev = makedev(q.dev_major, q.dev_minor), .is_shared = q.rights & QUERY_SHARED,
-		.rights = q.rights & QUERY_ANY, .is_writable = q.rights & QUERY_WRITE,
+		.rights = (uint8_t)(q.rights & QUERY_RIGHTS), .is_writable = q.rights & QUERY_WRITE,
 	};
 	return 0;
 }

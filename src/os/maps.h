@@ -16,7 +16,7 @@ struct os_mapping {
 	dev_t		dev;		/* as stat(2) has them */
 	ino_t		ino;
 	bool		is_shared;	/* not a copy of its own */
-	bool		rights;		/* may be read, written or run */
+	uint8_t		rights;		/* PROT_READ, PROT_WRITE, PROT_EXEC */
 	bool		is_writable;
 	const char	*path;		/* while os_for_each_mapping()'s @fn runs; else NULL */
 };

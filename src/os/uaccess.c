@@ -203,6 +203,12 @@ bool os_fault_is_write(const void *ucontext)
 	return ((const ucontext_t *)ucontext)->uc_mcontext.gregs[REG_ERR] & 2;
 }
 
+bool os_fault_is_fetch(const void *ucontext)
+{
+	/* Bit 4. */
+	return ((const ucontext_t *)ucontext)->uc_mcontext.gregs[REG_ERR] & 16;
+}
+
 static void on_fault(int sig, siginfo_t *info, void *ucontext)
 {
 	if (info->si_code > 0 && ask_first &&

@@ -77,6 +77,8 @@ void os_uaccess_ask_first(bool (*fn)(void *arg, void *addr, bool write), void *a
  */
 void *os_fault_address(const void *ucontext);
 bool os_fault_is_write(const void *ucontext);
+/* ... was it an instruction that could not be fetched? */
+bool os_fault_is_fetch(const void *ucontext);
 
 #define OS_EXTABLE_ENTRY(to)						\
 	".pushsection os_extable, \"a\", @progbits\n\t"			\

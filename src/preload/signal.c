@@ -231,7 +231,7 @@ static bool is_ours(int sig, const siginfo_t *info, void *ucontext)
 
 	/* Memory that a guest has comes back even to our own accesses. */
 	if (sig != SIGILL && unlikely(abi) &&
-	    abi_touched(abi, info->si_addr, os_fault_is_write(ucontext)))
+	    abi_touched(abi, sig, info->si_addr, ucontext))
 		return true;
 	return (sig != SIGILL && os_uaccess_fixup(sig, ucontext)) ||
 	       own_cpuid_fixup(sig, info, ucontext);

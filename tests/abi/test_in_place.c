@@ -8,6 +8,8 @@
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -138,6 +140,72 @@ static void converts(void)
 	for (unsigned i = 2; i < NR; i++)
 		IS(0x5a, v.p[i * PAGE + 1]);
 	munmap(q, SIZE);
+	vm_end(&v, SIZE);
+}
+
+/* The program's own protection of open pages is SIGSEGV, and a move leaves it where it was. */
+static void protections(void)
+{
+	char *q;
+	struct vm v;
+
+	vm_begin(&v, SIZE);
+	memset(v.p, 1, SIZE);
+	IS(0, mprotect(v.p + 2 * PAGE, PAGE, PROT_READ));
+	IS(0, mprotect(v.p + 3 * PAGE, PAGE, PROT_NONE));
+	for (unsigned again = 0; again < 2; again++) {
+		IS(SIGSEGV, touch(v.p + 2 * PAGE, true));
+		IS(0, touch(v.p + 2 * PAGE, false));
+		IS(SIGSEGV, touch(v.p + 3 * PAGE, false));
+		IS(0, touch(v.p + PAGE, true));
+		q = mremap(v.p, 0, SIZE, MREMAP_MAYMOVE);
+		need(q != MAP_FAILED, "mremap, old size 0");
+		munmap(q, SIZE);
+	}
+	q = mmap(NULL, SIZE, PROT_READ, MAP_SHARED, v.fd, 0);
+	need(q != MAP_FAILED, "mmap for reading");
+	IS(0, touch(q + 5 * PAGE, false));
+	IS(SIGSEGV, touch(q + 5 * PAGE, true));
+	FAILS(EFAULT, pread(open("/dev/zero", O_RDONLY), q + 6 * PAGE, 8, 0));
+	munmap(q, SIZE);
+	vm_end(&v, SIZE);
+}
+
+static char *busy_page;
+static unsigned long busy_stores, busy_stop;
+
+static void *store_on(void *unused)
+{
+	(void)unused;
+	while (!__atomic_load_n(&busy_stop, __ATOMIC_RELAXED)) {
+		*(volatile char *)busy_page = 1;
+		__atomic_fetch_add(&busy_stores, 1, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+/* A thread that uses a page which does not move is none the wiser. */
+static void moves_beside_a_thread(void)
+{
+	pthread_t thread;
+	unsigned long seen;
+	struct vm v;
+	char *q;
+
+	vm_begin(&v, SIZE);
+	busy_page = v.p + PAGE;
+	need(!pthread_create(&thread, NULL, store_on, NULL), "pthread_create");
+	for (unsigned i = 0; i < 200; i++) {
+		seen = __atomic_load_n(&busy_stores, __ATOMIC_RELAXED);
+		q = mremap(v.p, 0, SIZE, MREMAP_MAYMOVE);
+		need(q != MAP_FAILED, "mremap, old size 0");
+		munmap(q, SIZE);
+		while (__atomic_load_n(&busy_stores, __ATOMIC_RELAXED) == seen)
+			sched_yield();
+	}
+	__atomic_store_n(&busy_stop, 1, __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	IS(1, *busy_page);
 	vm_end(&v, SIZE);
 }
 
@@ -420,6 +488,8 @@ int main(int argc, char **argv)
 	}
 	converts();
 	moves();
+	protections();
+	moves_beside_a_thread();
 	calls();
 	binds();
 	guest_keeps_its_bytes();

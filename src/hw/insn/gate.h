@@ -43,8 +43,9 @@ MUST_CHECK int gate_map(struct gate *g, void *at, size_t size, int prot, uint64_
 
 /*
  * Around a call that takes mappings away, or moves them: gate_leave() ends what gates
- * have of [@at, @at + @size) and nobody can touch it meanwhile; gate_arrive() makes it
- * anew where it lies then.  *@out NULL: no gate is there.  False: no memory.
+ * have of [@at, @at + @size) and nobody can touch it meanwhile: who does waits
+ * (gate_have_moved()), and signals of this thread do; gate_arrive() makes it
+ * anew where it lies then, each part with the protection that it had.  *@out NULL: no gate is there.  False: no memory.
  */
 struct gate_move;
 MUST_CHECK bool gate_leave(struct hw *hw, void *at, size_t size, struct gate_move **out);
@@ -53,6 +54,15 @@ MUST_CHECK bool gate_leave(struct hw *hw, void *at, size_t size, struct gate_mov
  * (also) where it was.  Ends @m.
  */
 void gate_arrive(struct gate_move *m, void *to, size_t size, bool stays);
+/*
+ * For the handler of a fault, which may be of a mapping that is being moved.  gate_moves(): before it
+ * looks; gate_have_moved(): it has found nothing, but moves have begun since, or were under way,
+ * and have ended now: the instruction is to be run again.  Not on the thread of a move.
+ */
+uint64_t gate_moves(struct hw *hw);
+bool gate_have_moved(struct hw *hw, uint64_t moves);
+/* A gate is there, and the program's own protection forbids @need (PROT_READ or such). */
+bool gate_is_protected(struct hw *hw, void *at, int need);
 /* Is some of it a gate's?  Cheap. */
 bool gate_is_there(struct hw *hw, const void *at, size_t size);
 /* Where the machine itself has the byte that the VMM has at @host: @host, where no gate is. */

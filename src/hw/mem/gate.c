@@ -279,6 +279,7 @@ bool gate_is_there(struct hw *hw, const void *at, size_t size)
 
 struct gate_move {
 	struct hw	*hw;
+	uint64_t	 mask;		/* of signals, before */
 	char		*at;
 	size_t		 nr;
 	struct gate_piece {
@@ -287,13 +288,16 @@ struct gate_move {
 	} of[];
 };
 
-static int protection_of(const void *p)
+/* Of [@from, @stop), the part at its beginning that has one protection: its end. */
+static char *alike_until(char *from, char *stop, int *prot)
 {
 	struct os_mapping m;
 
-	if (os_mapping_of(p, &m) || !m.rights)
-		return 0;
-	return m.is_writable ? PROT_READ | PROT_WRITE : PROT_READ;
+	*prot = 0;
+	if (os_mapping_of(from, &m))
+		return stop;
+	*prot = m.rights;
+	return MIN(stop, (char *)(uintptr_t)m.end);
 }
 
 /* What gates have of [@at, @at + @size), @max at most; how many there are. */
@@ -305,14 +309,17 @@ static size_t pieces_of(struct views *v, char *at, size_t size, struct gate_piec
 
 	while (p < end && veil_gate_next(v->veil, p, &m) && (char *)m.start < end) {
 		char *from = MAX((char *)m.start, at), *stop = MIN((char *)m.start + m.size, end);
+		int prot;
 
+		from = MAX(from, p);
+		stop = alike_until(from, stop, &prot);
 		if (n < max) {
 			to[n].m = (struct veil_gate){ from, (size_t)(stop - from), m.owner,
 						      m.offset + (size_t)(from - (char *)m.start) };
-			to[n].prot = protection_of(from);
+			to[n].prot = prot;
 		}
 		n++;
-		p = (char *)m.start + m.size;
+		p = stop;
 	}
 	return n;
 }
@@ -327,6 +334,17 @@ static void hold(struct views *v, const struct gate_move *m, bool on)
 		g->nr_moves += on ? 1u : -1u;
 	}
 	spin_unlock(&v->lock);
+}
+
+static void end_move(struct views *v, struct gate_move *m)
+{
+	uint64_t mask = m->mask;
+
+	atomic64_add(&v->moves_ended, 1);
+	hold(v, m, false);
+	bury(v);
+	free(m);
+	veil_leave(&mask);
 }
 
 bool gate_leave(struct hw *hw, void *at, size_t size, struct gate_move **out)
@@ -346,6 +364,8 @@ bool gate_leave(struct hw *hw, void *at, size_t size, struct gate_move **out)
 	m->at = at;
 	m->nr = MIN(pieces_of(v, at, size, m->of, n), n);
 	hold(v, m, true);
+	veil_enter(&m->mask);
+	atomic64_add(&v->moves_begun, 1);
 	for (size_t i = 0; i < m->nr; i++)
 		(void)!os_protect(m->of[i].m.start, m->of[i].m.size, 0);
 	if (!veil_gate_remove(v->veil, at, size)) {
@@ -354,8 +374,7 @@ bool gate_leave(struct hw *hw, void *at, size_t size, struct gate_move **out)
 	}
 	for (size_t i = 0; i < m->nr; i++)
 		(void)!os_protect(m->of[i].m.start, m->of[i].m.size, m->of[i].prot);
-	hold(v, m, false);
-	free(m);
+	end_move(v, m);
 	return false;
 }
 
@@ -387,9 +406,35 @@ void gate_arrive(struct gate_move *m, void *to, size_t size, bool stays)
 		if (stays)
 			make_again(v, p, p->m.start, p->m.size);
 	}
-	hold(v, m, false);
-	bury(v);
-	free(m);
+	end_move(v, m);
+}
+
+/* How many have ended: one of before that has not makes a difference to those begun. */
+uint64_t gate_moves(struct hw *hw)
+{
+	struct views *v = views_of(&hw->frames);
+
+	return likely(!v) ? 0 : atomic64_load(&v->moves_ended);
+}
+
+bool gate_have_moved(struct hw *hw, uint64_t moves)
+{
+	struct views *v = views_of(&hw->frames);
+	uint64_t begun;
+
+	if (likely(!v) || !veil_is_here(v->veil))
+		return false;
+	begun = atomic64_load(&v->moves_begun);
+	while (atomic64_load(&v->moves_ended) < begun)
+		os_yield();
+	return begun != moves;
+}
+
+bool gate_is_protected(struct hw *hw, void *at, int need)
+{
+	struct os_mapping m;
+
+	return gate_is_there(hw, at, 1) && (os_mapping_of(at, &m) || !(m.rights & need));
 }
 
 void *gate_bytes(struct hw *hw, void *host)

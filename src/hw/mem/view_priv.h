@@ -101,6 +101,7 @@ struct views {
 	struct mem_key	*dead;		/* [a] keys without a reference */
 	struct key_view	***by_host;	/* [a] [l] as frames.by_host, by their addresses */
 	struct gate	*gates;		/* [l] */
+	atomic64_t	 moves_begun, moves_ended;	/* gate_leave(), gate_arrive() */
 	struct scratch	 scratch[SCRATCHES];
 };
 
