@@ -18,10 +18,7 @@ bool check(struct checks *c, bool ok, const char *format, ...)
 {
 	va_list args;
 
-	if (ok)
-		c->passed++;
-	else
-		c->failed++;
+	__atomic_fetch_add(ok ? &c->passed : &c->failed, 1, __ATOMIC_RELAXED);
 	if (!ok || c->verbose) {
 		va_start(args, format);
 		printf("%s  ", ok ? "ok  " : "FAIL");

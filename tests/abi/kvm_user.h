@@ -35,7 +35,7 @@ struct checks {
 	bool verbose;
 };
 
-/* One check; a failing one prints a line. Returns @ok. */
+/* One check; a failing one prints a line. Returns @ok.  Any thread. */
 bool check(struct checks *c, bool ok, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 /* What this machine cannot show, and why: prints a line. */
