@@ -6,10 +6,8 @@
  */
 #include "map_rows.h"
 
-#include "kvm/types/sev_vcpu.h"
+#include "ghcb_apart.h"
 #include "kvm/vcpu/backend.h"
-#include "kvm/vcpu/exits.h"
-#include "kvm/vcpu/irq.h"
 
 struct guest {
 	struct row	*row;
@@ -29,50 +27,6 @@ static int handle_exit(struct vcpu *v)
 }
 
 static const struct vcpu_backend backend = { .handle_exit = handle_exit };
-
-int exit_ap_reset_hold(struct vcpu *v)
-{
-	return 1;
-}
-
-int ghcb_msr_request(struct kvm_vcpu *vcpu)
-{
-	return 1;
-}
-
-void ghcb_msr_sipi(struct vcpu *v)
-{
-}
-
-int ghcb_terminate(struct vcpu *v)
-{
-	return 0;
-}
-
-int ghcb_ap_creation(struct vcpu *v)
-{
-	return 1;
-}
-
-int ghcb_guest_request(struct vcpu *v)
-{
-	return 1;
-}
-
-int ghcb_ext_guest_request(struct vcpu *v)
-{
-	return 1;
-}
-
-bool vcpu_irq_mmio_read(struct vcpu *v, gpa_t gpa, unsigned len, void *data)
-{
-	return false;
-}
-
-bool vcpu_irq_mmio_write(struct vcpu *v, gpa_t gpa, unsigned len, const void *data)
-{
-	return false;
-}
 
 static void put64(char *page, unsigned at, uint64_t value)
 {

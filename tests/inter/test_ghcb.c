@@ -11,10 +11,8 @@
 
 #include "softcvm/uapi/kvm_para.h"
 
-#include "kvm/types/sev_vcpu.h"
+#include "ghcb_apart.h"
 #include "kvm/vcpu/backend.h"
-#include "kvm/vcpu/exits.h"
-#include "kvm/vcpu/irq.h"
 
 #define PAGE_GFN	16
 #define OUTSIDE		(P(PAGE_GFN + 1) + 0x80)
@@ -102,50 +100,6 @@ static int handle_exit(struct vcpu *v)
 }
 
 static const struct vcpu_backend backend = { .handle_exit = handle_exit };
-
-int exit_ap_reset_hold(struct vcpu *v)
-{
-	return 1;
-}
-
-int ghcb_msr_request(struct kvm_vcpu *vcpu)
-{
-	return 1;
-}
-
-void ghcb_msr_sipi(struct vcpu *v)
-{
-}
-
-int ghcb_terminate(struct vcpu *v)
-{
-	return 0;
-}
-
-int ghcb_ap_creation(struct vcpu *v)
-{
-	return 1;
-}
-
-int ghcb_guest_request(struct vcpu *v)
-{
-	return 1;
-}
-
-int ghcb_ext_guest_request(struct vcpu *v)
-{
-	return 1;
-}
-
-bool vcpu_irq_mmio_read(struct vcpu *v, gpa_t gpa, unsigned len, void *data)
-{
-	return false;
-}
-
-bool vcpu_irq_mmio_write(struct vcpu *v, gpa_t gpa, unsigned len, const void *data)
-{
-	return false;
-}
 
 static void put64(uint8_t *page, unsigned at, uint64_t value, bool is_valid)
 {

@@ -6,13 +6,11 @@
  */
 #include "kvm/vcpu/emu_world.h"
 
-#include <signal.h>
-
 #include "hw/insn/phys.h"
-#include "hw/insn/view.h"
 #include "hw/mem/view.h"
 #include "kvm/core/attr.h"
 #include "kvm/vcpu/emulate.h"
+#include "faults.h"
 
 #define SLOT	7		/* of the guest's key */
 
@@ -40,23 +38,6 @@ static const struct row {
 	{ "a SEV guest: the processor said all", STORE, true, 0, { MMIO_WRITE, MMIO_WRITE }, false },
 	{ "a SEV guest: tables are needed", STRING, true, 0, { ANY, PAGE_FAULT }, true },
 };
-
-static struct hw *the_hw;
-
-static void on_fault(int sig, siginfo_t *info, void *ucontext)
-{
-	if (!view_trap(the_hw, info->si_addr, false) && !os_uaccess_fixup(sig, ucontext))
-		abort();
-}
-
-static void catch_faults(struct hw *hw)
-{
-	struct sigaction sa = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_NODEFER };
-
-	the_hw = hw;
-	sigaction(SIGSEGV, &sa, NULL);
-	sigaction(SIGBUS, &sa, NULL);
-}
 
 static void make_private(struct kvm *kvm, gfn_t gfn)
 {

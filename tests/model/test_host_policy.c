@@ -8,16 +8,14 @@
 #include "kvm/mmu/a_slot.h"
 
 #include <errno.h>
-#include <signal.h>
 
 #include "hw/insn/peek.h"
-#include "hw/insn/view.h"
 #include "hw/mem/finding.h"
 #include "hw/mem/view.h"
 #include "kvm/host/cached.h"
 #include "kvm/host/map.h"
 #include "kvm/host/pfncache.h"
-#include "os/uaccess.h"
+#include "faults.h"
 
 #define PRIV	KVM_MEMORY_ATTRIBUTE_PRIVATE
 #define BASE	0x100ull	/* gfn of the slot */
@@ -58,23 +56,6 @@ static void make_private(struct kvm *kvm, gfn_t gfn, uint64_t attributes)
 	assert_int_equal(kvm_attributes_prepare(kvm, gfn, end, attributes), 0);
 	kvm_attributes_store(kvm, gfn, end, attributes);
 	mutex_unlock(&kvm->slots_lock);
-}
-
-static struct hw *the_hw;
-
-static void on_fault(int sig, siginfo_t *info, void *ucontext)
-{
-	if (!view_trap(the_hw, info->si_addr, false) && !os_uaccess_fixup(sig, ucontext))
-		abort();
-}
-
-static void catch_faults(struct hw *hw)
-{
-	struct sigaction sa = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_NODEFER };
-
-	the_hw = hw;
-	sigaction(SIGSEGV, &sa, NULL);
-	sigaction(SIGBUS, &sa, NULL);
 }
 
 /* Caches are made before the pages are anybody's. */

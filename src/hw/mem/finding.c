@@ -32,30 +32,40 @@ static void keep(struct hw *hw, struct hw_finding *f, uint64_t *nr)
 	spin_unlock(&hw->findings_lock);
 }
 
-void hw_finding(struct hw *hw, const char *section, const char *fmt, ...)
+static const struct kind {
+	const char	*name;
+	enum counter_id	 counter;
+} rule_broken = { "finding", COUNTER_HW_FINDINGS },
+  host_access = { "host access", COUNTER_HOST_ACCESS_FINDINGS };
+
+/* @nr: how many of the kind there are. */
+static void find(struct hw *hw, const struct kind *kind, uint64_t *nr, const char *section,
+		 const char *fmt, va_list args)
 {
 	struct hw_finding f = { .section = section };
+
+	vsnprintf(f.text, sizeof(f.text), fmt, args);
+	keep(hw, &f, nr);
+	counter_add(hw->config.counters, kind->counter, 1);
+	tell(hw, kind->name, &f);
+}
+
+void hw_finding(struct hw *hw, const char *section, const char *fmt, ...)
+{
 	va_list args;
 
 	va_start(args, fmt);
-	vsnprintf(f.text, sizeof(f.text), fmt, args);
+	find(hw, &rule_broken, &hw->nr_findings, section, fmt, args);
 	va_end(args);
-	keep(hw, &f, &hw->nr_findings);
-	counter_add(hw->config.counters, COUNTER_HW_FINDINGS, 1);
-	tell(hw, "finding", &f);
 }
 
 void hw_host_finding(struct hw *hw, const char *section, const char *fmt, ...)
 {
-	struct hw_finding f = { .section = section };
 	va_list args;
 
 	va_start(args, fmt);
-	vsnprintf(f.text, sizeof(f.text), fmt, args);
+	find(hw, &host_access, &hw->nr_host_findings, section, fmt, args);
 	va_end(args);
-	keep(hw, &f, &hw->nr_host_findings);
-	counter_add(hw->config.counters, COUNTER_HOST_ACCESS_FINDINGS, 1);
-	tell(hw, "host access", &f);
 }
 
 static uint64_t number(struct hw *hw, const uint64_t *nr)

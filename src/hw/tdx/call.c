@@ -140,6 +140,19 @@ uint64_t call_entry(struct seam_call *c, uint64_t gpa, uint8_t level, unsigned s
 	return TDX_SUCCESS;
 }
 
+uint64_t call_begin(struct seam_call *c, uint8_t low, uint8_t high, enum tdx_lock_mode tree,
+		    unsigned states)
+{
+	uint64_t gpa;
+	uint8_t level;
+
+	TRY(call_tdr(c, SEAM_RDX, TDX_SHARED));
+	TRY(call_state(c, OP_ANY, true));
+	TRY(call_gpa(c, low, MIN(high, (uint8_t)(c->td->sept_levels - 1)), &gpa, &level));
+	TRY(call_tree(c, tree));
+	return call_entry(c, gpa, level, states);
+}
+
 void call_put(struct seam_call *c, uint64_t entry)
 {
 	sept_put(c->td, &c->at, entry);

@@ -51,17 +51,11 @@ uint64_t tdh_mem_page_add(struct seam_call *c)
 uint64_t tdh_mem_page_aug(struct seam_call *c)
 {
 	struct pamt_held *target;
-	uint64_t gpa;
-	uint8_t level;
 	hpa_t page;
 
-	TRY(call_tdr(c, SEAM_RDX, TDX_SHARED));
-	TRY(call_state(c, OP_ANY, true));
-	TRY(call_gpa(c, TDX_4K, TDX_2M, &gpa, &level));
-	TRY(call_tree(c, TDX_SHARED));
-	TRY(call_entry(c, gpa, level, SEPT_IS_FREE));
-	TRY(call_page(c, SEAM_R8, level, &page));
-	TRY(call_hold_free(c, page, level, TDX_OPERAND_R8, &target));
+	TRY(call_begin(c, TDX_4K, TDX_2M, TDX_SHARED, SEPT_IS_FREE));
+	TRY(call_page(c, SEAM_R8, c->at.level, &page));
+	TRY(call_hold_free(c, page, c->at.level, TDX_OPERAND_R8, &target));
 	td_owns(c->td, target, TDX_PT_REG, NULL);
 	call_put(c, leaf_entry(SEPT_RAW_PENDING, page));
 	return TDX_SUCCESS;
@@ -70,17 +64,11 @@ uint64_t tdh_mem_page_aug(struct seam_call *c)
 uint64_t tdh_mem_page_remove(struct seam_call *c)
 {
 	struct pamt_held *target;
-	uint64_t gpa;
-	uint8_t level;
 	hpa_t page;
 
-	TRY(call_tdr(c, SEAM_RDX, TDX_SHARED));
-	TRY(call_state(c, OP_ANY, true));
-	TRY(call_gpa(c, TDX_4K, TDX_1G, &gpa, &level));
-	TRY(call_tree(c, TDX_SHARED));
-	TRY(call_entry(c, gpa, level, SEPT_IS_LEAF));
-	page = sept_page(c->at.entry, level);
-	TRY(call_hold_found(c, page, level, TDX_OPERAND_RCX, &target));
+	TRY(call_begin(c, TDX_4K, TDX_1G, TDX_SHARED, SEPT_IS_LEAF));
+	page = sept_page(c->at.entry, c->at.level);
+	TRY(call_hold_found(c, page, c->at.level, TDX_OPERAND_RCX, &target));
 	TRY(call_tracked(c));
 	td_owns_not(c->td, target);
 	call_put(c, SEPT_RAW_FREE);

@@ -13,14 +13,7 @@
 /* Pages of the range change their answer, not their bytes or their place. */
 static uint64_t begin(struct seam_call *c, unsigned states)
 {
-	uint64_t gpa;
-	uint8_t level;
-
-	TRY(call_tdr(c, SEAM_RDX, TDX_SHARED));
-	TRY(call_state(c, OP_ANY, true));
-	TRY(call_gpa(c, TDX_4K, c->td->sept_levels - 1, &gpa, &level));
-	TRY(call_tree(c, TDX_EXCLUSIVE));
-	return call_entry(c, gpa, level, states);
+	return call_begin(c, TDX_4K, TDX_256T, TDX_EXCLUSIVE, states);
 }
 
 /* What had been accepted of a large page has been for nothing. */

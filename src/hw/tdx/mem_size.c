@@ -97,19 +97,14 @@ static uint64_t merge(struct seam_call *c, uint8_t level, hpa_t table, uint64_t 
 uint64_t tdh_mem_page_promote(struct seam_call *c)
 {
 	struct children ch = { 0 };
-	uint64_t gpa, first = 0, status;
-	uint8_t level;
+	uint64_t first = 0, status;
 
-	TRY(call_tdr(c, SEAM_RDX, TDX_SHARED));
-	TRY(call_state(c, OP_ANY, true));
-	TRY(call_gpa(c, TDX_2M, TDX_1G, &gpa, &level));
-	TRY(call_tree(c, TDX_SHARED));
-	TRY(call_entry(c, gpa, level, SEPT_IS_NL));
+	TRY(call_begin(c, TDX_2M, TDX_1G, TDX_SHARED, SEPT_IS_NL));
 	TRY(call_tracked(c));
 	ch.table = sept_page(c->at.entry, TDX_4K);
-	status = lock_children(c, &ch, level, &first);
+	status = lock_children(c, &ch, c->at.level, &first);
 	if (!status)
-		status = merge(c, level, ch.table, first);
+		status = merge(c, c->at.level, ch.table, first);
 	/* Of a table that is gone nobody asks for a lock. */
 	if (status)
 		let_go(c, &ch);

@@ -16,11 +16,6 @@ static uint64_t no_l2_pages(const struct seam_call *c)
 	return TDX_SUCCESS;
 }
 
-static uint8_t top_level(const struct seam_call *c)
-{
-	return c->td->sept_levels - 1;
-}
-
 uint64_t tdh_mem_sept_add(struct seam_call *c)
 {
 	const bool again = IN(c, RDX) & ALLOW_EXISTING;
@@ -32,7 +27,7 @@ uint64_t tdh_mem_sept_add(struct seam_call *c)
 	c->in[SEAM_RDX] &= ~ALLOW_EXISTING;
 	TRY(call_tdr(c, SEAM_RDX, TDX_SHARED));
 	TRY(call_state(c, OP_ANY, true));
-	TRY(call_gpa(c, TDX_2M, top_level(c), &gpa, &level));
+	TRY(call_gpa(c, TDX_2M, c->td->sept_levels - 1, &gpa, &level));
 	TRY(call_page(c, SEAM_R8, TDX_4K, &page));
 	TRY(no_l2_pages(c));
 	TRY(call_tree(c, TDX_SHARED));
@@ -58,15 +53,9 @@ static bool is_empty(const struct td *td, hpa_t table)
 uint64_t tdh_mem_sept_remove(struct seam_call *c)
 {
 	struct pamt_held *h;
-	uint64_t gpa;
-	uint8_t level;
 	hpa_t page;
 
-	TRY(call_tdr(c, SEAM_RDX, TDX_SHARED));
-	TRY(call_state(c, OP_ANY, true));
-	TRY(call_gpa(c, TDX_2M, top_level(c), &gpa, &level));
-	TRY(call_tree(c, TDX_EXCLUSIVE));
-	TRY(call_entry(c, gpa, level, SEPT_IS_NL));
+	TRY(call_begin(c, TDX_2M, TDX_256T, TDX_EXCLUSIVE, SEPT_IS_NL));
 	TRY(call_tracked(c));
 	page = sept_page(c->at.entry, TDX_4K);
 	TRY(call_hold_found(c, page, TDX_4K, TDX_OPERAND_RCX, &h));
@@ -80,14 +69,7 @@ uint64_t tdh_mem_sept_remove(struct seam_call *c)
 
 uint64_t tdh_mem_sept_rd(struct seam_call *c)
 {
-	uint64_t gpa;
-	uint8_t level;
-
-	TRY(call_tdr(c, SEAM_RDX, TDX_SHARED));
-	TRY(call_state(c, OP_ANY, true));
-	TRY(call_gpa(c, TDX_4K, top_level(c), &gpa, &level));
-	TRY(call_tree(c, TDX_SHARED));
-	TRY(call_entry(c, gpa, level, ~0u));
+	TRY(call_begin(c, TDX_4K, TDX_256T, TDX_SHARED, ~0u));
 	(void)call_details(c, TDX_SUCCESS);
 	return TDX_SUCCESS;
 }

@@ -169,6 +169,12 @@ MUST_CHECK uint64_t call_gpa(struct seam_call *c, uint8_t low, uint8_t high, uin
 			     uint8_t *level);
 /* The entry of @level for @gpa, locked; it is in one of @states. */
 MUST_CHECK uint64_t call_entry(struct seam_call *c, uint64_t gpa, uint8_t level, unsigned states);
+/*
+ * What leaves about one entry begin with: TDR in RDX, the TD's state, the GPA and a level of
+ * [@low, @high] in RCX, the tree in @tree, the entry.
+ */
+MUST_CHECK uint64_t call_begin(struct seam_call *c, uint8_t low, uint8_t high,
+			       enum tdx_lock_mode tree, unsigned states);
 /* @status with the entry c->at in RCX and RDX. */
 uint64_t call_details(struct seam_call *c, uint64_t status);
 /* The locked entry becomes @entry. */

@@ -122,6 +122,21 @@ static inline void a_vcpu_all_cpuid(struct a_vcpu *a)
 	assert_int_equal(vcpu_set_cpuid(a->v, e, nr), 0);
 }
 
+/* @slot is in the memslots from now on. */
+static inline void a_vcpu_put_slot(struct kvm *kvm, struct kvm_memory_slot *slot)
+{
+	uint64_t generation;
+
+	mutex_lock(&kvm->slots_lock);
+	assert_int_equal(kvm_mmu_alloc_slot_metadata(kvm, slot), 0);
+	assert_int_equal(kvm_memslots_reserve(kvm, 0, slot->id), 0);
+	kvm_memslots_replace(kvm, 0, NULL, slot);
+	generation = kvm_memslots_publish(kvm, 0);
+	kvm_memslots_settle(kvm, 0, generation);
+	kvm_memslots_replace(kvm, 0, NULL, slot);
+	mutex_unlock(&kvm->slots_lock);
+}
+
 /*
  * @slot is slot 0 from 0 on, put into the map by hand, over @size fresh bytes: its
  * memory.  Gone again before a_vcpu_free().
@@ -129,20 +144,11 @@ static inline void a_vcpu_all_cpuid(struct a_vcpu *a)
 static inline uint8_t *a_vcpu_add_slot(struct a_vcpu *a, struct kvm_memory_slot *slot, size_t size)
 {
 	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	struct kvm *kvm = a->kvm;
-	uint64_t generation;
 
 	assert_ptr_not_equal(memory, MAP_FAILED);
 	slot->npages = size >> PAGE_SHIFT;
 	slot->userspace_addr = HVA((uintptr_t)memory);
-	mutex_lock(&kvm->slots_lock);
-	assert_int_equal(kvm_mmu_alloc_slot_metadata(kvm, slot), 0);
-	assert_int_equal(kvm_memslots_reserve(kvm, 0, 0), 0);
-	kvm_memslots_replace(kvm, 0, NULL, slot);
-	generation = kvm_memslots_publish(kvm, 0);
-	kvm_memslots_settle(kvm, 0, generation);
-	kvm_memslots_replace(kvm, 0, NULL, slot);
-	mutex_unlock(&kvm->slots_lock);
+	a_vcpu_put_slot(a->kvm, slot);
 	return memory;
 }
 

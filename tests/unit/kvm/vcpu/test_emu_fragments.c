@@ -249,22 +249,13 @@ static void half_of_it_is_memory(void **state)
 static uint8_t *add_rom(struct world *w, struct kvm_memory_slot *slot)
 {
 	void *memory = mmap(NULL, WORK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	struct kvm *kvm = w->a.kvm;
-	uint64_t generation;
 
 	assert_ptr_not_equal(memory, MAP_FAILED);
 	*slot = (struct kvm_memory_slot){ .id = 1, .base_gfn = GFN(ROM >> PAGE_SHIFT),
 					  .npages = WORK_SIZE >> PAGE_SHIFT,
 					  .flags = KVM_MEM_READONLY,
 					  .userspace_addr = HVA((uintptr_t)memory) };
-	mutex_lock(&kvm->slots_lock);
-	assert_int_equal(kvm_mmu_alloc_slot_metadata(kvm, slot), 0);
-	assert_int_equal(kvm_memslots_reserve(kvm, 0, 1), 0);
-	kvm_memslots_replace(kvm, 0, NULL, slot);
-	generation = kvm_memslots_publish(kvm, 0);
-	kvm_memslots_settle(kvm, 0, generation);
-	kvm_memslots_replace(kvm, 0, NULL, slot);
-	mutex_unlock(&kvm->slots_lock);
+	a_vcpu_put_slot(w->a.kvm, slot);
 	return memory;
 }
 
